@@ -1,0 +1,5 @@
+//! A sink that keeps nothing: to measure a job without its output.
+
+mod sink;
+
+pub use sink::BlackholeSink;

@@ -1,0 +1,5 @@
+//! Records as lines on a terminal.
+
+mod sink;
+
+pub use sink::PrintSink;

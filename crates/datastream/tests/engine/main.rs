@@ -1,0 +1,26 @@
+//! The whole engine through the public DataStream API: real threads, real sockets.
+//!
+//! ```text
+//!   support   scripted sources, collecting sinks, probes, time limits
+//!   jobs      small jobs from end to end: counts, cuts, cancel, failure
+//!   windows   random event-time input against a batch model, in every layout
+//!   idleness  splits that stop, end, or run ahead
+//!   recovery  jobs that are stopped at a cut and go on at another parallelism
+//!   api       every piece of the API once; `api_joins` for those with two inputs
+//!   pressure  what may be in flight
+//!   failure   user code that panics or refuses, everywhere
+//! ```
+//!
+//! Invariant: no assertion is about wall-clock time; a job that hangs is a failure.
+
+#![allow(clippy::unwrap_used)] // a test may
+
+mod api;
+mod api_joins;
+mod failure;
+mod idleness;
+mod jobs;
+mod pressure;
+mod recovery;
+mod support;
+mod windows;
