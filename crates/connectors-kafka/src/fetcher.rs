@@ -196,9 +196,23 @@ pub(crate) struct Fetcher<T> {
     pub(crate) bytes_in: Counter,
     pub(crate) unavailable_timeout: Duration,
     splits: Vec<Reading>,
-    /// The split that was read last.
-    turn: usize,
+    turns: Turns,
     next_health_check: Instant,
+}
+
+/// Whose turn it is.
+///
+/// It is remembered over rests: a round that ends early because the inbox is full goes
+/// on behind the split that was read last, so that none starves behind the others.
+#[derive(Default)]
+struct Turns(usize);
+
+impl Turns {
+    /// The next of `count` splits, which is not 0.
+    fn next(&mut self, count: usize) -> usize {
+        self.0 = (self.0 + 1) % count;
+        self.0
+    }
 }
 
 /// How a message ended the batch early.
@@ -228,7 +242,7 @@ impl<T: Data> Fetcher<T> {
             bytes_in,
             unavailable_timeout,
             splits: Vec::new(),
-            turn: 0,
+            turns: Turns::default(),
             next_health_check: Instant::now(),
         }
     }
@@ -289,13 +303,11 @@ impl<T: Data> Fetcher<T> {
             self.connection.serve_events();
             self.check_health()?;
             let mut any = false;
-            for _ in 0..self.splits.len() {
-                if !self.inbox.has_room() {
-                    break;
-                }
-                // In turn also over the pauses, so that no partition starves behind others.
-                self.turn = (self.turn + 1) % self.splits.len();
-                any |= self.fetch(self.turn)?;
+            let mut tried = 0;
+            while tried < self.splits.len() && self.inbox.has_room() {
+                tried += 1;
+                let index = self.turns.next(self.splits.len());
+                any |= self.fetch(index)?;
             }
             if !any {
                 self.look_after_silent()?;
@@ -539,4 +551,36 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     Error::user(format!("the Kafka deserializer panicked: {text}"))
         .advice("let it answer an error for records that it cannot read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_fair_however_few_batches_the_inbox_takes_at_a_time() {
+        for (splits, room) in [(1, 1), (3, 1), (3, 2), (3, 7), (5, 4)] {
+            let mut turns = Turns::default();
+            let mut batches = vec![0_i32; splits];
+            for _ in 0..100 {
+                // A round of `Fetcher::read`: at most one turn each, and room for so many.
+                for _ in 0..room.min(splits) {
+                    batches[turns.next(splits)] += 1;
+                }
+                let (least, most) = (batches.iter().min().unwrap(), batches.iter().max().unwrap());
+                assert!(most - least <= 1, "{splits} splits, room for {room}: {batches:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_split_that_is_added_gets_its_turns() {
+        let mut turns = Turns::default();
+        for _ in 0..4 {
+            turns.next(2);
+        }
+        let mut next: Vec<_> = (0..3).map(|_| turns.next(3)).collect();
+        next.sort_unstable();
+        assert_eq!(next, [0, 1, 2]);
+    }
 }
