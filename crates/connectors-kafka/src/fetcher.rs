@@ -14,7 +14,7 @@
 //! its last record, dropped and refused ones included.
 
 use crate::client::{Cluster, Connection};
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::letter_of;
 use crate::error::{authentication, deleted, gone, is_transient, is_unknown_topic, not_allowed};
 use crate::offsets::range_of;
 use crate::partition_queue::{Message, PartitionQueue};
@@ -22,6 +22,7 @@ use crate::record::{Headers, KafkaRecord};
 use crate::signal::Signal;
 use crate::split::{EARLIEST, KafkaSplit};
 use millstream_core::{Batch, Data, Error, Result};
+use millstream_formats::BadRecords;
 use millstream_runtime::{Counter, Waker};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
@@ -97,7 +98,8 @@ pub(crate) struct Inbox<T> {
     waker: Waker,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks; a panic elsewhere has left nothing half done behind these locks.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -169,13 +171,6 @@ impl<T> Inbox<T> {
     }
 }
 
-/// What happens to refused records.
-pub(crate) enum Refused {
-    Fail,
-    Skip(Counter),
-    DeadLetter(Arc<DeadLetters>, Counter),
-}
-
 struct Reading {
     split: KafkaSplit,
     /// None when the split was at its end already.
@@ -191,8 +186,7 @@ pub(crate) struct Fetcher<T> {
     pub(crate) connection: Connection,
     pub(crate) inbox: Arc<Inbox<T>>,
     pub(crate) deserialize: Deserialize<T>,
-    pub(crate) refused: Refused,
-    pub(crate) errors: Counter,
+    pub(crate) bad: Arc<Mutex<BadRecords>>,
     pub(crate) bytes_in: Counter,
     pub(crate) unavailable_timeout: Duration,
     splits: Vec<Reading>,
@@ -223,13 +217,11 @@ enum Cut {
 }
 
 impl<T: Data> Fetcher<T> {
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         connection: Connection,
         inbox: Arc<Inbox<T>>,
         deserialize: Deserialize<T>,
-        refused: Refused,
-        errors: Counter,
+        bad: Arc<Mutex<BadRecords>>,
         bytes_in: Counter,
         unavailable_timeout: Duration,
     ) -> Self {
@@ -237,8 +229,7 @@ impl<T: Data> Fetcher<T> {
             connection,
             inbox,
             deserialize,
-            refused,
-            errors,
+            bad,
             bytes_in,
             unavailable_timeout,
             splits: Vec::new(),
@@ -369,7 +360,7 @@ impl<T: Data> Fetcher<T> {
         let mut batch = Batch::new();
         let (mut rows, mut bytes) = (0, 0);
         let mut cut = None;
-        let (deserialize, refused, errors) = (&*self.deserialize, &self.refused, &self.errors);
+        let (deserialize, bad) = (&*self.deserialize, &self.bad);
         let taken = queue.take(BATCH_ROWS, |message| {
             match message.error() {
                 None => {}
@@ -395,7 +386,7 @@ impl<T: Data> Fetcher<T> {
                 Ok(Some(value)) => batch.push(value, record.timestamp),
                 Ok(None) => {}
                 Err(error) => {
-                    if let Err(e) = refuse(refused, errors, &record, &error) {
+                    if let Err(e) = lock(bad).handle(error, || letter_of(&record)) {
                         cut = Some(Cut::Failed(e));
                         return false;
                     }
@@ -514,36 +505,6 @@ fn record_of<'a>(split: &'a KafkaSplit, message: &'a Message) -> KafkaRecord<'a>
         value: message.value(),
         headers: Headers::of_message(message),
     }
-}
-
-/// Carries the policy out; an error ends the attempt.
-fn refuse(
-    policy: &Refused,
-    errors: &Counter,
-    record: &KafkaRecord<'_>,
-    error: &Error,
-) -> Result<()> {
-    errors.add(1);
-    match policy {
-        Refused::Skip(skipped) => skipped.add(1),
-        Refused::DeadLetter(letters, sent) => {
-            letters.send(record, error)?;
-            sent.add(1);
-        }
-        Refused::Fail => {
-            let KafkaRecord { topic, partition, offset, .. } = record;
-            return Err(Error::data(format!(
-                "the record at topic '{topic}' partition {partition} offset {offset} cannot be \
-                 read: {}",
-                error.message()
-            ))
-            .advice(
-                "fix the deserializer or the data, or choose on_parse_error(ParsePolicy::Skip) \
-                 or ParsePolicy::dead_letter(topic)",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {

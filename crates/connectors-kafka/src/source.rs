@@ -9,13 +9,11 @@
 
 use crate::client::{Cluster, Connection, Deadline};
 use crate::committer::Committer;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::DeadLetterTopic;
 use crate::discovery::{Discovery, Subscription};
 use crate::error::unknown_topic;
-use crate::fetcher::{Deserialize, Fetcher, Inbox, Refused};
+use crate::fetcher::{Deserialize, Fetcher, Inbox};
 use crate::offsets::{OffsetsInitializer, check_range};
-use crate::policy::ParsePolicy;
-use crate::producer::{Producer, Surroundings, defaults};
 use crate::properties::Properties;
 use crate::reader::KafkaReader;
 use crate::record::KafkaRecord;
@@ -24,10 +22,11 @@ use crate::split::{
     DISCOVERED_STATE, EARLIEST, KafkaSplit, SPLITS_STATE, TopicPartition, owner_of,
 };
 use millstream_core::{Data, Error, Result};
+use millstream_formats::{BadRecords, ParsePolicy};
 use millstream_runtime::{OperatorContext, Source, SourceReader};
 use regex::Regex;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -39,7 +38,7 @@ use std::time::Duration;
 /// `isolation.level` changes that).
 ///
 /// ```
-/// use millstream_kafka::{KafkaSource, OffsetsInitializer, ParsePolicy, de};
+/// use millstream_kafka::{KafkaSource, OffsetsInitializer, de};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +50,7 @@ use std::time::Duration;
 ///     .group_id("click-counts")
 ///     .starting_offsets(OffsetsInitializer::earliest())
 ///     .deserializer(de::json::<Click>())
-///     .on_parse_error(ParsePolicy::dead_letter("clicks-unreadable"))
+///     .dead_letter_topic("clicks-unreadable")
 ///     .build()?;
 /// # Ok::<(), millstream_core::Error>(())
 /// ```
@@ -82,6 +81,7 @@ impl<T: Data> KafkaSource<T> {
             discovery: Duration::from_secs(300),
             deserialize: None,
             on_parse_error: ParsePolicy::Fail,
+            dead_letter_topic: None,
             commits: true,
             connect_timeout: Duration::from_secs(10),
             unavailable_timeout: Duration::from_secs(300),
@@ -112,6 +112,7 @@ pub struct KafkaSourceBuilder<T> {
     discovery: Duration,
     deserialize: Option<Deserialize<T>>,
     on_parse_error: ParsePolicy,
+    dead_letter_topic: Option<String>,
     commits: bool,
     connect_timeout: Duration,
     unavailable_timeout: Duration,
@@ -184,6 +185,16 @@ impl<T: Data> KafkaSourceBuilder<T> {
         self.on_parse_error = policy;
         self
     }
+    /// Writes records that the deserializer refuses to this topic of the same brokers, which
+    /// must exist: as they are, with key, headers and timestamp, and in further headers what
+    /// went wrong (`millstream.error`) and where the record was (`millstream.topic`,
+    /// `.partition`, `.offset`). Letters are safe before the checkpoint that covers their
+    /// records; after a failure some may be written twice. In place of
+    /// [`on_parse_error`](Self::on_parse_error).
+    pub fn dead_letter_topic(mut self, topic: impl Into<String>) -> Self {
+        self.dead_letter_topic = Some(topic.into());
+        self
+    }
     /// Whether completed checkpoints commit their offsets to the group, for monitoring;
     /// they do when not called, if there is a group id.
     pub fn commit_offsets_on_checkpoint(mut self, commit: bool) -> Self {
@@ -236,6 +247,31 @@ impl<T: Data> KafkaSourceBuilder<T> {
         }
     }
 
+    fn policy(&mut self, subscription: &Subscription) -> Result<ParsePolicy> {
+        let Some(topic) = self.dead_letter_topic.take() else {
+            return Ok(self.on_parse_error.clone());
+        };
+        if !matches!(self.on_parse_error, ParsePolicy::Fail) {
+            return Err(Error::config("on_parse_error and dead_letter_topic are both set")
+                .advice("leave one of them out"));
+        }
+        let refused = |why| {
+            let what = format!("dead_letter_topic '{topic}' {why}");
+            Err(Error::config(what).advice("name a topic of its own"))
+        };
+        if topic.is_empty() {
+            return refused("has no name");
+        }
+        if subscription.contains(&topic) {
+            return refused("is read by this source");
+        }
+        Ok(ParsePolicy::DeadLetter(Arc::new(DeadLetterTopic {
+            properties: self.properties.of_connection(),
+            topic,
+            connect_timeout: self.connect_timeout,
+        })))
+    }
+
     /// Checks the options.
     ///
     /// # Errors
@@ -255,16 +291,7 @@ impl<T: Data> KafkaSourceBuilder<T> {
             return Err(Error::config("committed offsets are asked for, but group_id is not set")
                 .advice("set group_id, or start at other offsets"));
         }
-        if let ParsePolicy::DeadLetter { topic } = &self.on_parse_error {
-            let reads_it = subscription.contains(topic);
-            if topic.is_empty() || reads_it {
-                let why = if reads_it { "is read by this source" } else { "has no topic" };
-                return Err(Error::config(format!(
-                    "on_parse_error: dead letter topic '{topic}' {why}"
-                ))
-                .advice("name a topic of its own"));
-            }
-        }
+        let on_parse_error = self.policy(&subscription)?;
         let Some(deserialize) = self.deserialize else {
             return Err(Error::config("deserializer is not set").advice(
                 "set it to de::json(), de::string(), de::bytes(), de::value_only(..) or your own",
@@ -280,7 +307,7 @@ impl<T: Data> KafkaSourceBuilder<T> {
             discovery,
             is_bounded: self.is_bounded,
             deserialize,
-            on_parse_error: self.on_parse_error,
+            on_parse_error,
             commits: self.commits && has_group,
             connect_timeout: self.connect_timeout,
             unavailable_timeout: self.unavailable_timeout,
@@ -308,22 +335,6 @@ impl<T: Data> KafkaSource<T> {
         p.set_default(&["fetch.queue.backoff.ms"], "5");
         p.set_default(&["reconnect.backoff.max.ms"], "1000");
         p
-    }
-
-    fn dead_letters(&self, context: &OperatorContext) -> Result<Option<Arc<DeadLetters>>> {
-        let ParsePolicy::DeadLetter { topic } = &self.on_parse_error else { return Ok(None) };
-        let mut properties = self.properties.of_connection();
-        properties.set_default(&["enable.idempotence"], "true");
-        defaults(&mut properties);
-        let surroundings = Surroundings {
-            waker: context.waker.clone(),
-            errors: context.metrics.counter("numDeadLetterSendErrors"),
-            tolerant: false,
-            connect_timeout: self.connect_timeout,
-        };
-        let producer = Producer::connect(properties, Some(topic), surroundings)
-            .map_err(|e| e.at("on_parse_error"))?;
-        Ok(Some(Arc::new(DeadLetters::new(producer, topic.clone()))))
     }
 
     /// The splits that this subtask reads, each with its position.
@@ -427,23 +438,13 @@ impl<T: Data> Source for KafkaSource<T> {
         let partitions = self.subscription.partitions(&with, deadline)?;
         self.check_match(&partitions)?;
         let splits = self.splits(&partitions, &with, deadline, context)?;
-        let dead_letters = self.dead_letters(context)?;
-
-        let refused = match (&self.on_parse_error, &dead_letters) {
-            (_, Some(letters)) => Refused::DeadLetter(
-                Arc::clone(letters),
-                metrics.counter("numParseErrorsDeadLettered"),
-            ),
-            (ParsePolicy::Skip, None) => Refused::Skip(metrics.counter("numParseErrorsSkipped")),
-            _ => Refused::Fail,
-        };
+        let bad = Arc::new(Mutex::new(BadRecords::open(&self.on_parse_error, context)?));
         let inbox = Arc::new(Inbox::new(signal, context.waker.clone()));
         let mut fetcher = Fetcher::new(
             with.clone(),
             Arc::clone(&inbox),
             Arc::clone(&self.deserialize),
-            refused,
-            metrics.counter("numRecordsInErrors"),
+            Arc::clone(&bad),
             metrics.counter("numBytesIn"),
             self.unavailable_timeout,
         );
@@ -478,7 +479,7 @@ impl<T: Data> Source for KafkaSource<T> {
         Ok(Box::new(KafkaReader::new(
             inbox,
             threads,
-            dead_letters,
+            bad,
             splits,
             self.discovery.is_some(),
             committer,
@@ -510,7 +511,7 @@ mod tests {
         assert!(text.contains("group_id is not set"), "{text}");
         let text = refused(builder().topics(["a"]).property("enable.auto.commit", "true"));
         assert!(text.contains("commit_offsets_on_checkpoint"), "{text}");
-        let own = builder().topic_pattern("a.*").on_parse_error(ParsePolicy::dead_letter("a-dead"));
+        let own = builder().topic_pattern("a.*").dead_letter_topic("a-dead");
         assert!(refused(own).contains("is read by this source"));
         let none = KafkaSource::<String>::builder().bootstrap_servers("h:1").topics(["a"]);
         assert!(refused(none).contains("deserializer is not set"));

@@ -2,9 +2,7 @@
 
 use crate::broker::{PATIENCE, Topic, numbers, plain, row, servers, source, unique};
 use millstream_core::{Error, ErrorKind};
-use millstream_kafka::{
-    KafkaSink, KafkaSource, KafkaSourceBuilder, OffsetsInitializer, ParsePolicy, de, ser,
-};
+use millstream_kafka::{KafkaSink, KafkaSource, KafkaSourceBuilder, OffsetsInitializer, de, ser};
 use millstream_runtime::SinkOperator;
 use millstream_testkit::{OperatorHarness, SourceHarness};
 use rdkafka::config::ClientConfig;
@@ -31,8 +29,8 @@ fn an_unknown_topic_is_named() {
     says(&error, ErrorKind::Config, &[&format!("topic '{name}' does not exist"), "create it"]);
 
     let topic = Topic::new("there", 1);
-    let letters = numbers(&topic).on_parse_error(ParsePolicy::dead_letter(&name));
-    says(&refused(letters), ErrorKind::Config, &["on_parse_error", &name]);
+    let letters = numbers(&topic).dead_letter_topic(&name);
+    says(&refused(letters), ErrorKind::Config, &["dead_letter_topic", &name]);
 
     let sink = KafkaSink::<String>::builder().bootstrap_servers(servers()).topic(&name);
     let sink = sink.value(ser::string()).build().unwrap();

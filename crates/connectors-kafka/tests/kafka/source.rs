@@ -211,7 +211,7 @@ fn skipped_records_are_counted() {
     assert!(harness.poll_to_end(PATIENCE).unwrap());
     assert_eq!(plain(harness.take_output()), [(0, 1), (0, 2), (0, 3)]);
     assert_eq!(harness.counter("numRecordsInErrors").get(), 2);
-    assert_eq!(harness.counter("numParseErrorsSkipped").get(), 2);
+    assert_eq!(harness.counter("numRecordsSkipped").get(), 2);
     harness.close().unwrap();
 }
 
@@ -225,14 +225,13 @@ fn dead_letters_hold_the_record_and_what_went_wrong() {
     let bad = BaseRecord::<str, str>::to(topic.name()).payload("{").timestamp(77);
     producer.send(bad.headers(headers(list)));
     drop(producer);
-    let policy = ParsePolicy::dead_letter(dead.name());
-    let source = numbers(&topic).on_parse_error(policy).build().unwrap();
+    let source = numbers(&topic).dead_letter_topic(dead.name()).build().unwrap();
     let mut harness = SourceHarness::open(&source).unwrap();
     assert!(harness.poll_records(PATIENCE, 3).unwrap());
     // The snapshot waits for the letters of what it covers.
     let state = harness.snapshot(1).unwrap();
     assert_eq!(harness.counter("numRecordsInErrors").get(), 3);
-    assert_eq!(harness.counter("numParseErrorsDeadLettered").get(), 3);
+    assert_eq!(harness.counter("numDeadLetters").get(), 3);
     let letters = dead.read();
     let payloads: Vec<_> = letters.iter().map(|m| m.payload().unwrap()).collect();
     assert_eq!(payloads, [b"not a number".as_slice(), b"\xff\xfe", b"{"]);
@@ -247,7 +246,7 @@ fn dead_letters_hold_the_record_and_what_went_wrong() {
     assert_eq!(letters[2].timestamp().to_millis(), Some(77));
     harness.close().unwrap();
     // Covered by the snapshot: not written again.
-    let source = to_latest(numbers(&topic)).on_parse_error(ParsePolicy::dead_letter(dead.name()));
+    let source = to_latest(numbers(&topic)).dead_letter_topic(dead.name());
     let source = source.build().unwrap();
     let mut harness = SourceHarness::builder(&source).restored(vec![state]).open().unwrap();
     assert!(harness.poll_to_end(PATIENCE).unwrap());
