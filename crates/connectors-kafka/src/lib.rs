@@ -48,4 +48,4 @@ pub use millstream_formats::ParsePolicy;
 pub use offsets::{OffsetReset, OffsetsInitializer};
 pub use record::{Header, Headers, KafkaRecord, ProducerRecord};
 pub use sink::{DeliveryGuarantee, KafkaSink, KafkaSinkBuilder};
-pub use source::{KafkaSource, KafkaSourceBuilder};
+pub use source::{IsolationLevel, KafkaSource, KafkaSourceBuilder};

@@ -21,6 +21,7 @@ use crate::signal::Signal;
 use crate::split::{
     DISCOVERED_STATE, EARLIEST, KafkaSplit, SPLITS_STATE, TopicPartition, owner_of,
 };
+use crate::topic_ids;
 use millstream_core::{Data, Error, Result};
 use millstream_formats::{BadRecords, ParsePolicy};
 use millstream_runtime::{OperatorContext, Source, SourceReader};
@@ -34,8 +35,8 @@ use std::time::Duration;
 ///
 /// A split is a partition; the Kafka timestamp is given to the watermark strategy as
 /// the record's event time. Positions are stored in checkpoints; the group's offsets
-/// are only for monitoring. Records of aborted transactions are not read (property
-/// `isolation.level` changes that).
+/// are only for monitoring. Records of aborted transactions are not read, unless
+/// [`IsolationLevel`] says so.
 ///
 /// ```
 /// use millstream_kafka::{KafkaSource, OffsetsInitializer, de};
@@ -64,6 +65,7 @@ pub struct KafkaSource<T> {
     deserialize: Deserialize<T>,
     on_parse_error: ParsePolicy,
     commits: bool,
+    isolation_level: IsolationLevel,
     connect_timeout: Duration,
     unavailable_timeout: Duration,
 }
@@ -83,6 +85,7 @@ impl<T: Data> KafkaSource<T> {
             on_parse_error: ParsePolicy::Fail,
             dead_letter_topic: None,
             commits: true,
+            isolation_level: IsolationLevel::default(),
             connect_timeout: Duration::from_secs(10),
             unavailable_timeout: Duration::from_secs(300),
         }
@@ -114,8 +117,33 @@ pub struct KafkaSourceBuilder<T> {
     on_parse_error: ParsePolicy,
     dead_letter_topic: Option<String>,
     commits: bool,
+    isolation_level: IsolationLevel,
     connect_timeout: Duration,
     unavailable_timeout: Duration,
+}
+
+/// Which records of transactions a source reads.
+///
+/// Flink and Java's consumer read uncommitted records unless told otherwise. This source,
+/// like librdkafka, reads committed ones only: what an exactly-once sink has aborted is not
+/// data, and to count it would be silently wrong, while to wait for a commit is only later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// Records of committed transactions, and those outside of transactions. A record comes
+    /// when no earlier transaction of its partition is open any more.
+    #[default]
+    ReadCommitted,
+    /// All records as soon as they are written, also those of aborted transactions.
+    ReadUncommitted,
+}
+
+impl IsolationLevel {
+    fn name(self) -> &'static str {
+        match self {
+            IsolationLevel::ReadCommitted => "read_committed",
+            IsolationLevel::ReadUncommitted => "read_uncommitted",
+        }
+    }
 }
 
 /// Properties that have an option, or that must not be changed.
@@ -123,6 +151,7 @@ const MANAGED: &[(&str, &str)] = &[
     ("enable.auto.commit", "offsets are committed at checkpoints: commit_offsets_on_checkpoint"),
     ("auto.commit.interval.ms", "offsets are committed at checkpoints"),
     ("enable.auto.offset.store", "leave it out: positions are kept in checkpoints"),
+    ("isolation.level", "use isolation_level(IsolationLevel::..)"),
     ("enable.partition.eof", "leave it out: the connector needs it"),
     ("group.instance.id", "leave it out: partitions are assigned by the job, not by the group"),
 ];
@@ -142,6 +171,12 @@ impl<T: Data> KafkaSourceBuilder<T> {
     /// that are created while the job runs. Kafka's own (`__...`) are left out.
     pub fn topic_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.pattern = Some(pattern.into());
+        self
+    }
+    /// Which records of transactions are read; [`IsolationLevel::ReadCommitted`] when not
+    /// called.
+    pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
+        self.isolation_level = level;
         self
     }
     /// The consumer group whose offsets are read (`committed`) and written.
@@ -309,6 +344,7 @@ impl<T: Data> KafkaSourceBuilder<T> {
             deserialize,
             on_parse_error,
             commits: self.commits && has_group,
+            isolation_level: self.isolation_level,
             connect_timeout: self.connect_timeout,
             unavailable_timeout: self.unavailable_timeout,
         })
@@ -324,6 +360,7 @@ impl<T: Data> KafkaSource<T> {
         let mut p = self.properties.clone();
         // Required by the client; without group id of the user nothing is committed.
         p.set_default(&["group.id"], format!("millstream-{uid}"));
+        p.set("isolation.level", self.isolation_level.name());
         p.set("enable.auto.commit", "false");
         p.set("enable.auto.offset.store", "false");
         p.set("enable.partition.eof", "true");
@@ -374,7 +411,7 @@ impl<T: Data> KafkaSource<T> {
         };
         let fresh = new.into_iter().zip(starts);
         splits.extend(fresh.map(|(partition, start)| KafkaSplit::new(partition, start, None)));
-        crate::topic_ids::check(&mut splits, with, deadline)?;
+        topic_ids::check(&mut splits, with, deadline)?;
         self.add_stops(&mut splits, partitions, with, deadline)?;
         if with.properties.get("auto.offset.reset") == Some("error") {
             for split in splits.iter().filter(|s| !s.is_finished() && s.next_offset != EARLIEST) {
@@ -461,21 +498,20 @@ impl<T: Data> Source for KafkaSource<T> {
             }
         };
         let mut threads = vec![spawn(name.clone(), move || fetcher.run())?];
-        if let Some(interval) = self.discovery {
-            let discovery = Discovery {
-                subscription: self.subscription.clone(),
-                connection: with,
-                interval,
-                stop_at: self.stopping.clone(),
-                subtask: context.subtask.clone(),
-                known: partitions.into_iter().collect(),
-            };
-            let inbox = Arc::clone(&inbox);
-            threads.push(spawn(format!("{name}-partitions"), move || {
-                discovery
-                    .run(&inbox.stop, &inbox.discovery_signal, |found| inbox.discovered(found));
-            })?);
-        }
+        let discovery = Discovery {
+            subscription: self.subscription.clone(),
+            connection: with,
+            interval: self.discovery,
+            stop_at: self.stopping.clone(),
+            subtask: context.subtask.clone(),
+            known: partitions.into_iter().collect(),
+            ids: topic_ids::of(&splits),
+        };
+        let to_fetcher = Arc::clone(&inbox);
+        threads.push(spawn(format!("{name}-topics"), move || {
+            let inbox = to_fetcher;
+            discovery.run(&inbox.stop, &inbox.discovery_signal, |found| inbox.discovered(found));
+        })?);
         Ok(Box::new(KafkaReader::new(
             inbox,
             threads,
