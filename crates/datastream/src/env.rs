@@ -76,16 +76,17 @@ struct Settings {
 
 impl Default for StreamExecutionEnvironment {
     fn default() -> Self {
-        Self::with_args(JobArgs { processes: 1, ..JobArgs::default() })
+        let monitoring = MonitoringArgs { no_progress: true, ..MonitoringArgs::default() };
+        Self::with_args(JobArgs { processes: 1, monitoring, ..JobArgs::default() })
     }
 }
 
 impl StreamExecutionEnvironment {
-    /// For a job in this process alone.
+    /// For a job in this process alone, which serves no metrics and shows no progress.
     pub fn new() -> Self {
         Self::default()
     }
-    /// With the options of the command line; answers `--help` and wrong options itself.
+    /// With the options of the command line ([`JobArgs`]); answers `--help` and wrong options itself.
     pub fn from_args() -> Self {
         Self::with_args(JobArgs::parse())
     }

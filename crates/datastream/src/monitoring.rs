@@ -19,7 +19,8 @@ pub struct MonitoringArgs {
     /// loopback; further local processes take the ports behind it
     #[arg(long, value_name = "[HOST:]PORT", help_heading = "Monitoring")]
     pub metrics_addr: Option<String>,
-    /// Show no progress line (there is one when standard error is a terminal)
+    /// Show no progress line (there is one when standard error is a terminal, unless the
+    /// job prints its records there)
     #[arg(long, help_heading = "Monitoring")]
     pub no_progress: bool,
 }
