@@ -40,7 +40,7 @@ fn ordered_results_come_in_the_order_of_the_records() {
         let ask = move |n: u64| {
             let answered = answered.clone();
             async move {
-                if n % 10 == 0 {
+                if n.is_multiple_of(10) {
                     until(|| answered.get() >= n / 10 * 9 + 9).await;
                 } else {
                     answered.add(1);
