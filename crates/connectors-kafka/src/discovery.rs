@@ -108,7 +108,8 @@ impl Discovery {
             let now = Instant::now();
             let mut seen = Ok(Vec::new());
             if next_watch <= now {
-                let deadline = self.connection.deadline();
+                // Short, as closing waits for it; what is not answered is asked again.
+                let deadline = Deadline::after(Duration::from_secs(2));
                 seen = topic_ids::check_unchanged(&self.ids, &self.connection, deadline)
                     .map(|()| Vec::new());
                 next_watch = Instant::now() + WATCH;
