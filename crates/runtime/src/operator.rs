@@ -174,7 +174,7 @@ impl<O: Operator + ?Sized> Operator for Box<O> {
 }
 
 /// Which parallel instance of which operator this is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubtaskInfo {
     /// The operator's name, for people.
     pub name: String,
