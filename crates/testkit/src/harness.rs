@@ -236,7 +236,7 @@ impl<T: Data, O: Operator<Out = Batch<T>>> OperatorHarness<O> {
     pub fn end(&mut self) -> Result<()> {
         self.node.watermark(Watermark::MAX)?;
         let mut tries = 0;
-        while !self.node.ready() && tries < 10_000 {
+        while !self.node.ready() && tries < 60_000 {
             tries += 1;
             std::thread::sleep(std::time::Duration::from_millis(1));
             self.node.poll(self.now())?;

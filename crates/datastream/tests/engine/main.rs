@@ -5,6 +5,7 @@
 //!   jobs      small jobs from end to end: counts, cuts, cancel, failure
 //!   windows   random event-time input against a batch model, in every layout
 //!   idleness  splits that stop, end, or run ahead
+//!   clock     processing time that the test moves
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
 //!   api       every piece of the API once; `api_joins` for those with two inputs
 //!   async_wait  requests to outside systems
@@ -19,6 +20,7 @@
 mod api;
 mod api_joins;
 mod async_wait;
+mod clock;
 mod failure;
 mod idleness;
 mod jobs;

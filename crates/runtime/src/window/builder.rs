@@ -3,7 +3,6 @@
 //! Invariant: what cannot work is refused here, when the job is built; what is built
 //! fails only for a record's sake.
 
-use super::assigner::millis;
 use super::contents::{
     Direct, DirectReduced, EmitResult, Evicting, Folding, Listing, Reduce, Through, ThroughReduced,
     WindowFunction,
@@ -16,6 +15,7 @@ use super::triggers::{CountTrigger, PurgingTrigger};
 use super::{GlobalWindows, Trigger, WindowAssigner, WindowGrid};
 use crate::chain::OutputTag;
 use crate::operator::Operator;
+use crate::watermark::millis;
 use millstream_core::{Batch, Data, Error, Key, Result};
 use std::marker::PhantomData;
 use std::sync::Arc;
