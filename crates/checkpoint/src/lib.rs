@@ -23,8 +23,12 @@
 pub mod config;
 pub mod coordinator;
 pub mod leader;
+pub mod manifest;
+pub mod reader;
 pub mod registry;
 pub mod restart;
+pub mod storage;
+pub mod writer;
 
 pub use config::{CheckpointConfig, CheckpointingMode, Retention};
 pub use coordinator::{Coordinator, Effect, Event, Request, SubtaskId};
