@@ -40,12 +40,14 @@ pub enum Record {
         term: u64,
         /// Which.
         epoch: u64,
-        /// Where its manifest is.
-        manifest: String,
+        /// Where its folder is: the job's own when `None`.
+        directory: Option<String>,
+        /// The folder of its manifest.
+        folder: String,
         /// blake3 of the manifest.
         checksum: [u8; 32],
     },
-    /// The job has ended well: nothing is to be restored.
+    /// The job has ended well, or was cancelled for good: nothing before is to be restored.
     Finished {
         /// Whose.
         term: u64,
@@ -153,15 +155,23 @@ impl LeaderLog {
         &self.entries
     }
 
-    /// The recovery points in order, the newest last: `Published` entries.
+    /// The recovery points in order, the newest last: publications since the job last ended.
     pub fn published(&self) -> impl DoubleEndedIterator<Item = (u64, &Record)> {
-        let published = |r: &&Record| matches!(r, Record::Published { .. });
-        self.entries.iter().map(|(seq, r)| (*seq, r)).filter(move |(_, r)| published(r))
+        let end = self.last_end();
+        let counts = move |(seq, r): &(u64, &Record)| {
+            matches!(r, Record::Published { .. }) && Some(*seq) > end
+        };
+        self.entries.iter().map(|(seq, r)| (*seq, r)).filter(counts)
     }
 
-    /// Whether the job has ended well.
+    fn last_end(&self) -> Option<u64> {
+        let ends = |(_, r): &(&u64, &Record)| matches!(r, Record::Finished { .. });
+        self.entries.iter().rev().find(ends).map(|(seq, _)| *seq)
+    }
+
+    /// Whether the job has ended, and nothing was published since.
     pub fn is_finished(&self) -> bool {
-        self.entries.values().any(|r| matches!(r, Record::Finished { .. }))
+        self.last_end().is_some() && self.published().next().is_none()
     }
 
     /// Begins to append an entry. One at a time, and only by who leads.
@@ -170,11 +180,15 @@ impl LeaderLog {
         Op::Create(self.next, record)
     }
 
-    /// Forgets entries that the driver deletes. Claims stay, and so does the newest entry.
+    /// Forgets entries that the driver deletes: publications of earlier epochs, and those
+    /// before the job last ended. Claims stay, and so does the newest entry.
     pub fn deletable(&mut self, before_epoch: u64) -> Vec<u64> {
         let newest = self.entries.keys().next_back().copied();
+        let end = self.last_end();
         let old = |(seq, record): (&u64, &Record)| match record {
-            Record::Published { epoch, .. } if *epoch < before_epoch => Some(*seq),
+            Record::Published { epoch, .. } if *epoch < before_epoch || Some(*seq) < end => {
+                Some(*seq)
+            }
             _ => None,
         };
         let old: Vec<u64> =
@@ -290,7 +304,7 @@ mod tests {
     }
 
     fn published(term: u64, epoch: u64) -> Record {
-        Record::Published { term, epoch, manifest: format!("m{epoch}"), checksum: [0; 32] }
+        Record::Published { term, epoch, directory: None, folder: format!("m{epoch}"), checksum: [0; 32] }
     }
 
     #[test]

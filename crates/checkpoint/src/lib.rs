@@ -23,11 +23,13 @@
 pub mod config;
 pub mod coordinator;
 pub mod leader;
+pub mod leadership;
 pub mod manifest;
 pub mod reader;
 pub mod registry;
 pub mod restart;
 pub mod storage;
+pub mod uploader;
 pub mod writer;
 
 pub use config::{CheckpointConfig, CheckpointingMode, Retention};

@@ -179,6 +179,15 @@ impl SubtaskState {
         let files = self.operators.iter().flat_map(|op| op.files.iter().map(|f| &f.object));
         data.into_iter().chain(files)
     }
+    /// The same, to be changed.
+    pub fn objects_mut(&mut self) -> impl Iterator<Item = &mut StoredObject> {
+        let data = match &mut self.data {
+            DataPlace::Object(object) => Some(object),
+            _ => None,
+        };
+        let files = self.operators.iter_mut().flat_map(|op| op.files.iter_mut());
+        data.into_iter().chain(files.map(|f| &mut f.object))
+    }
 }
 
 impl Manifest {
