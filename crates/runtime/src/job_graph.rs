@@ -467,7 +467,7 @@ impl Plan {
         for node in &self.nodes {
             let Some(recover) = &node.recover else { continue };
             let (name, uid) = (node.name.clone(), node.uid.clone());
-            let context = CommitterContext { job: Arc::clone(&job), name, uid };
+            let context = CommitterContext { job: Arc::clone(&job), name, uid, subtask: None };
             recover(&context, &config.restored.operator(&node.uid))?;
         }
         Ok(())

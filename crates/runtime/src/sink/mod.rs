@@ -70,6 +70,8 @@ pub struct CommitterContext {
     pub name: String,
     /// The operator's stable identity.
     pub uid: String,
+    /// Whose committables are to be committed; `None`: everybody's, after a restore.
+    pub subtask: Option<usize>,
 }
 
 /// What one writer has prepared for one epoch. Opaque to the runtime; part of the

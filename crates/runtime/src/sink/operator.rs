@@ -49,6 +49,7 @@ impl<T: Data> Operator for SinkOperator<T> {
             job: Arc::clone(&context.job),
             name: context.subtask.name.clone(),
             uid: context.subtask.uid.clone(),
+            subtask: Some(context.subtask.index),
         })?;
         if let Some(committer) = committer {
             if context.job.checkpoint_interval_ms.is_none() {
