@@ -24,8 +24,6 @@
 
 mod commits;
 mod operator;
-#[cfg(test)]
-mod tests;
 
 use crate::operator::{JobInfo, OperatorContext};
 use crate::snapshot::{OperatorSnapshot, Restored};
