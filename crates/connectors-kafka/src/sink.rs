@@ -88,6 +88,13 @@ impl<T: Data> KafkaSink<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> KafkaSink<T> {
+    pub(crate) fn properties(&self) -> &Properties {
+        &self.properties
+    }
+}
+
 impl<T> fmt::Debug for KafkaSink<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaSink")

@@ -31,3 +31,7 @@ pub(crate) mod ledger;
 pub(crate) mod names;
 pub(crate) mod settings;
 pub(crate) mod writer;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
