@@ -4,7 +4,10 @@
 //! signal 9; everything else happens from here. docs/decisions/0005 has what was seen.
 
 use super::{Ended, RawCluster};
+use futures_executor::block_on;
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -119,10 +122,28 @@ fn eventually_committed(topic: &str, count: usize) {
     }
 }
 
-fn topic(name: &str) -> String {
+/// A topic that is deleted at the end of the test.
+struct Topic(String);
+
+impl std::ops::Deref for Topic {
+    type Target = String;
+    fn deref(&self) -> &String {
+        &self.0
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", servers()).create().unwrap();
+        let _ = block_on(admin.delete_topics(&[&self.0], &AdminOptions::new()));
+    }
+}
+
+fn topic(name: &str) -> Topic {
     let topic = unique(name);
     cluster().create_topic(&topic, &[]).unwrap();
-    topic
+    Topic(topic)
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn failed(topic: &str, error: &KafkaError) -> Error {
 
 /// Where read_committed readers stop, and where the topic ends.
 pub(crate) fn ends(properties: &Properties, topic: &str) -> Result<(i64, i64)> {
-    let end = |isolation: &str| {
+    let end = |isolation: &str| -> Result<i64> {
         let (_, end) = consumer(properties, isolation)?
             .fetch_watermarks(topic, 0, TRY)
             .map_err(|e| failed(topic, &e))?;

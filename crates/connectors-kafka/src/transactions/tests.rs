@@ -4,12 +4,16 @@ use super::committable::Transaction;
 use super::ledger;
 use crate::raw::RawCluster;
 use crate::{DeliveryGuarantee, KafkaSink, ser};
+use futures_executor::block_on;
 use millstream_core::{ErrorKind, Result};
 use millstream_runtime::sink::recover;
 use millstream_runtime::{
     Committable, CommitterContext, JobInfo, OperatorSnapshot, Restored, SinkOperator,
 };
 use millstream_testkit::OperatorHarness;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +48,19 @@ struct Fixture {
     job: JobInfo,
     timeout: Duration,
     skip_lost: bool,
+    _topics: Arc<Topics>,
+}
+
+/// Deleted at the end of the test.
+struct Topics([String; 2]);
+
+impl Drop for Topics {
+    fn drop(&mut self) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", servers()).create().unwrap();
+        let names: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        let _ = block_on(admin.delete_topics(&names, &AdminOptions::new()));
+    }
 }
 
 impl Fixture {
@@ -56,7 +73,8 @@ impl Fixture {
             checkpoint_interval_ms: Some(100),
             checkpoint_timeout_ms: 100,
         };
-        Fixture { prefix, topic, job, timeout: PATIENCE, skip_lost: false }
+        let _topics = Arc::new(Topics([topic.clone(), format!("{prefix}.ledger")]));
+        Fixture { prefix, topic, job, timeout: PATIENCE, skip_lost: false, _topics }
     }
     fn job(mut self, name: &str) -> Self {
         self.job.name = name.into();
