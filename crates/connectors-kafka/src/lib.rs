@@ -5,6 +5,8 @@
 //!                           (one per split)    (own thread:        (task)     │
 //!                                               deserialize)                  │
 //!  brokers <─ librdkafka <─ producer <────────────────────────────── sink <───┘
+//!     ^                                                               │
+//!     └───── raw <──────── transactions (exactly once) <──────────────┘
 //! ```
 //!
 //! | module | noun |
@@ -36,6 +38,7 @@ mod partition_queue;
 mod policy;
 mod producer;
 mod properties;
+mod raw;
 mod reader;
 mod record;
 pub mod ser;
@@ -44,6 +47,7 @@ mod sink;
 mod source;
 mod split;
 mod topic_ids;
+mod transactions;
 
 pub use offsets::{OffsetReset, OffsetsInitializer};
 pub use policy::ParsePolicy;

@@ -7,6 +7,7 @@ use crate::checkpoint::{CheckpointStore, RestoredJob};
 use crate::control::{JobControl, JobHandle};
 use crate::job_graph::{JobGraph, Plan};
 use crate::metrics::MetricRegistry;
+use crate::operator::JobInfo;
 use crate::timely_host::{network, worker};
 use millstream_core::{Clock, Error, Result, SystemClock};
 use std::net::TcpListener;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 pub use crate::timely_host::network::ProcessLayout;
+
+/// How long a checkpoint may take (Flink's default).
+const CHECKPOINT_TIMEOUT_MS: i64 = 10 * 60 * 1000;
 
 /// How a process takes part in a job.
 #[derive(Clone)]
@@ -64,6 +68,14 @@ impl RuntimeConfig {
     }
     fn all_workers(&self) -> usize {
         self.layout.processes * self.layout.workers
+    }
+    /// What operators are told of the job.
+    pub(crate) fn job_info(&self) -> JobInfo {
+        JobInfo {
+            name: self.job_name.clone(),
+            checkpoint_interval_ms: self.checkpoint_interval_ms,
+            checkpoint_timeout_ms: CHECKPOINT_TIMEOUT_MS,
+        }
     }
 }
 
@@ -121,6 +133,11 @@ pub fn execute(
     let handle = JobHandle { control, metrics: config.metrics.clone() };
     let for_thread = handle.clone();
     let body = move || {
+        // The first process commits what the restored state lists. The others wait for its
+        // handshake, so no source runs before, anywhere.
+        if config.layout.process == 0 {
+            plan.recover_sinks(&config)?;
+        }
         let peers = match config.layout.processes {
             1 => None,
             _ => Some(network::connect(&config, listener)?),

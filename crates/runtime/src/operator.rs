@@ -201,9 +201,33 @@ impl std::fmt::Debug for Waker {
     }
 }
 
+/// What an operator may know of its job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobInfo {
+    /// Name of the job.
+    pub name: String,
+    /// Time between checkpoints; `None` when there are none.
+    pub checkpoint_interval_ms: Option<i64>,
+    /// How long a checkpoint may take before it counts as failed.
+    pub checkpoint_timeout_ms: i64,
+}
+
+impl JobInfo {
+    /// A job with a checkpoint every second, for tests.
+    pub fn for_tests() -> Self {
+        JobInfo {
+            name: "test".into(),
+            checkpoint_interval_ms: Some(1000),
+            checkpoint_timeout_ms: 60_000,
+        }
+    }
+}
+
 /// What an operator may know of the world.
 #[derive(Clone)]
 pub struct OperatorContext {
+    /// The job that it is part of.
+    pub job: Arc<JobInfo>,
     /// Name, uid and place of this subtask.
     pub subtask: SubtaskInfo,
     /// Processing time.
@@ -229,6 +253,7 @@ impl OperatorContext {
             max_parallelism: millstream_core::DEFAULT_MAX_PARALLELISM,
         };
         OperatorContext {
+            job: Arc::new(JobInfo::for_tests()),
             metrics: MetricGroup::detached(&subtask),
             subtask,
             clock: Arc::new(SystemClock),

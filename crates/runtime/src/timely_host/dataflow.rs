@@ -195,9 +195,11 @@ fn make_task(
         parallelism: node.parallelism,
         max_parallelism: plan.max_parallelism,
     };
+    let job = Arc::new(env.config.job_info());
     let context = |node: &PlanNode| {
         let subtask = subtask(node);
         OperatorContext {
+            job: Arc::clone(&job),
             metrics: env.config.metrics.group(&subtask),
             restored: env.restored.operator(&node.uid),
             clock: Arc::clone(&env.config.clock),
