@@ -116,6 +116,8 @@ pub enum Effect<H> {
         epoch: Epoch,
         /// The form of its snapshots.
         kind: SnapshotKind,
+        /// Where a savepoint goes.
+        directory: Option<String>,
         /// Sources read nothing more until told to resume.
         hold: bool,
         /// The form of the snapshots at the end of sources that are to end in the next epoch.
@@ -375,7 +377,8 @@ impl<H: Clone> Coordinator<H> {
             // end of everything is the savepoint.
             let drain = Some(*kind);
             let kind = SnapshotKind::Checkpoint;
-            effects.push(Effect::Trigger { epoch: self.current, kind, hold: false, drain });
+            let (epoch, directory) = (self.current, None);
+            effects.push(Effect::Trigger { epoch, kind, directory, hold: false, drain });
             self.phase = Phase::Draining(*id);
             self.collect(kind, None, now_ms);
             self.draining = request;
@@ -386,7 +389,12 @@ impl<H: Clone> Coordinator<H> {
             _ => SnapshotKind::Checkpoint,
         };
         let hold = matches!(&request, Some((_, Request::Savepoint { stop: Some(_), .. })));
-        effects.push(Effect::Trigger { epoch: self.current, kind, hold, drain: None });
+        let directory = match &request {
+            Some((_, Request::Savepoint { directory, .. })) => directory.clone(),
+            _ => None,
+        };
+        let epoch = self.current;
+        effects.push(Effect::Trigger { epoch, kind, directory, hold, drain: None });
         self.collect(kind, request, now_ms);
     }
 

@@ -24,7 +24,7 @@ struct Driven {
 
 fn show(effect: &Effect<&'static str>) -> String {
     match effect {
-        Effect::Trigger { epoch, kind, hold, drain } => {
+        Effect::Trigger { epoch, kind, hold, drain, .. } => {
             let kind = if *kind == SnapshotKind::Checkpoint { "" } else { " savepoint" };
             let hold = if *hold { " hold" } else { "" };
             let drain = if drain.is_some() { " drain" } else { "" };

@@ -78,7 +78,10 @@ impl JobStorage {
             return Err(Error::config(format!("'{job_id}' cannot be the id of a job"))
                 .advice("use letters, digits, '-', '_' and '.', at most 128"));
         }
-        Ok(JobStorage { job: place.folder(job_id), job_id: job_id.to_owned() })
+        Ok(Self::plain(place, job_id))
+    }
+    pub(crate) fn plain(place: &Storage, job_id: &str) -> Self {
+        JobStorage { job: place.folder(job_id), job_id: job_id.to_owned() }
     }
     /// The job's id.
     pub fn job_id(&self) -> &str {
@@ -252,7 +255,8 @@ impl Leader {
                 Ok(located) => {
                     let place = located.place();
                     self.places.insert(Epoch(*epoch), place);
-                    if directory.is_none() {
+                    // Savepoints belong to the user, wherever they are.
+                    if directory.is_none() && located.manifest.kind == SnapshotKind::Checkpoint {
                         let files = located.manifest.objects().map(|o| located.path(o));
                         let own = format!("{folder}/{MANIFEST}");
                         self.files.hold(Holder::Retained(*epoch), files.chain([own]));

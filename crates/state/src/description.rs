@@ -3,6 +3,7 @@
 //! Invariant: a description is plain data. It is stored beside the state that it
 //! describes and can be read without the job's types.
 
+use crate::Schema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the canonical form that this build writes.
@@ -37,10 +38,12 @@ pub struct StateDescription {
     pub name: String,
     /// What shape it has.
     pub kind: StateKind,
-    /// The schema of keys as text; empty for operator state, and when it is not known.
-    pub key_schema: String,
-    /// The schema of values (or elements) as text; empty when it is not known.
-    pub value_schema: String,
+    /// The schema of keys; unknown for operator state.
+    pub key_schema: Schema,
+    /// The schema of what divides the state of one key: map keys, windows; otherwise unit.
+    pub namespace_schema: Schema,
+    /// The schema of values (or elements) as they are stored.
+    pub value_schema: Schema,
     /// Time to live in milliseconds.
     pub ttl_ms: Option<i64>,
     /// The version of the canonical form that entries are in.
@@ -53,8 +56,9 @@ impl StateDescription {
         StateDescription {
             name: name.into(),
             kind,
-            key_schema: String::new(),
-            value_schema: String::new(),
+            key_schema: Schema::Unknown,
+            namespace_schema: Schema::Unknown,
+            value_schema: Schema::Unknown,
             ttl_ms: None,
             format_version: FORMAT_VERSION,
         }

@@ -13,6 +13,7 @@
 mod description;
 mod former;
 mod restored;
+mod schema;
 mod snapshot;
 mod stored;
 mod subtask;
@@ -20,6 +21,7 @@ mod subtask;
 pub use description::{FORMAT_VERSION, StateDescription, StateKind};
 pub use former::{FormerState, NativeState};
 pub use restored::Restored;
+pub use schema::{Compatibility, Schema, Value, check_compatibility};
 pub use snapshot::{
     DeferredSnapshot, ListMode, OperatorSnapshot, SnapshotKind, SnapshotWriter, TaskSnapshot,
 };
