@@ -44,6 +44,7 @@ pub struct JobDescription {
 /// A job's place for checkpoints. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct JobStorage {
+    place: Storage,
     job: Storage,
     job_id: String,
 }
@@ -81,7 +82,14 @@ impl JobStorage {
         Ok(Self::plain(place, job_id))
     }
     pub(crate) fn plain(place: &Storage, job_id: &str) -> Self {
-        JobStorage { job: place.folder(job_id), job_id: job_id.to_owned() }
+        JobStorage { place: place.clone(), job: place.folder(job_id), job_id: job_id.to_owned() }
+    }
+    /// Another job in the same place.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_job_id(&self, job_id: &str) -> Result<Self> {
+        Self::new(&self.place, job_id)
     }
     /// The job's id.
     pub fn job_id(&self) -> &str {

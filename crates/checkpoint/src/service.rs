@@ -16,7 +16,7 @@ use crate::requests::{self, Reply};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use millstream_core::{Clock, Epoch, Error, Result};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ enum Command {
 /// See the module.
 pub struct LeaderService {
     commands: Sender<Command>,
-    thread: Option<JoinHandle<Result<()>>>,
+    thread: Mutex<Option<JoinHandle<Result<()>>>>,
 }
 
 impl LeaderService {
@@ -80,7 +80,7 @@ impl LeaderService {
         let thread = thread.spawn(move || serving.run(&queue));
         let thread = thread
             .map_err(|e| Error::retry(format!("cannot start the leader's thread: {e}")))?;
-        Ok(LeaderService { commands, thread: Some(thread) })
+        Ok(LeaderService { commands, thread: Mutex::new(Some(thread)) })
     }
 
     /// Publishes a checkpoint; the answer is told.
@@ -108,9 +108,10 @@ impl LeaderService {
     ///
     /// # Errors
     /// When the end could not be written down.
-    pub fn end(mut self, finished: bool) -> Result<()> {
-        let _ = self.commands.send(Command::End { finished });
-        let Some(thread) = self.thread.take() else { return Ok(()) };
+    pub fn end(&self, finished: bool) -> Result<()> {
+        let _ = self.commands.send(Command::End { finished }); // ended already
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return Ok(()) };
         thread.join().unwrap_or_else(|_| Err(Error::bug("the leader's thread panicked")))
     }
 }
