@@ -7,7 +7,7 @@
 //! Invariant: an epoch is restored only when *every* task had stored its state, or
 //! had ended before.
 
-use crate::snapshot::{OperatorSnapshot, Restored, TaskSnapshot};
+use crate::snapshot::{FormerState, Restored, StoredState, TaskSnapshot};
 use millstream_core::{Epoch, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,10 +33,22 @@ pub trait CheckpointStore: Send + Sync {
 pub struct RestoredJob {
     /// The epoch that the state closes.
     pub epoch: Option<Epoch>,
-    operators: BTreeMap<String, Arc<Vec<OperatorSnapshot>>>,
+    operators: BTreeMap<String, Arc<Vec<Arc<dyn FormerState>>>>,
 }
 
 impl RestoredJob {
+    /// The state of `epoch`: what every former subtask of every operator stored, by uid.
+    pub fn new(
+        epoch: Epoch,
+        operators: impl IntoIterator<Item = (String, Vec<Arc<dyn FormerState>>)>,
+    ) -> Self {
+        let operators = operators.into_iter().map(|(uid, former)| (uid, Arc::new(former)));
+        RestoredJob { epoch: Some(epoch), operators: operators.collect() }
+    }
+    /// Every operator with its former subtasks, by uid.
+    pub fn operators(&self) -> impl Iterator<Item = (&str, &[Arc<dyn FormerState>])> {
+        self.operators.iter().map(|(uid, former)| (uid.as_str(), former.as_slice()))
+    }
     /// The state of one operator.
     pub fn operator(&self, uid: &str) -> Restored {
         let former = self.operators.get(uid).cloned();
@@ -48,8 +60,8 @@ impl RestoredJob {
 
 #[derive(Default)]
 struct Stored {
-    epochs: BTreeMap<Epoch, Vec<(String, OperatorSnapshot)>>,
-    ended: Vec<(Epoch, TaskSnapshot)>,
+    epochs: BTreeMap<Epoch, Vec<(String, StoredState)>>,
+    ended: Vec<(Epoch, BTreeMap<String, StoredState>)>,
     complete: Option<Epoch>,
 }
 
@@ -79,21 +91,21 @@ impl MemoryCheckpoints {
         };
         stored.epochs.retain(|e, _| *e <= epoch);
         stored.ended.retain(|(e, _)| *e <= epoch);
-        let mut operators: BTreeMap<String, Vec<OperatorSnapshot>> = BTreeMap::new();
+        let mut operators: BTreeMap<String, Vec<Arc<dyn FormerState>>> = BTreeMap::new();
         let at_epoch = stored.epochs.get(&epoch).into_iter().flatten().cloned();
-        let before = stored.ended.iter().flat_map(|(_, task)| task.iter().cloned());
+        let before = stored.ended.iter().flat_map(|(_, task)| task.clone());
         for (uid, state) in at_epoch.chain(before) {
-            operators.entry(uid).or_default().push(state);
+            operators.entry(uid).or_default().push(Arc::new(state));
         }
         // Ended tasks start again from their state, and end again.
         stored.ended.clear();
-        let operators = operators.into_iter().map(|(uid, s)| (uid, Arc::new(s))).collect();
-        RestoredJob { epoch: Some(epoch), operators }
+        RestoredJob::new(epoch, operators)
     }
 }
 
 impl CheckpointStore for MemoryCheckpoints {
     fn store(&self, epoch: Epoch, snapshot: TaskSnapshot, last: bool) -> Result<()> {
+        let snapshot = snapshot.into_stored()?;
         let mut stored = self.stored();
         if stored.complete.is_some_and(|complete| epoch <= complete) {
             return Err(Error::bug(format!("a snapshot of epoch {epoch} after its completion")));

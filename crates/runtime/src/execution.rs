@@ -75,6 +75,7 @@ impl RuntimeConfig {
             name: self.job_name.clone(),
             checkpoint_interval_ms: self.checkpoint_interval_ms,
             checkpoint_timeout_ms: CHECKPOINT_TIMEOUT_MS,
+            restored_epoch: self.restored.epoch,
         }
     }
 }

@@ -14,7 +14,7 @@
 use crate::chain::Output;
 use crate::metrics::MetricGroup;
 use crate::snapshot::{OperatorSnapshot, Restored};
-use millstream_core::{Clock, Container, Epoch, KeyGroupRange, Result, SystemClock, Watermark};
+use millstream_core::{Clock, Container, Epoch, Result, SystemClock, Watermark};
 use std::sync::Arc;
 
 /// Whether an operator is done with a watermark.
@@ -173,33 +173,7 @@ impl<O: Operator + ?Sized> Operator for Box<O> {
     }
 }
 
-/// Which parallel instance of which operator this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SubtaskInfo {
-    /// The operator's name, for people.
-    pub name: String,
-    /// The operator's stable identity, under which its state is stored.
-    pub uid: String,
-    /// Index of this subtask, `0..parallelism`.
-    pub index: usize,
-    /// Number of subtasks.
-    pub parallelism: usize,
-    /// Number of key groups.
-    pub max_parallelism: usize,
-}
-
-impl SubtaskInfo {
-    /// The key groups that this subtask owns.
-    pub fn key_groups(&self) -> KeyGroupRange {
-        KeyGroupRange::of_subtask(self.max_parallelism, self.parallelism, self.index)
-    }
-}
-
-impl std::fmt::Display for SubtaskInfo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "operator '{}' ({}/{})", self.name, self.index + 1, self.parallelism)
-    }
-}
+pub use millstream_state::SubtaskInfo;
 
 /// Makes the task run soon, from any thread: the runtime then calls
 /// [`Operator::on_processing_time`]. Cheap; calls while one is pending are merged.
@@ -236,6 +210,8 @@ pub struct JobInfo {
     pub checkpoint_interval_ms: Option<i64>,
     /// How long a checkpoint may take before it counts as failed.
     pub checkpoint_timeout_ms: i64,
+    /// The epoch of the state that the attempt starts from; `None`: it starts without state.
+    pub restored_epoch: Option<Epoch>,
 }
 
 impl JobInfo {
@@ -245,6 +221,7 @@ impl JobInfo {
             name: "test".into(),
             checkpoint_interval_ms: Some(1000),
             checkpoint_timeout_ms: 60_000,
+            restored_epoch: None,
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) struct InputEdge {
 }
 
 /// What one [`Task::step`] did.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Step {
     /// Something; there may be more. `rows` of `edge` from `sender` are processed.
     Processed { edge: usize, sender: u32, rows: u64 },
@@ -213,7 +213,7 @@ impl Task {
     }
 
     fn capture(&mut self) -> Result<TaskSnapshot> {
-        let mut snapshot = TaskSnapshot::new();
+        let mut snapshot = TaskSnapshot::default();
         self.head.chain().barrier(self.current, &mut snapshot)?;
         Ok(snapshot)
     }
@@ -231,7 +231,7 @@ impl Task {
             return Ok(Step::Waiting);
         }
         self.head.chain().end()?;
-        let snapshot = if self.stored { self.capture()? } else { TaskSnapshot::new() };
+        let snapshot = if self.stored { self.capture()? } else { TaskSnapshot::default() };
         self.ended = true;
         Ok(Step::Ended(self.current, snapshot))
     }

@@ -4,7 +4,7 @@ use crate::Drive;
 use millstream_connectors::{DeliveryGuarantee, FileSink, FileSource};
 use millstream_core::{Batch, ErrorKind};
 use millstream_formats::CsvFormat;
-use millstream_runtime::{OperatorSnapshot, Sink, SinkOperator};
+use millstream_runtime::{Sink, SinkOperator, StoredState};
 use millstream_testkit::{OperatorHarness, SourceHarness};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn row(id: u32) -> Row {
     (id, format!("r{id}"))
 }
 
-fn open(sink: FileSink<Row>, restored: Option<OperatorSnapshot>) -> Harness {
+fn open(sink: FileSink<Row>, restored: Option<StoredState>) -> Harness {
     let mut builder = OperatorHarness::builder(SinkOperator::new(Arc::new(sink)));
     if let Some(state) = restored {
         builder = builder.restored(vec![state]);
