@@ -75,13 +75,6 @@ impl TimestampMs {
         let ms = Duration::from_millis(self.0.unsigned_abs());
         if self.0 >= 0 { UNIX_EPOCH.checked_add(ms) } else { UNIX_EPOCH.checked_sub(ms) }
     }
-    pub(crate) fn of_system_time(time: SystemTime) -> Self {
-        let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
-        TimestampMs(match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => ms(after),
-            Err(before) => -ms(before.duration()),
-        })
-    }
 }
 
 /// What a column's function may return.
