@@ -20,6 +20,7 @@ use millstream_formats::Encoder;
 use millstream_runtime::{Committable, Committer, OperatorContext, OperatorSnapshot, SinkWriter};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind::NotFound;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,7 +80,12 @@ impl Folder {
     fn publish(&self, from: &Path, name: &str) -> Result<()> {
         let finished = self.finished(name);
         // The folder is synced too, so that the new name survives a crash of the machine.
-        let renamed = std::fs::rename(from, &finished)
+        let renamed = match std::fs::rename(from, &finished) {
+            // Somebody else has committed it: an attempt that is not quite dead.
+            Err(error) if error.kind() == NotFound && finished.exists() => Ok(()),
+            renamed => renamed,
+        };
+        let renamed = renamed
             .and_then(|()| File::open(finished.parent().unwrap_or(&self.0)))
             .and_then(|folder| folder.sync_all());
         renamed.map_err(|error| file_error(from, "finished", &error))
@@ -93,10 +99,15 @@ impl Folder {
             // It was finished after the checkpoint, or by an earlier restore.
             return Ok(None);
         }
-        let metadata = std::fs::metadata(&path).map_err(|error| {
-            file_error(&path, "finished", &error)
-                .advice("put the file back: the checkpoint counts on it")
-        })?;
+        let metadata = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // Somebody else has finished it in between.
+            Err(_) if self.finished(name).exists() => return Ok(None),
+            Err(error) => {
+                return Err(file_error(&path, "finished", &error)
+                    .advice("put the file back: the checkpoint counts on it"));
+            }
+        };
         if metadata.len() < size_bytes {
             return Err(Error::corrupt(format!(
                 "file '{}' has {} bytes, the checkpoint knows of {size_bytes}",

@@ -216,7 +216,7 @@ fn eventually_visible(folder: &Path, rows: &[&str]) {
 fn exactly_once_no_file_is_visible_before_its_checkpoint_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let mut harness = open(exactly_once(path).roll_size_bytes(20), None);
+    let mut harness = open(exactly_once(path).roll_size_bytes(18), None);
     harness.input(Batch::from(vec![row(1), row(2)])).unwrap(); // full
     harness.push(row(3), 0).unwrap();
     assert_eq!(visible(path), [] as [&str; 0], "full, and no checkpoint yet");
@@ -249,7 +249,7 @@ fn exactly_once_a_crash_anywhere_loses_and_doubles_nothing() {
         for rolls in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path();
-            let sink = || exactly_once(path).roll_size_bytes(20).roll_on_checkpoint(rolls);
+            let sink = || exactly_once(path).roll_size_bytes(18).roll_on_checkpoint(rolls);
             let (mut durable, mut durable_rows, mut next) = (None, 0, 0);
             let mut harness = open(sink(), None);
             let mut steps = 0;
