@@ -2,20 +2,25 @@
 //!
 //! ```text
 //!   one process          execute ──> runtime in this process
-//!   --processes 3        execute ──> process 0 here, and the same program twice more
+//!   --processes 3        execute ──> process 0 here, and the same program twice more;
+//!                        with checkpoints: a supervisor here, and the program three times
 //!   --hosts a,b,c        each of them was started by somebody; --process-index says which
 //! ```
 
+use crate::args::JobArgs;
+use crate::processes::{Child, Children, SECRET};
 use crate::stream::DataStream;
+use crate::supervisor;
 use clap::Parser;
 use millstream_core::{Data, Error, Result};
-use millstream_runtime::checkpoint::{CheckpointStore, RestoredJob};
+use millstream_runtime::checkpoint::{
+    CheckpointConfig, JobStorage, RestartStrategy, RestoreSettings, RestoredJob,
+};
 use millstream_runtime::execution::{ProcessLayout, RunningJob, RuntimeConfig, execute, explain};
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
 use std::cell::RefCell;
 use std::net::TcpListener;
-use std::process::{Child, Command};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,27 +31,6 @@ pub(crate) struct EnvInner {
 }
 
 pub(crate) type Graph = Rc<RefCell<EnvInner>>;
-
-/// Command-line options of every job; add your own with `#[command(flatten)]`.
-#[derive(Clone, Debug, Default, Parser)]
-pub struct JobArgs {
-    /// Worker threads of each process [default: what the job asks for, or all cores]
-    #[arg(long, value_name = "N", help_heading = "Running")]
-    pub workers: Option<usize>,
-    /// Processes on this machine; the job starts the others itself
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Running")]
-    pub processes: usize,
-    /// host:port of every process, in order, when you start each yourself
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', help_heading = "Running")]
-    pub hosts: Vec<String>,
-    /// Which of --hosts this process is
-    #[arg(long, value_name = "I", requires = "hosts", help_heading = "Running")]
-    pub process_index: Option<usize>,
-}
-
-const SECRET: &str = "MILLSTREAM_SECRET";
-const CHILD_HOSTS: &str = "MILLSTREAM_CHILD_HOSTS";
-const CHILD_INDEX: &str = "MILLSTREAM_CHILD_INDEX";
 
 /// Builds a job and runs it. See the crate's documentation.
 ///
@@ -65,9 +49,10 @@ pub struct StreamExecutionEnvironment {
 #[derive(Clone, Default)]
 struct Settings {
     auto_watermark_interval: Option<Duration>,
-    checkpoint_interval: Option<Duration>,
-    store: Option<Arc<dyn CheckpointStore>>,
+    checkpoint: CheckpointConfig,
+    storage: Option<JobStorage>,
     restored: RestoredJob,
+    restart: Option<RestartStrategy>,
 }
 
 impl Default for StreamExecutionEnvironment {
@@ -117,18 +102,43 @@ impl StreamExecutionEnvironment {
         self.settings.borrow_mut().auto_watermark_interval = Some(interval);
         self
     }
-    /// Time between checkpoint cuts. Snapshots go to the store given to
-    /// [`set_checkpoint_store`](Self::set_checkpoint_store); sinks flush at every cut.
+    /// Time between checkpoints. They go to the place given to
+    /// [`set_checkpoint_directory`](Self::set_checkpoint_directory); sinks flush at each.
     pub fn enable_checkpointing(&self, interval: Duration) -> &Self {
-        self.settings.borrow_mut().checkpoint_interval = Some(interval);
+        let ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        self.settings.borrow_mut().checkpoint.interval_ms = Some(ms.max(1));
         self
     }
-    /// Where snapshots go (nowhere when not set: they are taken and dropped).
-    pub fn set_checkpoint_store(&self, store: Arc<dyn CheckpointStore>) -> &Self {
-        self.settings.borrow_mut().store = Some(store);
+    /// Where checkpoints go: a folder or a URL (nowhere when not set: the job cannot be
+    /// restored, and does not restart by itself).
+    pub fn set_checkpoint_directory(&self, place: impl Into<String>) -> &Self {
+        self.settings.borrow_mut().checkpoint.directory = Some(place.into());
         self
     }
-    /// Starts from this state in place of an empty one.
+    /// The settings of checkpoints, to be changed.
+    ///
+    /// ```
+    /// use millstream_datastream::StreamExecutionEnvironment;
+    /// let env = StreamExecutionEnvironment::new();
+    /// env.checkpoint_config(|config| config.min_pause_ms = 500);
+    /// ```
+    pub fn checkpoint_config(&self, change: impl FnOnce(&mut CheckpointConfig)) -> &Self {
+        change(&mut self.settings.borrow_mut().checkpoint);
+        self
+    }
+    /// What follows a failure. When not set: restarts with a growing delay for a job that
+    /// stores checkpoints, and none for one that does not.
+    pub fn set_restart_strategy(&self, strategy: RestartStrategy) -> &Self {
+        self.settings.borrow_mut().restart = Some(strategy);
+        self
+    }
+    /// Checkpoints go to this job's storage (tests; several jobs in one process).
+    pub fn set_checkpoint_storage(&self, storage: JobStorage) -> &Self {
+        self.settings.borrow_mut().storage = Some(storage);
+        self
+    }
+    /// Starts from this state in place of an empty one, unless the job's storage has a
+    /// checkpoint of its own.
     pub fn restore_from(&self, state: RestoredJob) -> &Self {
         self.settings.borrow_mut().restored = state;
         self
@@ -181,9 +191,14 @@ impl StreamExecutionEnvironment {
         config.metrics = self.metrics.clone();
         config.aligned = self.graph.borrow().aligned;
         config.auto_watermark_interval_ms = settings.auto_watermark_interval.map_or(200, ms);
-        config.checkpoint_interval_ms = settings.checkpoint_interval.map(|d| ms(d).max(1));
-        config.store = settings.store.clone();
+        config.checkpoint = settings.checkpoint.clone();
+        config.storage = settings.storage.clone();
         config.restored = settings.restored.clone();
+        config.job_id = self.args.job_id.clone();
+        config.from_savepoint = self.args.from_savepoint.clone().map(|path| RestoreSettings {
+            path,
+            allow_non_restored_state: self.args.allow_non_restored_state,
+        });
         config
     }
 
@@ -212,15 +227,27 @@ impl StreamExecutionEnvironment {
     /// # Errors
     /// `Config` when the job or the settings are wrong.
     pub fn execute_async(&self, job_name: &str) -> Result<JobClient> {
+        let started = Instant::now();
+        let job = self.start_job(job_name)?;
+        Ok(JobClient { job: job.0, children: job.1, started, name: job_name.to_owned() })
+    }
+
+    fn start_job(&self, job_name: &str) -> Result<(RunningJob, Children)> {
         let mut config = self.runtime_config(job_name);
-        let (mut children, mut listener) = (Children(vec![]), None);
+        let options = self.args.apply(&mut config.checkpoint)?;
+        let stores = config.storage.is_some() || config.checkpoint.directory.is_some();
+        let set = options.or_else(|| self.settings.borrow().restart.clone());
+        config.restart = set.unwrap_or(match stores {
+            true => RestartStrategy::exponential(),
+            false => RestartStrategy::None,
+        });
         let processes = self.processes();
-        if let Ok(index) = std::env::var(CHILD_INDEX) {
-            config.layout.process = parse_index(&index)?;
-            config.addresses = env_list(CHILD_HOSTS);
-            config.layout.processes = config.addresses.len();
-            config.secret = std::env::var(SECRET).unwrap_or_default();
-        } else if !self.args.hosts.is_empty() {
+        if let Some(child) = Child::of_this_process()? {
+            child.configure(&mut config);
+            let job = self.start(config, None)?;
+            return Ok((job, Children::of_child(child)));
+        }
+        if !self.args.hosts.is_empty() {
             let index = self.args.process_index.ok_or_else(|| {
                 Error::config("--hosts without --process-index")
                     .advice("say which of the hosts this process is, counted from 0")
@@ -234,74 +261,19 @@ impl StreamExecutionEnvironment {
                 return Err(Error::config("processes on other machines need a shared secret")
                     .advice(format!("set {SECRET} to the same value for every process")));
             }
-        } else if processes > 1 {
-            config.layout.processes = processes;
-            // Check the plan before anything is started.
-            self.explain()?;
-            let ports: Vec<TcpListener> = (0..processes)
-                .map(|_| TcpListener::bind("127.0.0.1:0"))
-                .collect::<Result<_, _>>()?;
-            let addresses = ports.iter().map(|l| l.local_addr().map(|a| a.to_string()));
-            config.addresses = addresses.collect::<Result<_, _>>()?;
-            config.secret = fresh_secret()?;
-            listener = ports.into_iter().next();
-            for index in 1..processes {
-                children.0.push(start_child(index, &config)?);
-            }
+            return Ok((self.start(config, None)?, Children::none()));
         }
-        let started = Instant::now();
-        let job = self.start(config, listener)?;
-        Ok(JobClient { job, children, started, name: job_name.to_owned() })
-    }
-}
-
-fn parse_index(text: &str) -> Result<usize> {
-    text.parse().map_err(|_| Error::config(format!("{CHILD_INDEX} is not a number")))
-}
-
-fn env_list(name: &str) -> Vec<String> {
-    std::env::var(name).unwrap_or_default().split(',').map(str::to_owned).collect()
-}
-
-fn fresh_secret() -> Result<String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
-}
-
-/// The same program again, told by its environment which process it is.
-fn start_child(index: usize, config: &RuntimeConfig) -> Result<Child> {
-    let program = std::env::current_exe()?;
-    Command::new(program)
-        .args(std::env::args_os().skip(1))
-        .env(CHILD_INDEX, index.to_string())
-        .env(CHILD_HOSTS, config.addresses.join(","))
-        .env(SECRET, &config.secret)
-        .spawn()
-        .map_err(|e| Error::retry(format!("cannot start process {index}: {e}")))
-}
-
-/// Processes that this one has started; none outlives it.
-struct Children(Vec<Child>);
-
-impl Children {
-    fn wait(&mut self) -> Result<()> {
-        for (index, child) in self.0.iter_mut().enumerate() {
-            let status = child.wait()?;
-            if !status.success() {
-                return Err(Error::restart(format!("process {} ended with {status}", index + 1)));
-            }
+        if processes == 1 {
+            return Ok((self.start(config, None)?, Children::none()));
         }
-        Ok(())
-    }
-}
-
-impl Drop for Children {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill(); // it may have ended
-            let _ = child.wait();
+        config.layout.processes = processes;
+        // Check the plan before anything is started.
+        self.explain()?;
+        if config.restart != RestartStrategy::None {
+            return Ok((supervisor::start(config)?, Children::none()));
         }
+        let (children, listener) = Children::start(&mut config)?;
+        Ok((self.start(config, Some(listener))?, children))
     }
 }
 
@@ -329,7 +301,7 @@ impl JobClient {
     pub fn wait(self) -> Result<JobExecutionResult> {
         let JobClient { job, mut children, started, name } = self;
         let metrics = job.handle().metrics().clone();
-        job.wait()?;
+        children.report(job.wait())?;
         children.wait()?;
         Ok(JobExecutionResult { job_name: name, net_runtime: started.elapsed(), metrics })
     }

@@ -61,7 +61,10 @@ pub use job_graph::{Chaining, Input, JobGraph, NodeId, NodeSpec};
 pub use metrics::{Counter, Gauge, MetricGroup, MetricRegistry};
 pub use operator::{JobInfo, Operator, OperatorContext, Progress, SubtaskInfo, Waker};
 pub use sink::{Committable, Committer, CommitterContext, Sink, SinkOperator, SinkWriter};
-pub use snapshot::{OperatorSnapshot, Restored, SnapshotKind, StoredState, TaskSnapshot};
+pub use snapshot::{
+    DeferredSnapshot, OperatorSnapshot, Restored, SnapshotKind, SnapshotWriter, StoredState,
+    TaskSnapshot,
+};
 pub use source::{Source, SourcePoll, SourceReader};
 pub use source_node::{
     AlignmentBoard, AssignWatermarks, SourceHead, SourceNode, SourceOutput, show,
