@@ -210,6 +210,8 @@ pub struct JobInfo {
     pub checkpoint_interval_ms: Option<i64>,
     /// How long a checkpoint may take before it counts as failed.
     pub checkpoint_timeout_ms: i64,
+    /// The epoch of the state that the attempt starts from; `None`: it starts without state.
+    pub restored_epoch: Option<Epoch>,
 }
 
 impl JobInfo {
@@ -219,6 +221,7 @@ impl JobInfo {
             name: "test".into(),
             checkpoint_interval_ms: Some(1000),
             checkpoint_timeout_ms: 60_000,
+            restored_epoch: None,
         }
     }
 }

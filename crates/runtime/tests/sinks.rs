@@ -8,8 +8,8 @@ use millstream_core::Epoch;
 use millstream_core::{Batch, Error, ErrorKind, Result};
 use millstream_runtime::sink::recover;
 use millstream_runtime::{
-    Committable, Committer, CommitterContext, JobInfo, OperatorContext, OperatorSnapshot, Restored,
-    Sink, SinkOperator, SinkWriter,
+    Committable, Committer, CommitterContext, JobInfo, OperatorContext, Restored, Sink,
+    SinkOperator, SinkWriter, StoredState,
 };
 use millstream_testkit::OperatorHarness;
 use proptest::prelude::*;
@@ -51,14 +51,14 @@ impl Counting {
         self.open(|b| b).unwrap()
     }
     /// The first process of an attempt, before any subtask.
-    fn recover(&self, former: &[OperatorSnapshot]) -> Result<()> {
+    fn recover(&self, former: &[StoredState]) -> Result<()> {
         let context = CommitterContext {
             job: Arc::new(JobInfo::for_tests()),
             name: "sink".into(),
             uid: "sink".into(),
             subtask: None,
         };
-        recover(self, &context, &Restored::from_former(Arc::new(former.to_vec())))
+        recover(self, &context, &Restored::from_stored(former.to_vec()))
     }
 }
 
@@ -128,8 +128,8 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn listed(snapshot: &OperatorSnapshot) -> Vec<u64> {
-    let restored = Restored::from_former(Arc::new(vec![snapshot.clone()]));
+fn listed(snapshot: &StoredState) -> Vec<u64> {
+    let restored = Restored::from_stored(vec![snapshot.clone()]);
     let all: Vec<Committable> = restored.list_union("sink-committables").unwrap();
     all.iter().map(|c| c.epoch.0).collect()
 }
@@ -218,7 +218,7 @@ fn a_failure_between_snapshot_and_notice_loses_and_doubles_nothing() {
 #[test]
 fn a_restore_at_another_parallelism_commits_each_transaction_once() {
     let world = Counting::default();
-    let snapshots: Vec<OperatorSnapshot> = (0..3)
+    let snapshots: Vec<StoredState> = (0..3)
         .map(|index| {
             let mut sink = world.open(|b| b.subtask(index, 3, 128)).unwrap();
             sink.push(index as u32, 0).unwrap();
@@ -340,7 +340,7 @@ fn a_changed_sink_does_not_drop_what_waits_for_its_commit() {
         uid: "sink".into(),
         subtask: None,
     };
-    let restored = Restored::from_former(Arc::new(vec![snapshot]));
+    let restored = Restored::from_stored(vec![snapshot]);
     let error = recover(&Plain, &context, &restored).unwrap_err();
     assert!(error.to_string().contains("1 outputs that wait for their commit"), "{error}");
     recover(&Plain, &context, &Restored::default()).unwrap();
@@ -374,13 +374,13 @@ proptest! {
     #[test]
     fn every_row_of_a_durable_checkpoint_is_visible_once(steps in steps()) {
         let world = Counting::default();
-        let open = |parallelism: usize, former: &[OperatorSnapshot]| -> Vec<Harness> {
+        let open = |parallelism: usize, former: &[StoredState]| -> Vec<Harness> {
             world.recover(former).unwrap();
             let subtask = |i| world.open(|b| b.subtask(i, parallelism, 128).restored(former.to_vec())).unwrap();
             (0..parallelism).map(subtask).collect()
         };
         let mut subtasks = open(2, &[]);
-        let mut durable: Vec<OperatorSnapshot> = vec![];
+        let mut durable: Vec<StoredState> = vec![];
         let (mut next_row, mut epoch) = (0, 0);
         // The source replays what is behind the last durable checkpoint: rows count from there.
         let mut durable_rows = 0;

@@ -8,7 +8,7 @@ use futures_executor::block_on;
 use millstream_core::{ErrorKind, Result};
 use millstream_runtime::sink::recover;
 use millstream_runtime::{
-    Committable, CommitterContext, JobInfo, OperatorSnapshot, Restored, SinkOperator,
+    Committable, CommitterContext, JobInfo, OperatorSnapshot, Restored, SinkOperator, StoredState,
 };
 use millstream_testkit::OperatorHarness;
 use rdkafka::ClientConfig;
@@ -72,6 +72,7 @@ impl Fixture {
             name: "a".into(),
             checkpoint_interval_ms: Some(100),
             checkpoint_timeout_ms: 100,
+            restored_epoch: None,
         };
         let _topics = Arc::new(Topics([topic.clone(), format!("{prefix}.ledger")]));
         Fixture { prefix, topic, job, timeout: PATIENCE, skip_lost: false, _topics }
@@ -93,14 +94,14 @@ impl Fixture {
             .build()
             .unwrap()
     }
-    fn recover(&self, former: &[OperatorSnapshot]) -> Result<()> {
+    fn recover(&self, former: &[StoredState]) -> Result<()> {
         let context = CommitterContext {
             job: Arc::new(self.job.clone()),
             name: "sink".into(),
             uid: "operator".into(), // as the harness says
             subtask: None,
         };
-        recover(&self.sink(), &context, &Restored::from_former(Arc::new(former.to_vec())))
+        recover(&self.sink(), &context, &Restored::from_stored(former.to_vec()))
     }
     fn open(&self) -> Harness {
         let operator = SinkOperator::new(Arc::new(self.sink()));
@@ -126,8 +127,8 @@ impl Fixture {
     }
 }
 
-fn transactions(snapshot: &OperatorSnapshot) -> Vec<Transaction> {
-    let restored = Restored::from_former(Arc::new(vec![snapshot.clone()]));
+fn transactions(snapshot: &StoredState) -> Vec<Transaction> {
+    let restored = Restored::from_stored(vec![snapshot.clone()]);
     let all: Vec<Committable> = restored.list_union("sink-committables").unwrap();
     all.iter().map(|c| Transaction::decode(c).unwrap()).collect()
 }
@@ -304,7 +305,7 @@ fn checkpoints_of_another_cluster_and_timeouts_above_the_limit_are_refused() {
     };
     let mut snapshot = OperatorSnapshot::default();
     snapshot.put_list("sink-committables", &committable).unwrap();
-    let error = sink.recover(&[snapshot]).unwrap_err().to_string();
+    let error = sink.recover(&[snapshot.into_stored().unwrap()]).unwrap_err().to_string();
     assert!(error.contains("cluster 'elsewhere'"), "{error}");
     assert_eq!(sink.open_transactions(), 1, "nothing was swept before it was refused");
     let long = Fixture { timeout: Duration::from_secs(86_400), ..sink.clone() };

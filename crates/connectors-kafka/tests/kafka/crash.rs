@@ -11,7 +11,7 @@ use crate::broker::{PATIENCE, Topic, servers, unique};
 use millstream_kafka::{DeliveryGuarantee, KafkaSink, ser};
 use millstream_runtime::sink::recover;
 use millstream_runtime::{
-    Committable, CommitterContext, JobInfo, OperatorSnapshot, Restored, SinkOperator,
+    Committable, CommitterContext, JobInfo, OperatorSnapshot, Restored, SinkOperator, StoredState,
 };
 use millstream_testkit::OperatorHarness;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -61,10 +61,10 @@ fn point(orders: &Orders, name: &str, epoch: u64) {
     }
 }
 
-fn snapshot_of(committables: &[Committable]) -> OperatorSnapshot {
+fn snapshot_of(committables: &[Committable]) -> StoredState {
     let mut snapshot = OperatorSnapshot::default();
     committables.iter().for_each(|c| snapshot.put_list(STATE, c).unwrap());
-    snapshot
+    snapshot.into_stored().unwrap()
 }
 
 /// The child's part; does nothing in an ordinary run.
@@ -90,7 +90,7 @@ fn child_runs_the_sink() {
         subtask: None,
     };
     point(&orders, "before recover", durable.epoch);
-    let former = Restored::from_former(Arc::new(vec![snapshot_of(&durable.committables)]));
+    let former = Restored::from_stored(vec![snapshot_of(&durable.committables)]);
     recover(&*sink, &context, &former).unwrap();
     point(&orders, "after recover", durable.epoch);
     let parallelism = orders.parallelism;
@@ -111,7 +111,7 @@ fn child_runs_the_sink() {
         let mut committables = Vec::new();
         for (index, subtask) in subtasks.iter_mut().enumerate() {
             let snapshot = subtask.snapshot(epoch).unwrap();
-            let own = Restored::from_former(Arc::new(vec![snapshot]));
+            let own = Restored::from_stored(vec![snapshot]);
             committables.extend(own.list_union::<Committable>(STATE).unwrap());
             if index == 0 {
                 point(&orders, "between prepares", epoch);
