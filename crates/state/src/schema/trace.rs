@@ -42,7 +42,12 @@ enum Node {
     Map(Id, Id),
     Tuple(Vec<Id>),
     Struct(&'static str, Vec<(&'static str, Id)>),
-    Enum { name: &'static str, variants: Vec<(&'static str, Id)>, finite: Option<usize>, turn: usize },
+    Enum {
+        name: &'static str,
+        variants: Vec<(&'static str, Id)>,
+        finite: Option<usize>,
+        turn: usize,
+    },
     Ref(Id),
 }
 
