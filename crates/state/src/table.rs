@@ -62,6 +62,11 @@ pub trait Table<K: Key, N: Key, V: Data> {
     fn for_each(&self, visit: &mut dyn FnMut(&K, &N, &V) -> Result<()>) -> Result<()>;
     /// Removes some expired entries, if that is not done elsewhere. Called very often.
     fn clean(&self);
+    /// Removes all expired entries now.
+    ///
+    /// # Errors
+    /// As [`modify`](Self::modify).
+    fn compact(&self) -> Result<()>;
 }
 
 /// Makes values of a former type into values of the present one.
@@ -202,6 +207,9 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for TableRef<K, N, V> {
     }
     fn clean(&self) {
         each!(self, table => table.clean());
+    }
+    fn compact(&self) -> Result<()> {
+        each!(self, table => table.compact())
     }
 }
 

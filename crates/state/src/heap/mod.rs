@@ -34,6 +34,7 @@ use std::rc::Rc;
 /// A table without its types.
 trait AnyTable {
     fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()>;
+    fn compact(&self) -> Result<()>;
 }
 
 /// The heap tables of one operator subtask.
@@ -106,5 +107,8 @@ impl HeapBackend {
     }
     pub(crate) fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
         self.tables.iter().try_for_each(|table| table.snapshot(into))
+    }
+    pub(crate) fn compact(&self) -> Result<()> {
+        self.tables.iter().try_for_each(|table| table.compact())
     }
 }

@@ -152,6 +152,13 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for HeapTable<K, N, V> {
             inner.clean_next(clean);
         }
     }
+    fn compact(&self) -> Result<()> {
+        let mut inner = self.borrow()?;
+        if let Some(clean) = &self.clean {
+            (0..inner.buckets.len()).for_each(|_| inner.clean_next(clean));
+        }
+        Ok(())
+    }
 }
 
 impl<K: Key, N: Key, V: Data> Buckets<K, N, V> {
@@ -254,6 +261,9 @@ fn hash_of<K: Hash, N: Hash>(hasher: &TableHasher, key: &K, namespace: &N) -> u6
 }
 
 impl<K: Key, N: Key, V: Data> AnyTable for HeapTable<K, N, V> {
+    fn compact(&self) -> Result<()> {
+        Table::compact(self)
+    }
     fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
         let mut inner = self.borrow()?;
         let buckets = inner.buckets.iter_mut().filter(|bucket| !bucket.rows().is_empty());

@@ -22,7 +22,7 @@ use crate::rocksdb::{RocksDbBackend, RocksStates};
 use crate::schema::Value;
 use crate::table::{MapRef, Migration, Table, TableRef, TableSpec};
 use crate::ttl::{Expiry, Timed};
-use crate::{OperatorSnapshot, Restored, StateDescriptor, StateKind, SubtaskInfo};
+use crate::{ListMode, OperatorSnapshot, Restored, StateDescriptor, StateKind, SubtaskInfo};
 use entry::{Cell, Current, PlainList, PlainMap, TimedCell, TimedList, TimedMap};
 use millstream_core::{Clock, Data, Error, Key, Result};
 use std::rc::Rc;
@@ -53,6 +53,9 @@ pub struct StateContext {
     pub backend: StateBackendConfig,
 }
 
+/// Operator state: the latest processing time that TTL has seen.
+const TTL_CLOCK: &str = "ttl-clock";
+
 enum Backend {
     Heap(HeapBackend),
     #[cfg(feature = "rocksdb")]
@@ -67,6 +70,7 @@ pub struct KeyedStates<K: Key> {
     names: Vec<String>,
     backend: Backend,
     clock: Arc<StateClock>,
+    has_ttl: bool,
     prefetches: Vec<Prefetch<K>>,
 }
 
@@ -79,16 +83,18 @@ impl<K: Key> KeyedStates<K> {
     pub fn open(context: &StateContext) -> Result<Self> {
         let (restored, subtask) = (context.restored.clone(), context.subtask.clone());
         let clock = Arc::new(StateClock::new(Arc::clone(&context.clock)));
+        for seen_ms in restored.list_union(TTL_CLOCK)? {
+            clock.raise(seen_ms);
+        }
         let backend = match &context.backend {
             StateBackendConfig::Heap => Backend::Heap(HeapBackend::open(restored, subtask)?),
             #[cfg(feature = "rocksdb")]
             StateBackendConfig::RocksDb(backend) => {
-                let clock = Arc::clone(&clock);
-                Backend::RocksDb(RocksStates::open(backend, restored, subtask, clock)?)
+                Backend::RocksDb(RocksStates::open(backend, restored, subtask)?)
             }
         };
         let (current, names, prefetches) = (Current::default(), Vec::new(), Vec::new());
-        Ok(KeyedStates { current, names, backend, clock, prefetches })
+        Ok(KeyedStates { current, names, backend, clock, has_ttl: false, prefetches })
     }
     /// The key whose entries handles work on from now on.
     #[inline]
@@ -171,7 +177,7 @@ impl<K: Key> KeyedStates<K> {
     }
     /// The specification of a table of timed values.
     fn timed_spec<N: Key, V: Data>(
-        &self,
+        &mut self,
         (name, kind, ttl_ms): (&str, StateKind, i64),
         migration: Option<Migration<V>>,
     ) -> TableSpec<Timed<V>> {
@@ -181,6 +187,7 @@ impl<K: Key> KeyedStates<K> {
                 Ok(Timed(touched, migrate(value)?))
             })
         });
+        self.has_ttl = true;
         let mut spec = Self::spec::<N, Timed<V>>(name, kind, migration);
         spec.description.ttl_ms = Some(ttl_ms);
         let clock = Arc::clone(&self.clock);
@@ -200,8 +207,8 @@ impl<K: Key> KeyedStates<K> {
             self.prefetch_from(&cell, |cell| &cell.table);
             return Ok(cell);
         };
-        let table =
-            self.open_table(self.timed_spec::<(), V>((&name, kind, ttl.ttl_ms), migration))?;
+        let spec = self.timed_spec::<(), V>((&name, kind, ttl.ttl_ms), migration);
+        let table = self.open_table(spec)?;
         let cell = Cell { name, current, table };
         let cell = Rc::new(TimedCell { cell, ttl, clock: Arc::clone(&self.clock) });
         self.prefetch_from(&cell, |cell| &cell.cell.table);
@@ -321,11 +328,25 @@ impl<K: Key> KeyedStates<K> {
         let entry = self.cell(descriptor, StateKind::Aggregating)?;
         Ok(AggregatingState::new(entry, Rc::new(add), Rc::new(result)))
     }
+    /// Removes everything that has expired, now; otherwise that happens bit by bit.
+    ///
+    /// # Errors
+    /// When the local disk fails.
+    pub fn compact(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Heap(backend) => backend.compact(),
+            #[cfg(feature = "rocksdb")]
+            Backend::RocksDb(backend) => backend.compact(),
+        }
+    }
     /// Adds every state to a snapshot; short, because entries are written elsewhere.
     ///
     /// # Errors
     /// When the local disk fails.
     pub fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
+        if self.has_ttl {
+            into.put_list_as(TTL_CLOCK, ListMode::Union, &self.clock.now_ms())?;
+        }
         match &self.backend {
             Backend::Heap(backend) => backend.snapshot(into),
             #[cfg(feature = "rocksdb")]

@@ -26,7 +26,6 @@ mod table;
 pub use options::RocksDbOptions;
 pub use table::RocksTable;
 
-use crate::clock::StateClock;
 use crate::table::{MapRef, TableRef, TableSpec};
 use crate::{OperatorSnapshot, Restored, SubtaskInfo};
 use millstream_core::{Data, Error, ErrorKind, Key, Result};
@@ -125,6 +124,7 @@ pub(crate) struct RocksStates {
 /// A table without its types.
 trait AnyTable {
     fn flush(&self) -> Result<()>;
+    fn compact(&self) -> Result<()>;
     fn description(&self) -> &crate::StateDescription;
 }
 
@@ -133,9 +133,8 @@ impl RocksStates {
         backend: &RocksDbBackend,
         restored: Restored,
         subtask: SubtaskInfo,
-        clock: Arc<StateClock>,
     ) -> Result<Self> {
-        let store = Rc::new(Store::open(backend.clone(), &restored, &subtask, clock)?);
+        let store = Rc::new(Store::open(backend.clone(), &restored, &subtask)?);
         Ok(RocksStates { store, restored, subtask, tables: Vec::new() })
     }
     fn open_table<K: Key, N: Key, V: Data>(
@@ -158,6 +157,9 @@ impl RocksStates {
         spec: TableSpec<V>,
     ) -> Result<MapRef<K, N, V>> {
         Ok(MapRef::RocksDb(self.open_table(spec)?))
+    }
+    pub(crate) fn compact(&self) -> Result<()> {
+        self.tables.iter().try_for_each(|table| table.compact())
     }
     pub(crate) fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
         for table in &self.tables {

@@ -11,7 +11,7 @@ use millstream_core::{Error, Result};
 use std::path::PathBuf;
 
 /// What the options' names start with.
-pub const PREFIX: &str = "state.backend.rocksdb.";
+const PREFIX: &str = "state.backend.rocksdb.";
 
 /// How RocksDB keeps state. The defaults suit a process with a few workers.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ impl Default for RocksDbOptions {
 
 type Set = fn(&mut RocksDbOptions, &str) -> Result<(), String>;
 
-/// Every option: its name after [`PREFIX`], and how it is set.
+/// Every option: its name after `PREFIX`, and how it is set.
 const OPTIONS: [(&str, Set); 14] = [
     ("localdir", |o, v| {
         o.local_dir = Some(PathBuf::from(v));

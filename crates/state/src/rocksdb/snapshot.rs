@@ -39,7 +39,6 @@ impl Store {
             known: self.known.clone(),
             states,
             groups,
-            seen_ms: self.clock.now_ms(),
         }));
         Ok(())
     }
@@ -54,7 +53,6 @@ struct RocksPart {
     known: BTreeMap<String, String>,
     states: Vec<String>,
     groups: KeyGroupRange,
-    seen_ms: i64,
 }
 
 impl DeferredSnapshot for RocksPart {
@@ -89,7 +87,7 @@ impl RocksPart {
         }
         files.sort_unstable();
         let ids = files.iter().map(|(_, id, _)| id.clone()).collect();
-        let meta = postcard::to_stdvec(&Meta { files, seen_ms: self.seen_ms })?;
+        let meta = postcard::to_stdvec(&Meta { files })?;
         let backend = BACKEND.to_owned();
         out.native(&NativeState { backend, meta, groups: self.groups, files: ids })
     }

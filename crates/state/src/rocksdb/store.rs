@@ -29,8 +29,6 @@ pub(super) type Db = DBWithThreadMode<MultiThreaded>;
 pub(super) struct Meta {
     /// Local name, id, and whether checkpoints share it.
     pub(super) files: Vec<(String, String, bool)>,
-    /// The latest processing time that TTL has seen.
-    pub(super) seen_ms: i64,
 }
 
 /// A folder that goes with its owner.
@@ -61,12 +59,14 @@ pub(super) struct Store {
     pub(super) instance: String,
     /// The ids of files that came from a snapshot, by local name.
     pub(super) known: BTreeMap<String, String>,
-    pub(super) clock: Arc<StateClock>,
     /// Number of snapshots taken.
     pub(super) snapshots: Cell<u64>,
     /// The states in the restored native files.
     native_states: Vec<StateDescription>,
     expiries: RefCell<BTreeMap<String, FamilyExpiry>>,
+    /// Options of created families own their compaction filters, and must outlive the
+    /// database: the crate keeps only those that a database is opened with.
+    family_options: RefCell<Vec<Options>>,
     // Last, so that the database is closed before its folder goes.
     pub(super) folder: Folder,
 }
@@ -76,7 +76,6 @@ impl Store {
         backend: RocksDbBackend,
         restored: &Restored,
         subtask: &SubtaskInfo,
-        clock: Arc<StateClock>,
     ) -> Result<Store> {
         let mut random = [0u8; 12];
         getrandom::fill(&mut random)
@@ -88,10 +87,9 @@ impl Store {
         let mut sources = native_sources(restored, groups)?;
         let path = folder.0.join("db");
         let (mut known, mut native_states) = (BTreeMap::new(), Vec::new());
-        let base = sources.first().map(|_| sources.remove(0));
+        let base = (!sources.is_empty()).then(|| sources.remove(0));
         if let Some((former, native)) = &base {
             let meta = fetch(former.as_ref(), native, &path)?;
-            clock.raise(meta.seen_ms);
             let shared = meta.files.into_iter().filter(|(_, _, shared)| *shared);
             known.extend(shared.map(|(name, id, _)| (name, id)));
             native_states.extend_from_slice(former.states());
@@ -114,10 +112,10 @@ impl Store {
             backend,
             instance,
             known,
-            clock,
             snapshots,
             native_states,
             expiries,
+            family_options: RefCell::default(),
             folder,
         };
         if let Some((_, native)) = &base {
@@ -148,6 +146,7 @@ impl Store {
         if self.db.cf_handle(name).is_none() {
             let options = family_options(&self.backend, name, &self.expiries);
             self.db.create_cf(name, &options).map_err(fault)?;
+            self.family_options.borrow_mut().push(options);
         }
         Ok(())
     }
@@ -186,8 +185,7 @@ impl Store {
     ) -> Result<()> {
         let folder = Folder::create(self.folder.0.join(format!("former-{number}")))?;
         let path = folder.0.join("db");
-        let meta = fetch(former, native, &path)?;
-        self.clock.raise(meta.seen_ms);
+        fetch(former, native, &path)?;
         let (options, names) = (Options::default(), Db::list_cf(&Options::default(), &path));
         let names = names.map_err(fault)?;
         let from = Db::open_cf_for_read_only(&options, &path, &names, false).map_err(fault)?;

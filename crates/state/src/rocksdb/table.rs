@@ -9,7 +9,9 @@ use super::{AnyTable, fault};
 use crate::table::{Decoder, Table, TableSpec};
 use crate::{Restored, StateDescription, SubtaskInfo};
 use millstream_core::{Data, Error, Key, Result, key_group_of};
-use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{
+    BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, ReadOptions, WriteBatch,
+};
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -261,11 +263,22 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
         Ok(())
     }
     fn clean(&self) {}
+    fn compact(&self) -> Result<()> {
+        self.flush()?;
+        let family = self.store.family(&self.description.name)?;
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.store.db.compact_range_cf_opt(&family, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
+    }
 }
 
 impl<K: Key, N: Key, V: Data> AnyTable for RocksTable<K, N, V> {
     fn flush(&self) -> Result<()> {
         self.write_back(&mut *self.borrow()?)
+    }
+    fn compact(&self) -> Result<()> {
+        Table::compact(self)
     }
     fn description(&self) -> &StateDescription {
         &self.description
