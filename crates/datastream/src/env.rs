@@ -11,6 +11,7 @@ use clap::Parser;
 use millstream_core::{Data, Error, Result};
 use millstream_runtime::checkpoint::{CheckpointStore, RestoredJob};
 use millstream_runtime::execution::{ProcessLayout, RunningJob, RuntimeConfig, execute, explain};
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
 use std::cell::RefCell;
@@ -68,6 +69,7 @@ struct Settings {
     checkpoint_interval: Option<Duration>,
     store: Option<Arc<dyn CheckpointStore>>,
     restored: RestoredJob,
+    state_backend: StateBackendConfig,
 }
 
 impl Default for StreamExecutionEnvironment {
@@ -128,6 +130,11 @@ impl StreamExecutionEnvironment {
         self.settings.borrow_mut().store = Some(store);
         self
     }
+    /// Where keyed state lives: in memory when not set.
+    pub fn set_state_backend(&self, backend: StateBackendConfig) -> &Self {
+        self.settings.borrow_mut().state_backend = backend;
+        self
+    }
     /// Starts from this state in place of an empty one.
     pub fn restore_from(&self, state: RestoredJob) -> &Self {
         self.settings.borrow_mut().restored = state;
@@ -184,6 +191,7 @@ impl StreamExecutionEnvironment {
         config.checkpoint_interval_ms = settings.checkpoint_interval.map(|d| ms(d).max(1));
         config.store = settings.store.clone();
         config.restored = settings.restored.clone();
+        config.state_backend = settings.state_backend.clone();
         config
     }
 

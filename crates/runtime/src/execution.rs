@@ -7,6 +7,7 @@ use crate::checkpoint::{CheckpointStore, RestoredJob};
 use crate::control::{JobControl, JobHandle};
 use crate::job_graph::{JobGraph, Plan};
 use crate::metrics::MetricRegistry;
+use crate::state::StateBackendConfig;
 use crate::timely_host::{network, worker};
 use millstream_core::{Clock, Error, Result, SystemClock};
 use std::net::TcpListener;
@@ -38,6 +39,8 @@ pub struct RuntimeConfig {
     pub store: Option<Arc<dyn CheckpointStore>>,
     /// The state to start from.
     pub restored: RestoredJob,
+    /// Where keyed state lives.
+    pub state_backend: StateBackendConfig,
     /// Where metrics are registered.
     pub metrics: MetricRegistry,
     /// Whether a source uses watermark alignment.
@@ -58,6 +61,7 @@ impl RuntimeConfig {
             clock: Arc::new(SystemClock),
             store: None,
             restored: RestoredJob::default(),
+            state_backend: StateBackendConfig::default(),
             metrics: MetricRegistry::new(),
             aligned: false,
         }

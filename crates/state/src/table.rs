@@ -168,6 +168,18 @@ pub enum TableRef<K: Key, N: Key, V: Data> {
     RocksDb(Rc<RocksTable<K, N, V>>),
 }
 
+impl<K: Key, N: Key, V: Data> TableRef<K, N, V> {
+    /// The table in memory, if that is where it is: its changes cannot fail.
+    #[inline]
+    pub fn heap(&self) -> Option<&HeapTable<K, N, V>> {
+        match self {
+            TableRef::Heap(table) => Some(table),
+            #[cfg(feature = "rocksdb")]
+            TableRef::RocksDb(_) => None,
+        }
+    }
+}
+
 macro_rules! each {
     ($self:expr, $table:ident => $call:expr) => {
         match $self {

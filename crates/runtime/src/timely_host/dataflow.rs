@@ -200,6 +200,7 @@ fn make_task(
         OperatorContext {
             metrics: env.config.metrics.group(&subtask),
             restored: env.restored.operator(&node.uid),
+            state_backend: env.config.state_backend.clone(),
             clock: Arc::clone(&env.config.clock),
             waker: waker.clone(),
             auto_watermark_interval_ms: env.config.auto_watermark_interval_ms,

@@ -23,7 +23,7 @@
 mod bucket;
 mod table;
 
-pub use table::{HeapTable, TableHasher};
+pub use table::{HeapTable, HeapWriter, TableHasher};
 
 use crate::table::{MapRef, TableRef, TableSpec};
 use crate::{OperatorSnapshot, Restored, SubtaskInfo};

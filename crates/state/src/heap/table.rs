@@ -91,6 +91,14 @@ impl<K: Key, N: Key, V: Data> HeapTable<K, N, V> {
     pub(super) fn insert(&self, key: K, namespace: N, value: V) -> Result<()> {
         self.modify(&key, &namespace, |slot| *slot = Some(value))
     }
+    /// Takes hold of the table for a batch of changes.
+    ///
+    /// # Errors
+    /// When the table is in use further up the stack.
+    #[inline]
+    pub fn writer(&self) -> Result<HeapWriter<'_, K, N, V>> {
+        Ok(HeapWriter(self.borrow()?))
+    }
     /// Number of entries (tests, metrics).
     pub fn len(&self) -> usize {
         self.inner.borrow().buckets.iter().map(|bucket| bucket.rows().len()).sum()
@@ -98,6 +106,22 @@ impl<K: Key, N: Key, V: Data> HeapTable<K, N, V> {
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// A heap table while a batch of changes is made; these cannot fail.
+pub struct HeapWriter<'t, K, N, V>(RefMut<'t, Buckets<K, N, V>>);
+
+impl<K: Key, N: Key, V: Data> HeapWriter<'_, K, N, V> {
+    /// Changes an entry in place; `None` removes it.
+    #[inline]
+    pub fn modify<R>(
+        &mut self,
+        key: &K,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> R {
+        self.0.modify(key, namespace, change)
     }
 }
 
