@@ -17,6 +17,7 @@ use millstream_runtime::checkpoint::{
     CheckpointConfig, JobStorage, RestartStrategy, RestoreSettings, RestoredJob,
 };
 use millstream_runtime::execution::{ProcessLayout, RunningJob, RuntimeConfig, execute, explain};
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
 use std::cell::RefCell;
@@ -53,6 +54,7 @@ struct Settings {
     storage: Option<JobStorage>,
     restored: RestoredJob,
     restart: Option<RestartStrategy>,
+    state_backend: StateBackendConfig,
 }
 
 impl Default for StreamExecutionEnvironment {
@@ -113,6 +115,11 @@ impl StreamExecutionEnvironment {
     /// restored, and does not restart by itself).
     pub fn set_checkpoint_directory(&self, place: impl Into<String>) -> &Self {
         self.settings.borrow_mut().checkpoint.directory = Some(place.into());
+        self
+    }
+    /// Where keyed state lives: in memory when not set.
+    pub fn set_state_backend(&self, backend: StateBackendConfig) -> &Self {
+        self.settings.borrow_mut().state_backend = backend;
         self
     }
     /// The settings of checkpoints, to be changed.
@@ -199,6 +206,7 @@ impl StreamExecutionEnvironment {
             path,
             allow_non_restored_state: self.args.allow_non_restored_state,
         });
+        config.state_backend = settings.state_backend.clone();
         config
     }
 

@@ -8,6 +8,7 @@ use crate::control::JobHandle;
 use crate::job_graph::{JobGraph, Plan};
 use crate::metrics::MetricRegistry;
 use crate::operator::{JobInfo, SubtaskInfo};
+use crate::state::StateBackendConfig;
 use crate::timely_host::{network, worker};
 use millstream_checkpoint::service::LeaderService;
 use millstream_checkpoint::uploader::Uploader;
@@ -52,6 +53,8 @@ pub struct RuntimeConfig {
     /// What follows a failure of a job of one process. (Several processes are restarted by
     /// who has started them.)
     pub restart: RestartStrategy,
+    /// Where keyed state lives.
+    pub state_backend: StateBackendConfig,
     /// Where metrics are registered.
     pub metrics: MetricRegistry,
     /// Whether a source uses watermark alignment.
@@ -76,6 +79,7 @@ impl RuntimeConfig {
             restored: RestoredJob::default(),
             from_savepoint: None,
             restart: RestartStrategy::None,
+            state_backend: StateBackendConfig::default(),
             metrics: MetricRegistry::new(),
             aligned: false,
             job_id: None,
