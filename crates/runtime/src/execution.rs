@@ -306,8 +306,7 @@ fn attempt(
     let ended = worker::run(plan, &config, handle, peers, checkpointing);
     if let Some(service) = service {
         let deleted = config.checkpoint.retention == Retention::DeleteOnCancellation;
-        let cancelled =
-            matches!(&ended, Err(e) if e.kind() == ErrorKind::Cancelled) && deleted;
+        let cancelled = matches!(&ended, Err(e) if e.kind() == ErrorKind::Cancelled) && deleted;
         let written = service.end(ended.is_ok() || cancelled);
         return ended.and(written);
     }

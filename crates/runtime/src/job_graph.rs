@@ -343,7 +343,6 @@ pub(crate) struct PlanTask {
     /// Indices into `Plan::edges`, in order of the head's ports.
     pub(crate) inputs: Vec<usize>,
     pub(crate) outputs: Vec<usize>,
-    pub(crate) is_source: bool,
 }
 
 pub(crate) struct PlanEdge {
@@ -453,7 +452,6 @@ impl Plan {
                 name: node.spec.name.clone(),
                 head: i,
                 parallelism: parallelism[i],
-                is_source: node.inputs.is_empty(),
                 inputs,
                 outputs: vec![],
             });
