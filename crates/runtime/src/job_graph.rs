@@ -471,6 +471,26 @@ impl Plan {
         Ok(())
     }
 
+    /// Opens one subtask of every operator between sources and sinks alone, with the state
+    /// that `context` gives it, and closes it: whether it takes that state.
+    pub(crate) fn try_open(&self, context: &dyn Fn(&PlanNode) -> OperatorContext) -> Result<()> {
+        let sources = |i: usize| self.tasks.iter().any(|t| t.head == i && t.inputs.is_empty());
+        for (i, node) in self.nodes.iter().enumerate() {
+            if sources(i) || node.recover.is_some() {
+                continue;
+            }
+            let board = AlignmentBoard::default();
+            let built = (node.build)(context(node), Outputs::default(), &board)?;
+            if let Built::Operator(operator) = built
+                && let Head::Operator(mut head) = operator.into_head()
+            {
+                let opened = head.chain().open();
+                opened.and(head.chain().close())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the chain of one subtask, the end of it first.
     pub(crate) fn build(
         &self,

@@ -243,6 +243,24 @@ fn a_job_goes_on_from_the_savepoint_that_it_was_stopped_with() {
         });
         assert_eq!(path.is_none(), last);
     }
+    // A new version of the job is checked against it without running.
+    let path = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let check = |text: bool| {
+        let env = environment();
+        let stream = env
+            .from_source(numbers(4), WatermarkStrategy::no_watermarks(), "numbers")
+            .uid("numbers")
+            .key_by(|n| *n % 7);
+        let counted = match text {
+            true => stream.map_with_state(|_: &mut Option<String>, n| (n, n)).uid("count"),
+            false => stream.map_with_state(|_: &mut Option<u64>, n| (n, n)).uid("count"),
+        };
+        counted.sink_to(Collect::default()).uid("sink");
+        env.check_savepoint(path.to_str().unwrap())
+    };
+    assert!(check(false).unwrap().contains("count (map_with_state): has state"));
+    let error = check(true).unwrap_err().to_string();
+    assert!(error.contains("u64") && error.contains("str"), "{error}");
     let mut got = sink.values();
     got.sort_unstable();
     let mut want: Vec<(u64, u64)> = Vec::new();
