@@ -14,9 +14,10 @@ use std::hash::Hash;
 
 /// A record: an owned value that can be copied to two consumers, shown in an
 /// error, and sent to another process. Implemented for everything that derives
-/// `Clone, Debug, Serialize, Deserialize`.
-pub trait Data: Clone + Debug + Send + Serialize + DeserializeOwned + 'static {}
-impl<T: Clone + Debug + Send + Serialize + DeserializeOwned + 'static> Data for T {}
+/// `Clone, Debug, Serialize, Deserialize` and holds no `Cell` or `RefCell`: snapshots of
+/// state are written by another thread while the worker goes on reading it (`Sync`).
+pub trait Data: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static {}
+impl<T: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static> Data for T {}
 
 /// A key: a record that can be compared and hashed.
 pub trait Key: Data + Eq + Hash {}

@@ -412,11 +412,11 @@ impl<T: Data> Downstream for SourceNode<T> {
     }
     fn barrier(&mut self, epoch: Epoch, snapshot: &mut TaskSnapshot) -> Result<()> {
         self.out.finish_call()?;
-        let mut state = OperatorSnapshot::default();
+        let mut state = OperatorSnapshot::new(snapshot.kind());
         let taken = self.reader.snapshot(epoch, &mut state);
         taken.map_err(|e| e.at(&*self.label))?;
         state.put_list(WATERMARK_STATE, &self.out.current_watermark().0)?;
-        snapshot.push((self.context.subtask.uid.clone(), state));
+        snapshot.push(self.context.subtask.uid.clone(), state);
         self.out.barrier(epoch, snapshot)
     }
     fn checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {

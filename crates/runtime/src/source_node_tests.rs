@@ -290,9 +290,9 @@ fn restored(watermarks: &[i64]) -> Restored {
     let snapshot = |w: &i64| {
         let mut state = OperatorSnapshot::default();
         state.put_list(WATERMARK_STATE, w).unwrap();
-        state
+        state.into_stored().unwrap()
     };
-    Restored::from_former(Arc::new(watermarks.iter().map(snapshot).collect()))
+    Restored::from_stored(watermarks.iter().map(snapshot))
 }
 
 #[test]
@@ -306,9 +306,9 @@ fn after_a_restore_time_starts_where_the_slowest_subtask_had_it() {
     assert_eq!(seen.take(), [Record(10), Record(20)], "never back");
     node.run(0).unwrap();
     assert_eq!(seen.take(), [Record(30), Seen::Watermark(29)]);
-    let mut snapshot = TaskSnapshot::new();
+    let mut snapshot = TaskSnapshot::default();
     node.barrier(Epoch(1), &mut snapshot).unwrap();
-    let again = Restored::from_former(Arc::new(snapshot.into_iter().map(|(_, s)| s).collect()));
+    let again = Restored::from_stored(snapshot.into_stored().unwrap().into_values());
     assert_eq!(again.list_union::<i64>(WATERMARK_STATE).unwrap(), [29]);
 }
 
@@ -325,7 +325,7 @@ fn watermarks_assigned_in_mid_stream_do_not_go_back_after_a_restore() {
     assert_eq!(seen.take(), want, "a late record is late again");
     let mut state = OperatorSnapshot::default();
     operator.snapshot(Epoch(1), &mut state).unwrap();
-    let again = Restored::from_former(Arc::new(vec![state]));
+    let again = Restored::from_stored([state.into_stored().unwrap()]);
     assert_eq!(again.list_union::<i64>(WATERMARK_STATE).unwrap(), [29]);
 }
 

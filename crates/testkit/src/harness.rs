@@ -7,8 +7,8 @@ use millstream_core::{
     Batch, Data, Epoch, EventTime, ManualClock, NO_TIMESTAMP, Result, Watermark,
 };
 use millstream_runtime::{
-    Counter, Downstream, MetricGroup, Node, Operator, OperatorContext, OperatorSnapshot, Output,
-    OutputTag, Receiver, Restored, TaskSnapshot,
+    Counter, Downstream, JobInfo, MetricGroup, Node, Operator, OperatorContext, Output, OutputTag,
+    Receiver, Restored, StoredState, TaskSnapshot,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -133,8 +133,13 @@ impl<O: Operator> HarnessBuilder<O> {
         self
     }
     /// State of all former subtasks; this one takes its share.
-    pub fn restored(mut self, former: Vec<OperatorSnapshot>) -> Self {
-        self.context.restored = Restored::from_former(Arc::new(former));
+    pub fn restored(mut self, former: Vec<StoredState>) -> Self {
+        self.context.restored = Restored::from_stored(former);
+        self
+    }
+    /// The job's name and checkpoint settings ([`JobInfo::for_tests`] otherwise).
+    pub fn job(mut self, job: JobInfo) -> Self {
+        self.context.job = Arc::new(job);
         self
     }
     /// Processing time at the start (0 otherwise).
@@ -248,10 +253,24 @@ impl<T: Data, O: Operator<Out = Batch<T>>> OperatorHarness<O> {
     ///
     /// # Errors
     /// Whatever the operator says.
-    pub fn snapshot(&mut self, epoch: u64) -> Result<OperatorSnapshot> {
-        let mut task = TaskSnapshot::new();
+    pub fn snapshot(&mut self, epoch: u64) -> Result<StoredState> {
+        let mut task = TaskSnapshot::default();
         self.node.barrier(Epoch(epoch), &mut task)?;
-        Ok(task.into_iter().next().map(|(_, state)| state).unwrap_or_default())
+        task.into_iter().next().map_or_else(|| Ok(StoredState::default()), |(_, s)| s.into_stored())
+    }
+    /// The checkpoint of `epoch`, and all before it, is durable.
+    ///
+    /// # Errors
+    /// Whatever the operator says.
+    pub fn complete_checkpoint(&mut self, epoch: u64) -> Result<()> {
+        self.node.checkpoint_complete(Epoch(epoch))
+    }
+    /// Lets go of the operator's outside resources, as after a failure or a cancel.
+    ///
+    /// # Errors
+    /// Whatever the operator says.
+    pub fn close(&mut self) -> Result<()> {
+        self.node.close()
     }
     /// Says whether the downstream has room (it has, at first).
     ///

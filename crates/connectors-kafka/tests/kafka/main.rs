@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, outside of #[test]
 
 mod broker;
+mod crash;
 mod failures;
 mod positions;
 #[cfg(feature = "tls")]

@@ -6,7 +6,9 @@
 //!   windows   random event-time input against a batch model, in every layout
 //!   idleness  splits that stop, end, or run ahead
 //!   clock     processing time that the test moves
+//!   checkpoints  the last one, failed ones, savepoints, restarts
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
+//!   supervision  real processes, killed with -9 and replaced
 //!   api       every piece of the API once; `api_joins` for those with two inputs
 //!   async_wait  requests to outside systems
 //!   pressure  what may be in flight
@@ -21,10 +23,12 @@ mod api;
 mod api_joins;
 mod async_wait;
 mod clock;
+mod checkpoints;
 mod failure;
 mod idleness;
 mod jobs;
 mod pressure;
 mod recovery;
+mod supervision;
 mod support;
 mod windows;

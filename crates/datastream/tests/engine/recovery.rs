@@ -15,7 +15,6 @@ use millstream_runtime::window::*;
 use millstream_testkit::MiniCluster;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Key, id, event time.
@@ -73,8 +72,7 @@ fn through(
         within_a_minute(move || {
             let env = environment();
             env.enable_checkpointing(Duration::from_millis(1));
-            env.set_checkpoint_store(Arc::new(checkpoints.clone()));
-            env.restore_from(checkpoints.restore());
+            env.set_checkpoint_storage(checkpoints.storage());
             let never = Gate::default();
             let mut source = Script::new(events());
             source.rows_per_poll = 3;

@@ -4,11 +4,11 @@
 //! dies) ends the attempt for the whole process: its siblings would not notice.
 
 use super::network::{self, Peers, ProcessLayout};
-use crate::checkpoint::RestoredJob;
 use crate::control::{JobControl, JobHandle};
-use crate::execution::RuntimeConfig;
+use crate::execution::{Checkpointing, RuntimeConfig};
 use crate::job_graph::Plan;
 use crate::source_node::AlignmentBoard;
+use millstream_checkpoint::RestoredJob;
 use millstream_core::{Error, ErrorKind, Result};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +29,7 @@ pub(super) struct WorkerEnv {
     pub(super) restored: RestoredJob,
     pub(super) board: AlignmentBoard,
     pub(super) aligned: bool,
+    pub(super) checkpointing: Checkpointing,
 }
 
 /// Runs this process's part of the job until it has ended everywhere.
@@ -37,6 +38,7 @@ pub(crate) fn run(
     config: &RuntimeConfig,
     handle: &JobHandle,
     peers: Option<Peers>,
+    checkpointing: Checkpointing,
 ) -> Result<()> {
     install_panic_hook();
     let layout = config.layout;
@@ -70,6 +72,7 @@ pub(crate) fn run(
         restored: config.restored.clone(),
         board: AlignmentBoard::default(),
         aligned: config.aligned,
+        checkpointing,
     };
     thread::scope(|scope| {
         for (index, builder) in builders.into_iter().enumerate() {

@@ -6,7 +6,7 @@ use millstream_runtime::window::{
     AggregateFunction, BoxedOperator, TimeWindow, WindowContext, WindowOperatorBuilder,
     WindowOperatorFactory,
 };
-use millstream_runtime::{OperatorSnapshot, OutputTag};
+use millstream_runtime::{OutputTag, StoredState};
 use millstream_testkit::OperatorHarness;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -109,7 +109,7 @@ impl Attempt {
     pub(crate) fn new(
         factory: &WindowOperatorFactory<Batch<Row>, Fired>,
         parallelism: usize,
-        restored: Option<Vec<OperatorSnapshot>>,
+        restored: Option<Vec<StoredState>>,
     ) -> Self {
         let open = |index| {
             let mut builder = OperatorHarness::builder(factory.create())
@@ -138,7 +138,7 @@ impl Attempt {
     pub(crate) fn watermark(&mut self, time: i64) {
         self.0.iter_mut().for_each(|harness| harness.watermark(time).unwrap());
     }
-    pub(crate) fn snapshot(&mut self) -> Vec<OperatorSnapshot> {
+    pub(crate) fn snapshot(&mut self) -> Vec<StoredState> {
         self.0.iter_mut().map(|harness| harness.snapshot(1).unwrap()).collect()
     }
     pub(crate) fn take(&mut self, step: usize, into: &mut Outcome) {
