@@ -398,12 +398,7 @@ impl<H: Clone> Coordinator<H> {
         self.collect(kind, request, now_ms);
     }
 
-    fn collect(
-        &mut self,
-        kind: SnapshotKind,
-        request: Option<(RequestId, Request)>,
-        now_ms: i64,
-    ) {
+    fn collect(&mut self, kind: SnapshotKind, request: Option<(RequestId, Request)>, now_ms: i64) {
         let epoch = self.current;
         self.current = epoch.next();
         self.last_trigger_ms = now_ms;

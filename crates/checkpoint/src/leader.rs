@@ -304,7 +304,13 @@ mod tests {
     }
 
     fn published(term: u64, epoch: u64) -> Record {
-        Record::Published { term, epoch, directory: None, folder: format!("m{epoch}"), checksum: [0; 32] }
+        Record::Published {
+            term,
+            epoch,
+            directory: None,
+            folder: format!("m{epoch}"),
+            checksum: [0; 32],
+        }
     }
 
     #[test]

@@ -74,7 +74,10 @@ impl JobStorage {
     /// `Config` when the id is not a plain name.
     pub fn new(place: &Storage, job_id: &str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if job_id.is_empty() || job_id.len() > 128 || !job_id.chars().all(plain) || job_id.starts_with('.')
+        if job_id.is_empty()
+            || job_id.len() > 128
+            || !job_id.chars().all(plain)
+            || job_id.starts_with('.')
         {
             return Err(Error::config(format!("'{job_id}' cannot be the id of a job"))
                 .advice("use letters, digits, '-', '_' and '.', at most 128"));
@@ -284,7 +287,8 @@ impl Leader {
             let (answer, error) = match &op {
                 Op::List => match job.list("log") {
                     Ok(all) => {
-                        let number = |(path, _): &(String, u64)| path.rsplit('/').next()?.parse().ok();
+                        let number =
+                            |(path, _): &(String, u64)| path.rsplit('/').next()?.parse().ok();
                         (Answer::Listed(all.iter().filter_map(number).collect()), None)
                     }
                     Err(e) => (Answer::Unknown, Some(e)),

@@ -27,7 +27,10 @@ pub struct RestoredJob {
 impl fmt::Debug for RestoredJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operators: Vec<_> = self.operators.keys().collect();
-        f.debug_struct("RestoredJob").field("epoch", &self.epoch).field("operators", &operators).finish()
+        f.debug_struct("RestoredJob")
+            .field("epoch", &self.epoch)
+            .field("operators", &operators)
+            .finish()
     }
 }
 
@@ -132,7 +135,8 @@ impl StoredOperator {
         let end = section.offset + section.size_bytes.max(WINDOW_BYTES);
         let end = end.min(object.size_bytes).max(section.offset + section.size_bytes);
         *window = (section.offset, self.located.parent.get_range(path, section.offset..end)?);
-        cut(&window).ok_or_else(|| self.located.parent.damaged(path, "is shorter than it was written"))
+        cut(&window)
+            .ok_or_else(|| self.located.parent.damaged(path, "is shorter than it was written"))
     }
 }
 

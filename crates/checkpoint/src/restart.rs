@@ -88,7 +88,8 @@ impl RestartStrategy {
             get(name).map_or(Ok(1), |v| v.trim().parse::<u32>().map_err(|_| wrong(name, v)))
         };
         let real = |name: &str, default: f64| {
-            let value = get(name).map_or(Ok(default), |v| v.trim().parse().map_err(|_| wrong(name, v)));
+            let value =
+                get(name).map_or(Ok(default), |v| v.trim().parse().map_err(|_| wrong(name, v)));
             value.and_then(|f| if f >= 0.0 { Ok(f) } else { Err(wrong(name, &f.to_string())) })
         };
         let Some(kind) = get("type") else { return Ok(None) };
@@ -163,9 +164,16 @@ impl RestartTracker {
             RestartStrategy::FixedDelay { attempts, delay_ms } => {
                 (self.restarts <= *attempts).then_some(*delay_ms)
             }
-            RestartStrategy::ExponentialDelay { initial_ms, max_ms, multiplier, reset_ms, jitter } => {
+            RestartStrategy::ExponentialDelay {
+                initial_ms,
+                max_ms,
+                multiplier,
+                reset_ms,
+                jitter,
+            } => {
                 let fresh = since.is_none_or(|since| since >= *reset_ms);
-                let delay = if fresh { *initial_ms as f64 } else { self.next_ms.min(*max_ms as f64) };
+                let delay =
+                    if fresh { *initial_ms as f64 } else { self.next_ms.min(*max_ms as f64) };
                 self.next_ms = (delay * multiplier).min(*max_ms as f64);
                 let chance = chance.clamp(0.0, 1.0) * 2.0 - 1.0;
                 Some((delay * (1.0 + jitter * chance)).max(0.0) as i64)
@@ -202,8 +210,7 @@ mod tests {
 
     #[test]
     fn a_rate_forgets_what_is_long_ago() {
-        let strategy =
-            RestartStrategy::FailureRate { failures: 2, interval_ms: 1000, delay_ms: 5 };
+        let strategy = RestartStrategy::FailureRate { failures: 2, interval_ms: 1000, delay_ms: 5 };
         let mut tracker = RestartTracker::new(strategy);
         let answers: Vec<_> = [0, 500, 1100, 1200].map(|now| tracker.failed(now, 0.0)).into();
         assert_eq!(answers, [Some(5), Some(5), Some(5), None]);

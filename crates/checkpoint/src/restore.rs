@@ -81,11 +81,8 @@ mod tests {
             operators: vec![info("old")],
             subtasks: vec![(SubtaskId { task: 0, subtask: 0 }, state)],
         };
-        let mut job = JobDescription {
-            name: "a".into(),
-            max_parallelism: 128,
-            operators: vec![info("new")],
-        };
+        let mut job =
+            JobDescription { name: "a".into(), max_parallelism: 128, operators: vec![info("new")] };
         let error = check(&manifest, &job, false).unwrap_err().to_string();
         assert!(error.contains("'old' (op old)") && error.contains("which has new"), "{error}");
         assert_eq!(check(&manifest, &job, true).unwrap(), ["old"]);

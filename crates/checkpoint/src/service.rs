@@ -78,8 +78,8 @@ impl LeaderService {
         };
         let thread = std::thread::Builder::new().name("checkpoint-leader".into());
         let thread = thread.spawn(move || serving.run(&queue));
-        let thread = thread
-            .map_err(|e| Error::retry(format!("cannot start the leader's thread: {e}")))?;
+        let thread =
+            thread.map_err(|e| Error::retry(format!("cannot start the leader's thread: {e}")))?;
         Ok(LeaderService { commands, thread: Mutex::new(Some(thread)) })
     }
 

@@ -105,8 +105,11 @@ impl Storage {
     pub fn open(place: &str) -> Result<Self> {
         let shown = masked(place);
         let wrong = |e: &dyn std::fmt::Display| {
-            Error::config(format!("cannot use '{shown}' for checkpoints: {}", masked(&e.to_string())))
-                .advice("give a folder that can be written, or a URL like s3://bucket/path")
+            Error::config(format!(
+                "cannot use '{shown}' for checkpoints: {}",
+                masked(&e.to_string())
+            ))
+            .advice("give a folder that can be written, or a URL like s3://bucket/path")
         };
         if !place.contains("://") || place.starts_with("file://") {
             let folder = match url::Url::parse(place) {

@@ -13,8 +13,8 @@
 //! strategy decides how often; a supervisor that dies takes its children with it.
 
 use crate::processes::Children;
-use millstream_core::{Error, ErrorKind, Result};
 use millstream_checkpoint::{JobStorage, RestartTracker, Retention, Storage, requests, restart};
+use millstream_core::{Error, ErrorKind, Result};
 use millstream_runtime::JobHandle;
 use millstream_runtime::execution::{RunningJob, RuntimeConfig, fresh_job_id};
 use std::time::{Duration, Instant};

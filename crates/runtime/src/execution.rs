@@ -90,6 +90,7 @@ impl RuntimeConfig {
             name: self.job_name.clone(),
             checkpoint_interval_ms: self.checkpoint.interval_ms,
             checkpoint_timeout_ms: self.checkpoint.timeout_ms,
+            checkpoints_stored: self.storage.is_some(),
             restored_epoch: self.restored.epoch,
         }
     }
@@ -302,8 +303,7 @@ fn attempt(
     let ended = worker::run(plan, &config, handle, peers, checkpointing);
     if let Some(service) = service {
         let deleted = config.checkpoint.retention == Retention::DeleteOnCancellation;
-        let cancelled =
-            matches!(&ended, Err(e) if e.kind() == ErrorKind::Cancelled) && deleted;
+        let cancelled = matches!(&ended, Err(e) if e.kind() == ErrorKind::Cancelled) && deleted;
         let written = service.end(ended.is_ok() || cancelled);
         return ended.and(written);
     }

@@ -72,6 +72,7 @@ impl Fixture {
             name: "a".into(),
             checkpoint_interval_ms: Some(100),
             checkpoint_timeout_ms: 100,
+            checkpoints_stored: true,
             restored_epoch: None,
         };
         let _topics = Arc::new(Topics([topic.clone(), format!("{prefix}.ledger")]));

@@ -142,7 +142,10 @@ fn failed_checkpoints_are_survived_as_far_as_they_are_tolerated() {
             result.unwrap();
         } else {
             let error = result.unwrap_err().to_string();
-            assert!(error.contains("the disk is full") && error.contains("checkpoint 3"), "{error}");
+            assert!(
+                error.contains("the disk is full") && error.contains("checkpoint 3"),
+                "{error}"
+            );
             assert!(!log.has("complete"));
         }
     }
@@ -206,7 +209,8 @@ fn a_job_goes_on_from_the_savepoint_that_it_was_stopped_with() {
     let folder = tempfile::tempdir().unwrap();
     let sink = Collect::<(u64, u64)>::default();
     let mut path: Option<String> = None;
-    for (attempt, (workers, processes)) in [(2, 1), (1, 2), (3, 1), (1, 1)].into_iter().enumerate() {
+    for (attempt, (workers, processes)) in [(2, 1), (1, 2), (3, 1), (1, 1)].into_iter().enumerate()
+    {
         let (there, from, last) = (sink.clone(), path.clone(), attempt == 3);
         let request = savepoint(&folder, Some(Stop::Suspend));
         path = within_a_minute(move || {

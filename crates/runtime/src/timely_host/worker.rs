@@ -4,11 +4,11 @@
 //! dies) ends the attempt for the whole process: its siblings would not notice.
 
 use super::network::{self, Peers, ProcessLayout};
-use millstream_checkpoint::RestoredJob;
 use crate::control::{JobControl, JobHandle};
 use crate::execution::{Checkpointing, RuntimeConfig};
 use crate::job_graph::Plan;
 use crate::source_node::AlignmentBoard;
+use millstream_checkpoint::RestoredJob;
 use millstream_core::{Error, ErrorKind, Result};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
