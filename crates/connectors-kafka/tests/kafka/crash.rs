@@ -165,7 +165,7 @@ fn run_to_its_point(orders: &Orders) -> String {
 }
 
 /// All rows that a read_committed reader sees, when every marker is written.
-fn committed(topic: &Topic, partitions: i32) -> Vec<u64> {
+pub(crate) fn committed(topic: &Topic, partitions: i32) -> Vec<u64> {
     let consumer = |isolation: &str| -> BaseConsumer {
         rdkafka::ClientConfig::new()
             .set("bootstrap.servers", servers())
