@@ -10,7 +10,8 @@ pub enum CheckpointingMode {
     /// Every record counts once in the state.
     #[default]
     ExactlyOnce,
-    /// A record may count twice after a restore; sinks do not use transactions.
+    /// A record may count twice after a restore. Taken as permission, not as an order:
+    /// barriers are aligned all the same, so today the promise kept is the stronger one.
     AtLeastOnce,
 }
 

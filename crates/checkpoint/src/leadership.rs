@@ -139,6 +139,7 @@ impl JobStorage {
             places: BTreeMap::new(),
             decided: Epoch(0),
             keep_all: false,
+            claimed: None,
         };
         match leader.drive(op)? {
             Step::Leads => {}
@@ -224,6 +225,8 @@ pub struct Leader {
     decided: Epoch,
     /// A manifest could not be read: nobody knows what it names, so nothing is deleted.
     keep_all: bool,
+    /// What the job was restored from and may delete.
+    claimed: Option<LocatedManifest>,
 }
 
 impl Leader {
@@ -255,6 +258,12 @@ impl Leader {
     pub fn restore_point(&self) -> Result<Option<LocatedManifest>> {
         let newest = self.log.published().next_back().map(|(_, record)| record.clone());
         newest.map(|record| self.storage.open_published(&record)).transpose()
+    }
+
+    /// The job was restored from this, and owns it: it is deleted when the job has a
+    /// checkpoint of its own.
+    pub fn claim(&mut self, located: LocatedManifest) {
+        self.claimed = Some(located);
     }
 
     /// Takes over what earlier leaders have published.
@@ -371,6 +380,9 @@ impl Leader {
                 return Outcome::Lost(error.at(format!("checkpoint {epoch}")));
             }
             self.files.publish(epoch.0);
+            if let Some(claimed) = self.claimed.take() {
+                let _ = claimed.delete(); // what is left costs room, nothing else
+            }
         }
         self.places.insert(epoch, located.place());
         Outcome::Published(located.place())

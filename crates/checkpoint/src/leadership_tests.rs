@@ -210,3 +210,19 @@ fn damage_is_refused_by_name() {
     let error = read().unwrap_err();
     assert!(error.to_string().contains("version 200"), "{error}");
 }
+
+#[test]
+fn what_was_claimed_goes_when_the_job_has_a_checkpoint_of_its_own() {
+    let place = Storage::memory();
+    let former = JobStorage::new(&place, "former").unwrap();
+    let mut old = former.lead(1).unwrap();
+    let state = upload(&old, 1, snapshot(20_000, vec![]), &KnownFiles::new());
+    publish(&mut old, 1, &state);
+    let storage = JobStorage::new(&place, "next").unwrap();
+    let mut leader = storage.lead(1).unwrap();
+    leader.claim(former.latest().unwrap().unwrap());
+    assert_eq!(former.folder().list("chk-1-t1").unwrap().len(), 2);
+    let state = upload(&leader, 2, snapshot(1, vec![]), &KnownFiles::new());
+    publish(&mut leader, 2, &state);
+    assert!(former.folder().list("chk-1-t1").unwrap().is_empty());
+}

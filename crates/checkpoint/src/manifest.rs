@@ -324,6 +324,15 @@ impl LocatedManifest {
         format!("{}/{}", self.parent.place(), self.folder)
     }
 
+    /// Deletes it: the manifest first, so that nobody starts from half of it.
+    ///
+    /// # Errors
+    /// `Retry`; what is left is garbage.
+    pub fn delete(&self) -> Result<()> {
+        self.parent.delete(&format!("{}/{MANIFEST}", self.folder))?;
+        self.manifest.objects().try_for_each(|object| self.parent.delete(&self.path(object)))
+    }
+
     /// Looks whether every object is there with its size.
     ///
     /// # Errors

@@ -16,6 +16,10 @@ pub struct RestoreSettings {
     /// Start although it has state of operators that the job does not have; that state is
     /// dropped (Flink's `allowNonRestoredState`).
     pub allow_non_restored_state: bool,
+    /// It belongs to this job from now on, which deletes it when it has a checkpoint of its
+    /// own (Flink's `CLAIM`); otherwise it is only read (`NO_CLAIM`). Either way the first
+    /// checkpoint is complete in itself.
+    pub claim: bool,
 }
 
 /// What is left behind by a restore that is allowed: uids with state that the job lacks.

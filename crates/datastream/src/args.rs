@@ -34,6 +34,12 @@ pub struct JobArgs {
     /// Drop state of operators that the job does not have any more
     #[arg(short = 'n', long, help_heading = "State")]
     pub allow_non_restored_state: bool,
+    /// Delete what the job was started from when it has a checkpoint of its own
+    #[arg(long, requires = "from_savepoint", help_heading = "State")]
+    pub claim: bool,
+    /// Say whether the job could start from this savepoint or checkpoint, and end
+    #[arg(long, value_name = "PATH", help_heading = "State")]
+    pub check_savepoint: Option<String>,
 }
 
 impl JobArgs {

@@ -16,7 +16,10 @@ use millstream_core::{Data, Error, Result};
 use millstream_runtime::checkpoint::{
     CheckpointConfig, JobStorage, RestartStrategy, RestoreSettings, RestoredJob,
 };
-use millstream_runtime::execution::{ProcessLayout, RunningJob, RuntimeConfig, execute, explain};
+use millstream_runtime::execution::{
+    ProcessLayout, RunningJob, RuntimeConfig, check_savepoint, execute, explain,
+};
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
 use std::cell::RefCell;
@@ -53,6 +56,7 @@ struct Settings {
     storage: Option<JobStorage>,
     restored: RestoredJob,
     restart: Option<RestartStrategy>,
+    state_backend: StateBackendConfig,
 }
 
 impl Default for StreamExecutionEnvironment {
@@ -113,6 +117,11 @@ impl StreamExecutionEnvironment {
     /// restored, and does not restart by itself).
     pub fn set_checkpoint_directory(&self, place: impl Into<String>) -> &Self {
         self.settings.borrow_mut().checkpoint.directory = Some(place.into());
+        self
+    }
+    /// Where keyed state lives: in memory when not set.
+    pub fn set_state_backend(&self, backend: StateBackendConfig) -> &Self {
+        self.settings.borrow_mut().state_backend = backend;
         self
     }
     /// The settings of checkpoints, to be changed.
@@ -198,7 +207,9 @@ impl StreamExecutionEnvironment {
         config.from_savepoint = self.args.from_savepoint.clone().map(|path| RestoreSettings {
             path,
             allow_non_restored_state: self.args.allow_non_restored_state,
+            claim: self.args.claim,
         });
+        config.state_backend = settings.state_backend.clone();
         config
     }
 
@@ -214,6 +225,23 @@ impl StreamExecutionEnvironment {
         execute(&self.graph.borrow().job, config, listener)
     }
 
+    /// Whether the job would start from this savepoint or checkpoint, without running it; a
+    /// report as text. With `--check-savepoint`, [`execute`](Self::execute) prints it and
+    /// ends the process.
+    ///
+    /// # Errors
+    /// What the start of the job would say.
+    pub fn check_savepoint(&self, path: &str) -> Result<String> {
+        let mut config = self.runtime_config("check");
+        config.layout.processes = self.processes();
+        let settings = RestoreSettings {
+            path: path.to_owned(),
+            allow_non_restored_state: self.args.allow_non_restored_state,
+            claim: false,
+        };
+        check_savepoint(&self.graph.borrow().job, &config, &settings)
+    }
+
     /// Runs the job until its input ends, it fails, or it is cancelled.
     ///
     /// # Errors
@@ -227,6 +255,10 @@ impl StreamExecutionEnvironment {
     /// # Errors
     /// `Config` when the job or the settings are wrong.
     pub fn execute_async(&self, job_name: &str) -> Result<JobClient> {
+        if let Some(path) = &self.args.check_savepoint {
+            print!("{}", self.check_savepoint(path)?);
+            std::process::exit(0);
+        }
         let started = Instant::now();
         let job = self.start_job(job_name)?;
         Ok(JobClient { job: job.0, children: job.1, started, name: job_name.to_owned() })

@@ -69,7 +69,7 @@ pub(crate) fn begin(config: &RuntimeConfig) -> Result<(Option<Leader>, StartPlan
     };
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    let leader = storage.lead(u64::from_le_bytes(nonce))?;
+    let mut leader = storage.lead(u64::from_le_bytes(nonce))?;
     // A job that has ended starts anew when somebody starts it anew; a later attempt of
     // the same run only learns that there is nothing left to do.
     let own = leader.restore_point()?;
@@ -83,6 +83,11 @@ pub(crate) fn begin(config: &RuntimeConfig) -> Result<(Option<Leader>, StartPlan
         None if leader.is_finished() && config.attempt > 1 => StartFrom::Finished,
         None => savepoint(),
     };
+    if let (StartFrom::Savepoint { path }, Some(settings)) = (&from, &config.from_savepoint)
+        && settings.claim
+    {
+        leader.claim(LocatedManifest::open(path)?);
+    }
     let (term, job_id) = (leader.term(), storage.job_id().to_owned());
     Ok((Some(leader), StartPlan { term, job_id, from }))
 }

@@ -7,13 +7,14 @@ use crate::checkpoint::{self, StartFrom};
 use crate::control::JobHandle;
 use crate::job_graph::{JobGraph, Plan};
 use crate::metrics::MetricRegistry;
-use crate::operator::{JobInfo, SubtaskInfo};
+use crate::operator::{JobInfo, OperatorContext, SubtaskInfo, Waker};
+use crate::state::StateBackendConfig;
 use crate::timely_host::{network, worker};
 use millstream_checkpoint::service::LeaderService;
 use millstream_checkpoint::uploader::Uploader;
 use millstream_checkpoint::{
-    CheckpointConfig, JobStorage, RestartStrategy, RestartTracker, RestoreSettings, RestoredJob,
-    Retention, Storage, restart,
+    CheckpointConfig, JobStorage, LocatedManifest, RestartStrategy, RestartTracker,
+    RestoreSettings, RestoredJob, Retention, Storage, restart,
 };
 use millstream_core::{Clock, Epoch, Error, ErrorKind, Result, SystemClock};
 use std::net::TcpListener;
@@ -52,6 +53,8 @@ pub struct RuntimeConfig {
     /// What follows a failure of a job of one process. (Several processes are restarted by
     /// who has started them.)
     pub restart: RestartStrategy,
+    /// Where keyed state lives.
+    pub state_backend: StateBackendConfig,
     /// Where metrics are registered.
     pub metrics: MetricRegistry,
     /// Whether a source uses watermark alignment.
@@ -76,6 +79,7 @@ impl RuntimeConfig {
             restored: RestoredJob::default(),
             from_savepoint: None,
             restart: RestartStrategy::None,
+            state_backend: StateBackendConfig::default(),
             metrics: MetricRegistry::new(),
             aligned: false,
             job_id: None,
@@ -142,6 +146,60 @@ impl RunningJob {
 /// `Config`, when the graph cannot run.
 pub fn explain(graph: &JobGraph, workers: usize) -> Result<String> {
     Ok(Plan::of(graph, workers)?.explain())
+}
+
+/// Whether the job would start from the savepoint or checkpoint at `path`, without running
+/// it: max parallelism, uids, every object, and the schemas of states. Operators other than
+/// sources and sinks are opened once for that, one subtask each. Gives a report as text.
+///
+/// # Errors
+/// `Config` or `Corrupt`, as the start of the job would.
+pub fn check_savepoint(
+    graph: &JobGraph,
+    config: &RuntimeConfig,
+    settings: &RestoreSettings,
+) -> Result<String> {
+    let plan = Plan::of(graph, config.all_workers())?;
+    let located = LocatedManifest::open(&settings.path)?;
+    let job = checkpoint::description(&plan, config);
+    let allow = settings.allow_non_restored_state;
+    let dropped = millstream_checkpoint::restore::check(&located.manifest, &job, allow);
+    let dropped = dropped.map_err(|e| e.at(located.place()))?;
+    located.check_objects()?;
+    let located = Arc::new(located);
+    let restored = RestoredJob::of(&located);
+    let info = Arc::new(config.job_info());
+    plan.try_open(&|node| {
+        let subtask = SubtaskInfo {
+            name: node.name.clone(),
+            uid: node.uid.clone(),
+            index: 0,
+            parallelism: node.parallelism,
+            max_parallelism: plan.max_parallelism,
+        };
+        OperatorContext {
+            job: Arc::clone(&info),
+            metrics: MetricRegistry::new().group(&subtask),
+            restored: restored.operator(&node.uid),
+            state_backend: config.state_backend.clone(),
+            clock: Arc::clone(&config.clock),
+            waker: Waker::none(),
+            auto_watermark_interval_ms: config.auto_watermark_interval_ms,
+            subtask,
+        }
+    })
+    .map_err(|e| e.at(located.place()))?;
+    let mut text = format!("{}: the job can start from it\n", located.place());
+    for op in &job.operators {
+        let stored =
+            restored.operators().find(|(uid, former)| *uid == op.uid && !former.is_empty());
+        let has = stored.map_or("starts empty", |_| "has state");
+        text += &format!("  {} ({}): {has}\n", op.uid, op.name);
+    }
+    for uid in dropped {
+        text += &format!("  {uid}: its state is dropped\n");
+    }
+    Ok(text)
 }
 
 /// Checks and starts the job; `listener` may be bound already to the own address.

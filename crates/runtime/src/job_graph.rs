@@ -343,7 +343,6 @@ pub(crate) struct PlanTask {
     /// Indices into `Plan::edges`, in order of the head's ports.
     pub(crate) inputs: Vec<usize>,
     pub(crate) outputs: Vec<usize>,
-    pub(crate) is_source: bool,
 }
 
 pub(crate) struct PlanEdge {
@@ -453,7 +452,6 @@ impl Plan {
                 name: node.spec.name.clone(),
                 head: i,
                 parallelism: parallelism[i],
-                is_source: node.inputs.is_empty(),
                 inputs,
                 outputs: vec![],
             });
@@ -469,6 +467,26 @@ impl Plan {
             let (name, uid) = (node.name.clone(), node.uid.clone());
             let context = CommitterContext { job: Arc::clone(&job), name, uid, subtask: None };
             recover(&context, &config.restored.operator(&node.uid))?;
+        }
+        Ok(())
+    }
+
+    /// Opens one subtask of every operator between sources and sinks alone, with the state
+    /// that `context` gives it, and closes it: whether it takes that state.
+    pub(crate) fn try_open(&self, context: &dyn Fn(&PlanNode) -> OperatorContext) -> Result<()> {
+        let sources = |i: usize| self.tasks.iter().any(|t| t.head == i && t.inputs.is_empty());
+        for (i, node) in self.nodes.iter().enumerate() {
+            if sources(i) || node.recover.is_some() {
+                continue;
+            }
+            let board = AlignmentBoard::default();
+            let built = (node.build)(context(node), Outputs::default(), &board)?;
+            if let Built::Operator(operator) = built
+                && let Head::Operator(mut head) = operator.into_head()
+            {
+                let opened = head.chain().open();
+                opened.and(head.chain().close())?;
+            }
         }
         Ok(())
     }

@@ -14,7 +14,8 @@
 use crate::chain::Output;
 use crate::metrics::MetricGroup;
 use crate::snapshot::{OperatorSnapshot, Restored};
-use millstream_core::{Clock, Container, Epoch, Error, Result, SystemClock, Watermark};
+use crate::state::{KeyedStates, StateBackendConfig, StateContext};
+use millstream_core::{Clock, Container, Epoch, Error, Key, Result, SystemClock, Watermark};
 use std::sync::Arc;
 
 /// Whether an operator is done with a watermark.
@@ -259,11 +260,26 @@ pub struct OperatorContext {
     pub metrics: MetricGroup,
     /// The state of the last cut, when the job was restored from one.
     pub restored: Restored,
+    /// Where keyed state lives.
+    pub state_backend: StateBackendConfig,
     /// How often periodic watermark generators are asked; 0: after every record.
     pub auto_watermark_interval_ms: i64,
 }
 
 impl OperatorContext {
+    /// The keyed states of this subtask, in the job's backend; states are asked for by name.
+    ///
+    /// # Errors
+    /// When the backend cannot open its local storage, or the state was stored in another
+    /// backend's own form.
+    pub fn keyed_states<K: Key>(&self) -> Result<KeyedStates<K>> {
+        KeyedStates::open(&StateContext {
+            subtask: self.subtask.clone(),
+            restored: self.restored.clone(),
+            clock: Arc::clone(&self.clock),
+            backend: self.state_backend.clone(),
+        })
+    }
     /// The context of a lone subtask, for tests: machine clock, fresh state.
     pub fn for_tests(name: &str) -> Self {
         let subtask = SubtaskInfo {
@@ -280,6 +296,7 @@ impl OperatorContext {
             clock: Arc::new(SystemClock),
             waker: Waker::none(),
             restored: Restored::default(),
+            state_backend: StateBackendConfig::default(),
             auto_watermark_interval_ms: 200,
         }
     }

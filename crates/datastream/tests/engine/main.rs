@@ -7,6 +7,7 @@
 //!   idleness  splits that stop, end, or run ahead
 //!   checkpoints  the last one, failed ones, savepoints, restarts
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
+//!   supervision  real processes, killed with -9 and replaced
 //!   api       every piece of the API once; `api_joins` for those with two inputs
 //!   pressure  what may be in flight
 //!   failure   user code that panics or refuses, everywhere
@@ -24,5 +25,6 @@ mod idleness;
 mod jobs;
 mod pressure;
 mod recovery;
+mod supervision;
 mod support;
 mod windows;

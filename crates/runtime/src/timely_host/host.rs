@@ -139,10 +139,11 @@ impl Host {
             }
         }
         if self.worker.finishing.get() {
-            // Everything that the job has to say is durable and has been told.
+            // Everything that the job has to say is durable and has been told. Nobody takes
+            // the job for ended before the last commit is made: the capabilities go last.
             self.pace.halted = true;
-            self.capabilities.clear();
             self.task.close()?;
+            self.capabilities.clear();
             return Ok(0);
         }
         if self.pace.ended {

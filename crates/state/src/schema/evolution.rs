@@ -29,6 +29,13 @@ pub fn check_compatibility(
     old: &StateDescription,
     new: &StateDescription,
 ) -> Result<Compatibility> {
+    check_keys(old, new)?;
+    let answer = evolves(&old.value_schema, &new.value_schema);
+    answer.map_err(|e| e.at(format!("state '{}'", new.name)))
+}
+
+/// [`check_compatibility`] of everything but values.
+pub(crate) fn check_keys(old: &StateDescription, new: &StateDescription) -> Result<()> {
     let place = |e: Error| e.at(format!("state '{}'", new.name));
     if old.format_version > crate::FORMAT_VERSION {
         return Err(place(
@@ -76,7 +83,7 @@ pub fn check_compatibility(
             .advice("keep the key's type, or give the new state another name"),
         ));
     }
-    evolves(&old.value_schema, &new.value_schema).map_err(place)
+    Ok(())
 }
 
 /// [`check_compatibility`] of values alone.

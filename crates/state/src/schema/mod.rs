@@ -16,8 +16,8 @@ mod evolution;
 mod trace;
 mod value;
 
-pub(crate) use evolution::evolves;
 pub use evolution::{Compatibility, check_compatibility};
+pub(crate) use evolution::{check_keys, evolves};
 pub use value::Value;
 
 use millstream_core::key_group::stable_hash;
