@@ -319,6 +319,10 @@ fn a_job_without_checkpoints_is_refused() {
     let opened = Counting::default().open(|b| b.job(job.clone()));
     let error = opened.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("enable_checkpointing"), "{error}");
+    let job = JobInfo { checkpoints_stored: false, ..JobInfo::for_tests() };
+    let opened = Counting::default().open(|b| b.job(job.clone()));
+    let error = opened.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("set_checkpoint_directory"), "{error}");
 }
 
 /// A sink without commits in the place of one with them.

@@ -125,7 +125,7 @@ fn child_runs_the_sink() {
         point(&orders, "before commit", epoch);
         for (index, subtask) in subtasks.iter_mut().enumerate() {
             // Some notices are lost: the next one counts for both.
-            if (epoch as usize + index) % 5 != 0 {
+            if !(epoch as usize + index).is_multiple_of(5) {
                 subtask.complete_checkpoint(epoch).unwrap();
             }
             if index == 0 {
@@ -165,7 +165,7 @@ fn run_to_its_point(orders: &Orders) -> String {
 }
 
 /// All rows that a read_committed reader sees, when every marker is written.
-fn committed(topic: &Topic, partitions: i32) -> Vec<u64> {
+pub(crate) fn committed(topic: &Topic, partitions: i32) -> Vec<u64> {
     let consumer = |isolation: &str| -> BaseConsumer {
         rdkafka::ClientConfig::new()
             .set("bootstrap.servers", servers())

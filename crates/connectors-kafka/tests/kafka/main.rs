@@ -8,6 +8,7 @@
 
 mod broker;
 mod crash;
+mod exactly_once;
 mod failures;
 mod positions;
 #[cfg(feature = "tls")]

@@ -195,6 +195,7 @@ pub fn recover<T: Data>(
     let Some(mut committer) = sink.committer(context).map_err(place)? else {
         return commits::refuse_orphans(restored).map_err(place);
     };
+    context.job.check_exactly_once().map_err(place)?;
     let listed = commits::listed(restored).map_err(place)?;
     committer.recover(&listed).map_err(|e| place(e.at("commit after restore")))
 }
