@@ -278,6 +278,10 @@ impl TaskSnapshot {
     pub fn push(&mut self, uid: String, snapshot: OperatorSnapshot) {
         self.operators.push((uid, snapshot));
     }
+    /// Number of operators that stored something.
+    pub fn len(&self) -> usize {
+        self.operators.len()
+    }
     /// Whether no operator stored anything.
     pub fn is_empty(&self) -> bool {
         self.operators.is_empty()

@@ -13,11 +13,12 @@
 use super::contents::WindowFunction;
 use super::function::WindowContext;
 use super::merging::merge_order;
+use super::pane_operator::{PANES, STATES};
 use super::place::{at_time, at_window};
 use super::state_cells::StateCells;
 use super::trigger::{TimerOp, TriggerContext};
 use super::{LateRecords, StoredHeader, TimeWindow, Trigger, TriggerResult};
-use super::{WindowAssigner, builder::Parts};
+use super::{WindowAssigner, WindowGrid, builder::Parts};
 use crate::chain::{Output, RecordContext};
 use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
 use crate::snapshot::{OperatorSnapshot, StateKind};
@@ -93,6 +94,8 @@ pub(crate) struct WindowOperator<T, K: Key, S, F: WindowFunction<K, T>> {
     /// Checkpointed, with the timers and the watermark in `firing`.
     keys: Option<Keys<K, F::Acc>>,
     firing: Firing<T, K, F>,
+    /// The panes that state may be restored from.
+    panes: Option<WindowGrid>,
     /// Scratch: the windows of one record.
     assigned: Vec<TimeWindow>,
 }
@@ -334,11 +337,71 @@ where
             late: LateRecords::new(parts.late_tag),
             keys: None,
             firing,
+            panes: None,
             assigned: Vec::new(),
         }
     }
+    /// Also restores from panes of a grid, which are those of this operator's windows.
+    pub(crate) fn reading_panes(self, grid: WindowGrid) -> Self {
+        WindowOperator { panes: Some(grid), ..self }
+    }
     fn layout() -> String {
         format!("windows of {}", F::KIND)
+    }
+
+    /// Makes the restored panes of the pane operator into windows with their timers.
+    fn take_panes(&mut self, grid: WindowGrid, ctx: &OperatorContext) -> Result<()> {
+        let (restored, subtask) = (&ctx.restored, &ctx.subtask);
+        let mut panes = restored.keyed::<K, (i64, F::Acc)>(PANES, subtask)?;
+        panes.sort_by_key(|(_, (start, _))| *start);
+        for (key, (start, acc)) in panes {
+            let Some((first, last)) = grid.pane_of(start)?.windows else { continue };
+            let mut at = first;
+            while at <= last {
+                let window = grid.window(at);
+                if !self.firing.is_window_late(window) {
+                    self.put_back(&key, window, |function, contents, _| {
+                        match contents {
+                            Some(contents) => function.merge(contents, acc.clone()),
+                            None => *contents = Some(acc.clone()),
+                        };
+                    })?;
+                }
+                at = at.saturating_add(grid.slide());
+            }
+        }
+        for (key, (start, cells)) in restored.keyed::<K, (i64, StateCells)>(STATES, subtask)? {
+            let window = grid.window(start);
+            if !self.firing.is_window_late(window) {
+                self.put_back(&key, window, |_, _, state| *state = cells)?;
+            }
+        }
+        Ok(())
+    }
+    /// Changes a window that is being restored; one that is new gets its timers.
+    fn put_back(
+        &mut self,
+        key: &K,
+        window: TimeWindow,
+        change: impl FnOnce(&F, &mut Option<F::Acc>, &mut StateCells),
+    ) -> Result<()> {
+        let firing = &mut self.firing;
+        opened(&self.keys)?.modify(key, &(), |slot| {
+            let windows = slot.get_or_insert_default();
+            let at = find(windows, window).unwrap_or_else(|at| {
+                let mut entry = Entry::new(window);
+                let end = window.max_timestamp();
+                if end > firing.watermark {
+                    entry.event_timer = Some(end);
+                    firing.event_timers.register(end, key.clone(), window);
+                }
+                firing.set_cleanup_timer(key, &mut entry);
+                windows.insert(at, entry);
+                at
+            });
+            let entry = &mut windows[at];
+            change(&firing.function, &mut entry.contents, &mut entry.state);
+        })
     }
 
     fn add_to_windows(
@@ -487,12 +550,16 @@ where
         let firing = &mut self.firing;
         firing.clock = Arc::clone(&ctx.clock);
         let (restored, subtask) = (&ctx.restored, &ctx.subtask);
-        firing.watermark = StoredHeader::restore(&Self::layout(), restored)?;
+        let stored = StoredHeader::layout(restored)?;
+        let panes = self.panes.filter(|grid| stored.is_some_and(|s| s == grid.layout()));
+        let layout = panes.map_or_else(Self::layout, WindowGrid::layout);
+        firing.watermark = StoredHeader::restore(&layout, restored)?;
         let mut states = ctx.keyed_states()?;
         let table = states.table(CONTENTS, StateKind::Window)?;
         self.keys = Some(Keys { states, table, subtask: subtask.clone() });
         firing.event_timers.restore(EVENT_TIMERS, restored, subtask)?;
-        firing.processing_timers.restore(PROCESSING_TIMERS, restored, subtask)
+        firing.processing_timers.restore(PROCESSING_TIMERS, restored, subtask)?;
+        panes.map_or(Ok(()), |grid| self.take_panes(grid, ctx))
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Output<Batch<F::Out>>) -> Result<()> {

@@ -37,8 +37,8 @@ use std::sync::Arc;
 /// Results emitted between two looks at whether the downstream has room.
 const RESULTS_PER_LOOK: usize = 4096;
 
-const PANES: &str = "window-panes";
-const STATES: &str = "window-state";
+pub(super) const PANES: &str = "window-panes";
+pub(super) const STATES: &str = "window-state";
 
 pub(crate) struct PaneWindowOperator<T, K, S, A: AggregateFunction, E> {
     key_of: S,
@@ -70,23 +70,28 @@ struct Firing<K, A, E> {
 }
 
 impl<K: Key, A: AggregateFunction, E: EmitResult<K, A::Out>> Firing<K, A, E> {
+    #[inline]
     fn emit(
         &mut self,
-        window: TimeWindow,
+        window: &TimeWindow,
         key: &K,
         acc: A::Acc,
         out: &mut Output<Batch<E::Out>>,
     ) -> Result<()> {
-        let stored = self.states.get_mut(&window.start).and_then(|states| states.remove(key));
-        let mut cells = stored.unwrap_or_default();
+        let mut cells = match self.states.is_empty() {
+            true => StateCells::default(),
+            false => {
+                self.states.get_mut(&window.start).and_then(|s| s.remove(key)).unwrap_or_default()
+            }
+        };
         let mut ctx = WindowContext {
             out,
-            window,
+            window: *window,
             watermark: self.watermark,
             clock: &*self.clock,
             cells: Some(&mut cells),
         };
-        let describe = || at_window(key, window);
+        let describe = || at_window(key, *window);
         let context = RecordContext::new(&describe);
         let result = self.function.aggregate.take_result(acc);
         let emitted = self.function.emit.emit(key, result, &mut ctx);
@@ -167,7 +172,7 @@ where
             if window.max_timestamp() <= self.firing.watermark && !self.firing.is_cleaned_up(window)
             {
                 let acc = self.merged(window, &key);
-                self.firing.emit(window, &key, acc, out)?;
+                self.firing.emit(&window, &key, acc, out)?;
             }
             if start <= first {
                 return Ok(());
@@ -227,7 +232,7 @@ where
         let Some((window, accs)) = &mut self.emitting else { return Ok(true) };
         let mut emitted = 0;
         for (key, acc) in accs {
-            self.firing.emit(*window, &key, acc, out)?;
+            self.firing.emit(window, &key, acc, out)?;
             emitted += 1;
             if emitted % RESULTS_PER_LOOK == 0 && !out.is_ready() {
                 return Ok(false);
