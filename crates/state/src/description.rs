@@ -4,6 +4,8 @@
 //! describes and can be read without the job's types.
 
 use crate::Schema;
+use millstream_core::Key;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version of the canonical form that this build writes.
@@ -51,6 +53,18 @@ pub struct StateDescription {
 }
 
 impl StateDescription {
+    /// A state of entries (`K`, `N`, `V`): key, what divides the key's state, value.
+    pub fn keyed<K: Key, N: DeserializeOwned, V: DeserializeOwned>(
+        name: impl Into<String>,
+        kind: StateKind,
+    ) -> Self {
+        StateDescription {
+            key_schema: Schema::of::<K>(),
+            namespace_schema: Schema::of::<N>(),
+            value_schema: Schema::of::<V>(),
+            ..Self::new(name, kind)
+        }
+    }
     /// A state whose schemas are not known.
     pub fn new(name: impl Into<String>, kind: StateKind) -> Self {
         StateDescription {

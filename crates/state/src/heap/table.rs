@@ -5,11 +5,12 @@
 
 use super::AnyTable;
 use super::bucket::Bucket;
+use crate::snapshot::EntryWriter;
 use crate::table::Table;
 use crate::{DeferredSnapshot, OperatorSnapshot, SnapshotWriter, StateDescription, SubtaskInfo};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use millstream_core::{Data, Error, Key, KeyGroupRange, Result, key_group_of};
+use millstream_core::{Data, Error, Key, KeyGroupRange, Result};
 use std::cell::{Cell, RefCell, RefMut};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -25,8 +26,6 @@ const DIRECTORY_BITS_MAX: u32 = 24;
 const DIRECTORY_SHIFT: u32 = 24;
 /// One bucket is cleaned of expired rows after this many changes.
 const CHANGES_A_CLEANING: u32 = 512;
-/// Encoded entries of one key group are handed to the writer in pieces of about this size.
-const PIECE_BYTES: usize = 256 << 10;
 
 /// One entry; the value is `None` only while it is being changed.
 #[derive(Clone)]
@@ -319,28 +318,14 @@ struct HeapPart<K, N, V> {
 impl<K: Key, N: Key, V: Data> DeferredSnapshot for HeapPart<K, N, V> {
     fn write(self: Box<Self>, out: &mut dyn SnapshotWriter) -> Result<()> {
         let part = *self;
-        let (name, groups) = (&part.description.name, part.groups);
-        let mut pieces = vec![Vec::new(); groups.iter().len()];
+        let name = &part.description.name;
+        let mut entries = EntryWriter::new(name, part.groups, part.max_parallelism, out);
         // Each bucket is let go when it is written: the worker then need not copy it.
         for bucket in part.buckets {
             for row in bucket.iter() {
-                let group = key_group_of(&row.key, part.max_parallelism);
-                let place = usize::from(group.wrapping_sub(groups.start));
-                let piece = pieces.get_mut(place).ok_or_else(|| {
-                    Error::bug(format!("state '{name}' holds a key of group {group}, not its own"))
-                })?;
-                *piece = (part.encode)(row, std::mem::take(piece))?;
-                if piece.len() >= PIECE_BYTES {
-                    out.keyed(name, group, piece)?;
-                    piece.clear();
-                }
+                entries.put_encoded(&row.key, |bytes| (part.encode)(row, bytes))?;
             }
         }
-        for (group, piece) in groups.iter().zip(&pieces) {
-            if !piece.is_empty() {
-                out.keyed(name, group, piece)?;
-            }
-        }
-        Ok(())
+        entries.finish()
     }
 }

@@ -56,6 +56,13 @@ pub struct StateContext {
 /// Operator state: the latest processing time that TTL has seen.
 const TTL_CLOCK: &str = "ttl-clock";
 
+impl StateBackendConfig {
+    /// Whether state is in memory, so that an operator may keep it in a form of its own.
+    pub fn is_heap(&self) -> bool {
+        matches!(self, StateBackendConfig::Heap)
+    }
+}
+
 enum Backend {
     Heap(HeapBackend),
     #[cfg(feature = "rocksdb")]
