@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handle {
     subtask: usize,
+    epoch: u64,
     position: u64,
     ended: bool,
     pub(crate) pending: Vec<TransactionId>,
@@ -25,6 +26,10 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
+    /// Whether it is the state at the end of `epoch`.
+    pub(crate) fn is_of(&self, epoch: u64) -> bool {
+        self.epoch == epoch || (self.ended && self.epoch < epoch)
+    }
     pub(crate) fn named(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.data).chain(self.files.values())
     }
@@ -604,7 +609,7 @@ impl Attempt {
         };
         let data = format!("chk-{epoch}-t{term}/{index}");
         let ended = subtask.ended;
-        let handle = Handle { subtask: index, position, ended, pending, data, files };
+        let handle = Handle { subtask: index, epoch, position, ended, pending, data, files };
         let mut left: BTreeSet<String> = handle
             .files
             .values()

@@ -436,6 +436,10 @@ impl World {
             self.ever.insert((*term, *epoch));
             match self.objects.get(folder) {
                 Some(Object::Manifest(handles)) => {
+                    if !handles.iter().all(|handle| handle.is_of(*epoch)) {
+                        let what = format!("{folder} mixes states of several epochs");
+                        self.violation.get_or_insert(what);
+                    }
                     if handles.len() != SUBTASKS {
                         let what = format!("{folder} has {} subtasks", handles.len());
                         self.violation.get_or_insert(what);
@@ -475,14 +479,14 @@ impl World {
         let mut missing = None;
         for record in self.log.values() {
             let Record::Published { folder, .. } = record else { continue };
-            let files = match self.objects.get(folder) {
+            let mut files = match self.objects.get(folder) {
                 Some(Object::Manifest(handles)) => handles.iter().flat_map(|h| h.named()),
                 _ => {
                     missing = Some(folder.clone());
                     break;
                 }
             };
-            let lost = files.filter(|file| !self.objects.contains_key(*file)).next();
+            let lost = files.find(|file| !self.objects.contains_key(*file));
             if let Some(file) = lost {
                 missing = Some(format!("{file} of {folder}"));
                 break;
