@@ -33,6 +33,10 @@ pub mod leader;
 pub mod leadership;
 pub mod manifest;
 pub mod memory;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 pub mod reader;
 pub mod registry;
 pub mod requests;
