@@ -53,7 +53,7 @@ impl Default for RocksDbOptions {
             local_dir: None,
             memory_bytes: 512 << 20,
             write_buffer_ratio: 0.4,
-            write_back_cache_ratio: 0.3,
+            write_back_cache_ratio: 0.6,
             write_buffer_bytes: 32 << 20,
             write_buffer_count: 2,
             block_bytes: 4 << 10,
