@@ -91,10 +91,11 @@ fn rows(values: &[u32]) -> Payload {
     let body = Body::Typed(Box::new(Batch::from(values.to_vec())));
     Payload::Data { rows: values.len() as u32, body }
 }
+/// All cuts that the inputs have made have been ordered.
 fn orders(inputs_at: Option<u64>) -> Orders {
     Orders {
         inputs_at: inputs_at.map(Epoch),
-        target: Epoch(1),
+        target: Epoch(inputs_at.unwrap_or(9)),
         kind: SnapshotKind::Checkpoint,
         hold: false,
         drain: false,
