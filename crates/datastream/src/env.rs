@@ -266,7 +266,7 @@ impl StreamExecutionEnvironment {
 
     fn start_job(&self, job_name: &str) -> Result<(RunningJob, Children)> {
         let mut config = self.runtime_config(job_name);
-        let options = self.args.apply(&mut config.checkpoint)?;
+        let options = self.args.apply(&mut config)?;
         let stores = config.storage.is_some() || config.checkpoint.directory.is_some();
         let set = options.or_else(|| self.settings.borrow().restart.clone());
         config.restart = set.unwrap_or(match stores {

@@ -62,8 +62,8 @@ pub(crate) enum Transaction {
     Aborted,
 }
 
-/// Subtask, attempt, epoch.
-pub(crate) type TransactionId = (usize, usize, u64);
+/// Subtask, term, epoch.
+pub(crate) type TransactionId = (usize, u64, u64);
 
 /// A request to the store or the broker.
 #[derive(Clone, Debug)]
@@ -74,8 +74,8 @@ pub(crate) enum Ask {
     DeleteEntries(Vec<u64>),
     List,
     Commit(Vec<TransactionId>),
-    /// Abort open transactions of attempts before this one that are not in the list.
-    Sweep(usize, Vec<TransactionId>),
+    /// Abort open transactions of terms before this one that are not in the list.
+    Sweep(u64, Vec<TransactionId>),
 }
 
 /// What it says.

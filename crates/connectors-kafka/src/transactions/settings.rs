@@ -111,6 +111,7 @@ mod tests {
             checkpoint_interval_ms: Some(10_000),
             checkpoint_timeout_ms: 600_000,
             restored_epoch: None,
+            ..JobInfo::for_tests()
         };
         let settings = Settings { prefix: "p".into(), ..Settings::default() };
         settings.check_times(&job).unwrap();

@@ -73,6 +73,7 @@ impl Fixture {
             checkpoint_interval_ms: Some(100),
             checkpoint_timeout_ms: 100,
             restored_epoch: None,
+            ..JobInfo::for_tests()
         };
         let _topics = Arc::new(Topics([topic.clone(), format!("{prefix}.ledger")]));
         Fixture { prefix, topic, job, timeout: PATIENCE, skip_lost: false, _topics }
