@@ -3,8 +3,7 @@
 //! Works from the manifest and the schemas in it. State in a backend's own files is listed
 //! and verified, but only the backend can read its entries.
 
-use crate::manifest::LocatedManifest;
-use crate::reader::RestoredJob;
+use millstream_checkpoint::{LocatedManifest, RestoredJob};
 use millstream_core::{Error, Result};
 use millstream_state::{FormerState, Schema, StateDescription, StateKind, Value};
 use serde_json::{Map, Value as Json, json};
@@ -264,10 +263,8 @@ pub fn verify(located: &LocatedManifest) -> Result<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::coordinator::SubtaskId;
-    use crate::manifest::{Manifest, OperatorInfo};
-    use crate::storage::Storage;
-    use crate::writer::{KnownFiles, UploadPlace, write_subtask};
+    use millstream_checkpoint::writer::{KnownFiles, UploadPlace, write_subtask};
+    use millstream_checkpoint::{Manifest, OperatorInfo, Storage, SubtaskId};
     use millstream_state::{OperatorSnapshot, SnapshotKind, TaskSnapshot};
 
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

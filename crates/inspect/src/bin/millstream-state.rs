@@ -8,9 +8,9 @@
 //!                              [--stop | --drain]
 //! ```
 
-use millstream_checkpoint::inspect::{self, Selection};
 use millstream_checkpoint::{JobStorage, LocatedManifest, Request, Stop, Storage, requests};
 use millstream_core::{Error, Result};
+use millstream_inspect::{self as inspect, Selection};
 use millstream_state::SnapshotKind;
 use std::process::ExitCode;
 use std::sync::Arc;
