@@ -185,7 +185,8 @@ impl Entries<'_> {
                 let (value, rest) = Value::decode(&state.value_schema, rest)?;
                 bytes = rest;
                 let key = to_json(&key);
-                if self.selection.key.as_ref().is_some_and(|wanted| *wanted != key.to_string()) {
+                let shown = key.to_string();
+                if self.selection.key.as_ref().is_some_and(|wanted| *wanted != shown) {
                     continue;
                 }
                 let mut fields = vec![("group", group.into()), ("key", key)];
