@@ -20,7 +20,7 @@ pub type TableHasher = foldhash::fast::RandomState;
 
 /// A bucket with rows of more bytes is split in two: what a change may copy while a
 /// snapshot is being written, a few microseconds of work.
-const BUCKET_BYTES_MAX: usize = 32 << 10;
+const BUCKET_BYTES_MAX: usize = 64 << 10;
 /// The directory has at most two to this many places.
 const DIRECTORY_BITS_MAX: u32 = 24;
 /// The directory uses hash bits from here on; the hash tables in the buckets use others.
@@ -275,7 +275,7 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let hasher = &self.hasher;
         let hash = |row: &Row<K, N, V>| hash_of(hasher, &row.key, &row.namespace);
         let moves = |row: &mut Row<K, N, V>| hash(row) >> DIRECTORY_SHIFT >> depth & 1 == 1;
-        let mut other = Bucket::new(depth + 1);
+        let mut other = Bucket::with_capacity(depth + 1, Self::ROWS_MAX);
         for row in self.buckets[index].rows_mut().extract_if(moves) {
             other.rows_mut().insert_unique(hash(&row), row, hash);
         }
