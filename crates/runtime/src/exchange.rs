@@ -28,11 +28,6 @@ use std::sync::Arc;
 /// Most rows of one sender that may wait at one target.
 pub(crate) const CREDIT_WINDOW_ROWS: i64 = 64 * 1024;
 
-/// A buffer leaves before the next batch would make it grow: it has room for a batch and
-/// a quarter, and a batch dealt out evenly fills it in steps that end between the two.
-const SHIP_ROWS: usize = BATCH_ROWS - BATCH_ROWS / 4;
-const BUFFER_ROWS: usize = BATCH_ROWS + BATCH_ROWS / 4;
-
 /// The records of an envelope.
 pub(crate) enum Body {
     /// A container, as it is, for a target in this process.
@@ -396,14 +391,14 @@ impl<T: Data> ExchangeSender<T> {
                 sender: edge.from as usize,
                 max_parallelism: edge.max_parallelism,
             }),
-            buffers: (0..count).map(|_| Batch::with_capacity(BUFFER_ROWS)).collect(),
+            buffers: (0..count).map(|_| Batch::with_capacity(BATCH_ROWS)).collect(),
             edge,
         }
     }
     fn ship(&mut self, at_least: usize) -> Result<()> {
         for (target, buffer) in self.buffers.iter_mut().enumerate() {
             if buffer.len() >= at_least {
-                let batch = std::mem::replace(buffer, Batch::with_capacity(BUFFER_ROWS));
+                let batch = std::mem::replace(buffer, Batch::with_capacity(BATCH_ROWS));
                 self.edge.send(target, batch)?;
             }
         }
@@ -455,7 +450,7 @@ impl<T: Data> Downstream for ExchangeSender<T> {
 impl<T: Data> Receiver<Batch<T>> for ExchangeSender<T> {
     fn receive(&mut self, batch: Batch<T>) -> Result<()> {
         self.partition.split(batch, &mut self.buffers)?;
-        self.ship(SHIP_ROWS)
+        self.ship(BATCH_ROWS)
     }
 }
 

@@ -69,8 +69,11 @@ pub struct MetricRegistry(Arc<Mutex<Registered>>);
 struct Registered {
     readings: Vec<Reading>,
     /// Where in `readings`: a job of many subtasks registers tens of thousands.
-    places: HashMap<(SubtaskInfo, String), usize>,
+    places: HashMap<Place, usize>,
 }
+
+/// Operator's name and uid, and the metric's name; subtask index.
+type Place = ([String; 3], usize);
 
 impl MetricRegistry {
     /// An empty registry.
@@ -131,7 +134,9 @@ impl MetricGroup {
     }
     fn register(&self, name: &str, fresh: impl FnOnce() -> Metric) -> Metric {
         let all = &mut *self.registry.all();
-        let place = all.places.entry((self.subtask.clone(), name.to_owned()));
+        let SubtaskInfo { name: operator, uid, index, .. } = &self.subtask;
+        let key = ([operator.clone(), uid.clone(), name.to_owned()], *index);
+        let place = all.places.entry(key);
         let place = *place.or_insert_with(|| {
             let (subtask, name) = (self.subtask.clone(), name.to_owned());
             all.readings.push(Reading { subtask, name, metric: fresh() });

@@ -23,6 +23,7 @@
 mod bucket;
 mod table;
 
+#[cfg(feature = "rocksdb")]
 pub(crate) use table::Buckets;
 pub use table::{HeapTable, HeapWriter, TableHasher};
 

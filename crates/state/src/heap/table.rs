@@ -206,22 +206,6 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let place = (hash >> DIRECTORY_SHIFT) as usize & (self.directory.len() - 1);
         self.directory[place] as usize
     }
-    /// The bucket of an entry.
-    pub(crate) fn bucket_of(&self, key: &K, namespace: &N) -> usize {
-        self.bucket(self.hash(key, namespace))
-    }
-    /// Number of buckets.
-    pub(crate) fn count(&self) -> usize {
-        self.buckets.len()
-    }
-    /// The rows of a bucket.
-    pub(crate) fn rows_mut(&mut self, bucket: usize) -> &mut HashTable<Row<K, N, V>> {
-        self.buckets[bucket].rows_mut()
-    }
-    /// Bytes of one row in a full table.
-    pub(crate) fn row_bytes(&self) -> usize {
-        size_of::<Row<K, N, V>>() + 1
-    }
     #[inline]
     pub(crate) fn find(&self, key: &K, namespace: &N) -> Option<&V> {
         let hash = self.hash(key, namespace);
@@ -304,6 +288,27 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         if rows.len() < rows.capacity() / 4 {
             rows.shrink_to_fit(|row| hash_of(hasher, &row.key, &row.namespace));
         }
+    }
+}
+
+/// What the cache in front of a table on disk needs.
+#[cfg(feature = "rocksdb")]
+impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
+    /// The bucket of an entry.
+    pub(crate) fn bucket_of(&self, key: &K, namespace: &N) -> usize {
+        self.bucket(self.hash(key, namespace))
+    }
+    /// Number of buckets.
+    pub(crate) fn count(&self) -> usize {
+        self.buckets.len()
+    }
+    /// The rows of a bucket.
+    pub(crate) fn rows_mut(&mut self, bucket: usize) -> &mut HashTable<Row<K, N, V>> {
+        self.buckets[bucket].rows_mut()
+    }
+    /// Bytes of one row in a full table.
+    pub(crate) fn row_bytes(&self) -> usize {
+        size_of::<Row<K, N, V>>() + 1
     }
 }
 
