@@ -11,7 +11,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn refused<T: millstream_core::Data>(builder: KafkaSourceBuilder<T>) -> Error {
     SourceHarness::open(&builder.build().unwrap()).err().expect("the source does not start")
@@ -128,7 +128,8 @@ fn a_restored_position_that_is_gone_is_refused_by_name() {
     topic.delete();
     let mut error = SourceHarness::builder(&source).restored(former.clone()).open().err();
     // Brokers learn of a deletion one after the other.
-    for _ in 0..50 {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
         if error.as_ref().is_some_and(|e| e.to_string().contains("does not exist")) {
             break;
         }

@@ -6,6 +6,7 @@
 //!   windows   random event-time input against a batch model, in every layout
 //!   idleness  splits that stop, end, or run ahead
 //!   checkpoints  the last one, failed ones, savepoints, restarts
+//!   clock     processing time that the test moves
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
 //!   supervision  real processes, killed with -9 and replaced
 //!   api       every piece of the API once; `api_joins` for those with two inputs
@@ -20,6 +21,7 @@
 mod api;
 mod api_joins;
 mod checkpoints;
+mod clock;
 mod failure;
 mod idleness;
 mod jobs;
