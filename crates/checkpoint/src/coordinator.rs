@@ -20,6 +20,7 @@
 //!   that stops the job is a recovery point like a checkpoint (FLIP-203 has the same rule).
 
 use crate::config::CheckpointConfig;
+use crate::planted::{self, Bug};
 use millstream_core::Epoch;
 use millstream_state::SnapshotKind;
 use serde::{Deserialize, Serialize};
@@ -307,7 +308,9 @@ impl<H: Clone> Coordinator<H> {
             }
             // Late, for a checkpoint that was given up. Of others nothing is discarded: what
             // was published is in use, by its owner when it is a savepoint.
-            _ if self.given_up.contains(&epoch) => effects.push(Effect::Discard(epoch, handle)),
+            _ if self.given_up.contains(&epoch) || planted::is(Bug::DiscardPublished) => {
+                effects.push(Effect::Discard(epoch, handle))
+            }
             _ => {}
         }
     }
@@ -315,9 +318,9 @@ impl<H: Clone> Coordinator<H> {
     /// Everything that follows from the state alone.
     fn advance(&mut self, now_ms: i64, effects: &mut Vec<Effect<H>>) {
         if let Some(p) = &self.pending
-            && p.stage == Stage::Collecting
+            && (p.stage == Stage::Collecting || planted::is(Bug::TimeoutWhilePublishing))
             && now_ms >= p.since_ms.saturating_add(self.config.timeout_ms)
-            && !self.is_collected(p)
+            && (!self.is_collected(p) || p.stage == Stage::Publishing)
         {
             let why = format!("not complete after {} ms", self.config.timeout_ms);
             self.give_up(&why, now_ms, effects);
@@ -329,7 +332,12 @@ impl<H: Clone> Coordinator<H> {
     }
 
     fn is_collected(&self, p: &Pending<H>) -> bool {
-        let ended = |id: &SubtaskId| self.ended.get(id).is_some_and(|(at, _)| *at <= p.epoch);
+        let backwards = planted::is(Bug::EndCountsBackwards);
+        let ended =
+            |id: &SubtaskId| self.ended.get(id).is_some_and(|(at, _)| *at <= p.epoch || backwards);
+        if planted::is(Bug::PublishWithoutAll) && !p.acks.is_empty() {
+            return true;
+        }
         self.subtasks.iter().all(|id| p.acks.contains_key(id) || ended(id))
     }
 
@@ -353,6 +361,9 @@ impl<H: Clone> Coordinator<H> {
             recovery_point: p.is_recovery_point(),
             subtasks,
         };
+        if planted::is(Bug::CompleteBeforePublished) {
+            effects.push(Effect::Complete(p.epoch));
+        }
         effects.push(Effect::Publish(publication));
         if let Some(p) = &mut self.pending {
             p.stage = Stage::Publishing;
@@ -417,7 +428,8 @@ impl<H: Clone> Coordinator<H> {
     fn begin_last(&mut self, now_ms: i64, effects: &mut Vec<Effect<H>>) {
         let Some(end) = self.ended.values().map(|(epoch, _)| *epoch).max() else { return };
         let request = self.draining.take();
-        if request.is_none() && self.completed.is_some_and(|done| done >= end) {
+        let covered = self.completed.is_some_and(|done| done >= end);
+        if request.is_none() && (covered || planted::is(Bug::FinishWithoutLast)) {
             return self.finish(effects);
         }
         let kind = match &request {
@@ -462,7 +474,11 @@ impl<H: Clone> Coordinator<H> {
             effects.push(Effect::Complete(epoch));
             self.retained.push_back(epoch);
             while self.retained.len() > self.config.retained {
-                effects.extend(self.retained.pop_front().map(Effect::Retire));
+                let retired = match planted::is(Bug::RetireNewest) {
+                    true => self.retained.pop_back(),
+                    false => self.retained.pop_front(),
+                };
+                effects.extend(retired.map(Effect::Retire));
             }
         }
         let suspends = p.suspends();

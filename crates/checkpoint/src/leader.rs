@@ -9,18 +9,22 @@
 //!                     the leader of term 1 wants to append 4 as well: it is fenced
 //! ```
 //!
+//! A claim counts when a look at the log *after* its creation shows nothing behind it. (Who
+//! has looked before, and was slow, may find its number free again because an old
+//! publication was deleted there. The newest entry is never deleted, so that look tells.)
+//!
 //! An entry is appended by creating the object behind the last one that the leader has seen.
 //! Whoever leads next begins with a claim, which takes just that number: an older leader
 //! can never publish again, however late its request arrives. Creating an entry is the
 //! commit point of a checkpoint.
 //!
-//! Invariants: numbers have no gap at the time they are appended; terms never go back along
-//! the log; an entry counts as ours only when it was read back or its creation was
+//! Invariants: once somebody leads, no older term publishes any more; an entry counts as ours only when it was read back or its creation was
 //! confirmed. Old `Published` entries may be deleted, claims never: the entry that follows
 //! the last one of a term is a claim, so a fenced leader stays fenced for ever.
 //!
 //! Pure: [`LeaderLog`] says which operation comes next, a driver carries it out.
 
+use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -112,6 +116,8 @@ enum Doing {
     Listing,
     Reading(Vec<u64>),
     Claiming,
+    /// The claim is in: is it the last entry?
+    Looking,
     Appending(Record),
 }
 
@@ -125,7 +131,8 @@ enum Doing {
 /// assert_eq!(log.answer(Answer::Listed(vec![])), Step::Do(Op::Create(1, claim.clone())));
 /// // No answer: is it there?
 /// assert_eq!(log.answer(Answer::Unknown), Step::Do(Op::Read(1)));
-/// assert_eq!(log.answer(Answer::Found(claim)), Step::Leads);
+/// assert_eq!(log.answer(Answer::Found(claim)), Step::Do(Op::List));
+/// assert_eq!(log.answer(Answer::Listed(vec![1])), Step::Leads);
 /// assert_eq!(log.term(), 1);
 /// ```
 #[derive(Clone, Debug)]
@@ -189,6 +196,9 @@ impl LeaderLog {
             Record::Published { epoch, .. } if *epoch < before_epoch || Some(*seq) < end => {
                 Some(*seq)
             }
+            Record::Claim { term, .. } if *term < self.term => {
+                planted::is(Bug::ClaimsAreDeleted).then_some(*seq)
+            }
             _ => None,
         };
         let old: Vec<u64> =
@@ -202,13 +212,24 @@ impl LeaderLog {
         match std::mem::replace(&mut self.doing, Doing::Nothing) {
             Doing::Nothing => Step::Fenced,
             Doing::Listing => match answer {
-                Answer::Listed(mut numbers) => {
-                    numbers.sort_unstable();
-                    numbers.retain(|seq| !self.entries.contains_key(seq));
-                    numbers.reverse(); // read from the end of the vector: the oldest first
-                    self.read_next(numbers)
-                }
+                Answer::Listed(numbers) => self.listed(numbers),
                 _ => self.list(),
+            },
+            Doing::Looking => match answer {
+                Answer::Listed(numbers) if planted::is(Bug::ClaimWithoutLooking) => {
+                    drop(numbers);
+                    self.next += 1;
+                    Step::Leads
+                }
+                Answer::Listed(numbers) if numbers.iter().all(|seq| *seq <= self.next) => {
+                    self.next += 1;
+                    Step::Leads
+                }
+                Answer::Listed(numbers) => self.listed(numbers),
+                _ => {
+                    self.doing = Doing::Looking;
+                    Step::Do(Op::List)
+                }
             },
             Doing::Reading(mut left) => match answer {
                 Answer::Found(record) => {
@@ -227,9 +248,14 @@ impl LeaderLog {
             Doing::Claiming => {
                 let claim = Record::Claim { term: self.term, nonce: self.nonce };
                 match answer {
-                    Answer::Created => self.is_in(claim, Step::Leads),
-                    Answer::Found(found) if found == claim => self.is_in(claim, Step::Leads),
+                    Answer::Created => self.look(claim),
+                    Answer::Found(found) if found == claim => self.look(claim),
                     // Somebody was faster: learn what they wrote, and take the number behind it.
+                    Answer::Found(_) if planted::is(Bug::ClaimWithoutReading) => {
+                        self.next += 1;
+                        self.doing = Doing::Claiming;
+                        Step::Do(Op::Create(self.next, claim))
+                    }
                     Answer::Found(_) => self.list(),
                     Answer::Missing => {
                         self.doing = Doing::Claiming;
@@ -242,6 +268,17 @@ impl LeaderLog {
                 }
             }
             Doing::Appending(record) => match answer {
+                Answer::Exists if planted::is(Bug::ExistsIsOurs) => {
+                    self.is_in(record, Step::Appended)
+                }
+                Answer::Unknown if planted::is(Bug::UnknownIsCreated) => {
+                    self.is_in(record, Step::Appended)
+                }
+                Answer::Found(found) if found != record && planted::is(Bug::FencedTriesNext) => {
+                    self.next += 1;
+                    self.doing = Doing::Appending(record.clone());
+                    Step::Do(Op::Create(self.next, record))
+                }
                 Answer::Created => self.is_in(record, Step::Appended),
                 Answer::Found(found) if found == record => self.is_in(record, Step::Appended),
                 Answer::Found(_) => Step::Fenced,
@@ -262,12 +299,28 @@ impl LeaderLog {
         Step::Do(Op::List)
     }
 
+    fn look(&mut self, claim: Record) -> Step {
+        self.entries.insert(self.next, claim);
+        self.doing = Doing::Looking;
+        Step::Do(Op::List)
+    }
+
+    fn listed(&mut self, mut numbers: Vec<u64>) -> Step {
+        // What is not there any more was deleted by a leader, because it is old.
+        self.entries.retain(|seq, _| numbers.contains(seq));
+        numbers.sort_unstable();
+        numbers.retain(|seq| !self.entries.contains_key(seq));
+        numbers.reverse(); // read from the end of the vector: the oldest first
+        self.read_next(numbers)
+    }
+
     fn read_next(&mut self, left: Vec<u64>) -> Step {
         if let Some(seq) = left.last().copied() {
             self.doing = Doing::Reading(left);
             return Step::Do(Op::Read(seq));
         }
-        self.term = self.entries.values().map(Record::term).max().unwrap_or(0) + 1;
+        let former = self.entries.values().map(Record::term).max().unwrap_or(0);
+        self.term = if planted::is(Bug::SameTerm) { former.max(1) } else { former + 1 };
         self.next = self.entries.keys().next_back().copied().unwrap_or(0) + 1;
         self.doing = Doing::Claiming;
         let claim = Record::Claim { term: self.term, nonce: self.nonce };
@@ -338,6 +391,34 @@ mod tests {
         assert_eq!(run(&mut store, &mut third, op), Step::Leads);
         assert_eq!(third.term(), 3);
         assert_eq!(third.published().next_back().map(|(_, r)| r.clone()), Some(published(2, 7)));
+    }
+
+    /// Found by the simulation (seed 0 of its first run).
+    #[test]
+    fn a_slow_claim_in_the_place_of_a_deleted_entry_does_not_lead() {
+        let mut store = BTreeMap::new();
+        let (mut first, op) = LeaderLog::claim(1);
+        assert_eq!(run(&mut store, &mut first, op), Step::Leads);
+        let (mut slow, _) = LeaderLog::claim(2);
+        let Step::Do(mut op) = slow.answer(Answer::Listed(vec![1])) else { unreachable!() };
+        while let Op::Read(seq) = op {
+            let Step::Do(next) = slow.answer(Answer::Found(store[&seq].clone())) else {
+                unreachable!()
+            };
+            op = next;
+        }
+        assert!(matches!(op, Op::Create(2, _)));
+        for epoch in 1..4 {
+            let op = first.append(published(1, epoch));
+            assert_eq!(run(&mut store, &mut first, op), Step::Appended);
+            first.deletable(epoch).iter().for_each(|seq| drop(store.remove(seq)));
+        }
+        assert!(!store.contains_key(&2), "the number is free again");
+        assert_eq!(run(&mut store, &mut slow, op), Step::Leads);
+        let newest = slow.published().next_back().map(|(_, r)| r.clone());
+        assert_eq!(newest, Some(published(1, 3)));
+        let op = first.append(published(1, 4));
+        assert_eq!(run(&mut store, &mut first, op), Step::Fenced);
     }
 
     #[test]

@@ -18,7 +18,7 @@
 use crate::coordinator::Publication;
 use crate::leader::{Answer, LeaderLog, Op, Record, Step};
 use crate::manifest::{LocatedManifest, MANIFEST, Manifest, OperatorInfo, SubtaskState};
-use crate::registry::{FileRegistry, Holder};
+use crate::registry::{FileRegistry, Holder, writer_of};
 use crate::storage::{Created, Storage};
 use crate::writer::UploadPlace;
 use millstream_core::{Epoch, Error, Result};
@@ -55,16 +55,6 @@ fn folder_of(kind: SnapshotKind, epoch: Epoch, term: u64) -> String {
         SnapshotKind::Checkpoint => format!("chk-{epoch}-t{term}"),
         _ => format!("savepoint-{epoch}-t{term}"),
     }
-}
-
-/// Epoch and term of the checkpoint that wrote `path`; `None` for other objects.
-fn writer_of(path: &str) -> Option<(u64, u64)> {
-    let path = path.strip_prefix("shared/").unwrap_or(path);
-    let rest = path.strip_prefix("chk-")?;
-    let folder = rest.split('/').next()?;
-    let mut parts = folder.splitn(3, '-');
-    let (epoch, term) = (parts.next()?, parts.next()?.strip_prefix('t')?);
-    Some((term.parse().ok()?, epoch.parse().ok()?))
 }
 
 impl JobStorage {
@@ -268,8 +258,9 @@ impl Leader {
 
     /// Takes over what earlier leaders have published.
     fn adopt(&mut self) {
-        let records: Vec<Record> = self.log.published().map(|(_, r)| r.clone()).collect();
-        for record in records {
+        let records: Vec<(u64, Record)> =
+            self.log.published().map(|(number, r)| (number, r.clone())).collect();
+        for (number, record) in records {
             let Record::Published { epoch, directory, folder, .. } = &record else { continue };
             match self.storage.open_published(&record) {
                 Ok(located) => {
@@ -282,7 +273,13 @@ impl Leader {
                         self.files.hold(Holder::Retained(*epoch), files.chain([own]));
                     }
                 }
-                Err(_) => self.keep_all = true,
+                // Its leader may have been about to retire it, and has done so by now; or a
+                // doubled request has written an old entry once more (found by the simulation).
+                Err(_) => {
+                    let gone = |path: &str| matches!(self.storage.job.size(path), Ok(None));
+                    let manifest = format!("{folder}/{MANIFEST}");
+                    self.keep_all |= !gone(&manifest) && !gone(&entry_path(number));
+                }
             }
         }
     }

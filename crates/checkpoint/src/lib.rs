@@ -22,6 +22,7 @@
 //! | [`leadership`] | a job's folder and what its leader does there |
 //! | [`uploader`], [`service`] | threads: snapshots in, decisions carried out |
 //! | [`requests`] | savepoints from the command line |
+//! | [`inspect`] | lists, dumps and verifies without a job |
 //! | [`memory`] | all of it in memory, for tests |
 //!
 //! Invariant: pure modules have no clock, thread, I/O or randomness, and only ordered
@@ -29,10 +30,15 @@
 
 pub mod config;
 pub mod coordinator;
+pub mod inspect;
 pub mod leader;
 pub mod leadership;
 pub mod manifest;
 pub mod memory;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 pub mod reader;
 pub mod registry;
 pub mod requests;

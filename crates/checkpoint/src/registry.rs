@@ -11,7 +11,9 @@
 //!
 //! Pure.
 
+use crate::planted::{self, Bug};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Who needs files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +60,7 @@ impl FileRegistry {
         for file in self.holders.remove(holder).unwrap_or_default() {
             let Some(count) = self.counts.get_mut(&file) else { continue };
             *count -= 1;
-            if *count == 0 {
+            if *count == 0 || planted::is(Bug::ReleaseIgnoresOthers) {
                 self.counts.remove(&file);
                 free.push(file);
             }
@@ -89,8 +91,71 @@ impl FileRegistry {
     /// decided already.
     pub fn is_garbage(&self, file: &str, writer: (u64, u64), term: u64, decided: u64) -> bool {
         let (of_term, of_epoch) = writer;
-        let over = of_term < term || (of_term == term && of_epoch <= decided);
+        let over = of_term < term
+            || (of_term == term && of_epoch <= decided)
+            || planted::is(Bug::PendingIsGarbage);
         over && !self.is_held(file)
+    }
+}
+
+/// Term and epoch of the checkpoint that `path` was written for; `None` for what belongs to
+/// no checkpoint.
+pub fn writer_of(path: &str) -> Option<(u64, u64)> {
+    let path = path.strip_prefix("shared/").unwrap_or(path);
+    let rest = path.strip_prefix("chk-")?;
+    let folder = rest.split('/').next()?;
+    let mut parts = folder.splitn(3, '-');
+    let (epoch, term) = (parts.next()?, parts.next()?.strip_prefix('t')?);
+    Some((term.parse().ok()?, epoch.parse().ok()?))
+}
+
+/// Which files each subtask may name again: those of its part of the last completed
+/// checkpoint. `W`: the subtask; `F`: files by the backend's id.
+///
+/// ```
+/// use millstream_checkpoint::registry::Nameable;
+/// let mut files = Nameable::new(None, "restored");
+/// files.stored("subtask 0", 1, "of epoch 1");
+/// assert_eq!(*files.of(&"subtask 0"), "restored");
+/// files.completed(1);
+/// assert_eq!(*files.of(&"subtask 0"), "of epoch 1");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Nameable<W, F> {
+    completed: Option<u64>,
+    restored: (Option<u64>, Arc<F>),
+    stored: BTreeMap<(W, u64), Arc<F>>,
+}
+
+impl<W: Ord + Clone, F: Default> Nameable<W, F> {
+    /// After a restore from `epoch` of the same job, whose files any subtask may name.
+    pub fn new(epoch: Option<u64>, files: F) -> Self {
+        Nameable { completed: epoch, restored: (epoch, Arc::new(files)), stored: BTreeMap::new() }
+    }
+    /// A subtask has stored its part of `epoch`, which names these.
+    pub fn stored(&mut self, subtask: W, epoch: u64, files: F) {
+        self.stored.insert((subtask, epoch), Arc::new(files));
+    }
+    /// The checkpoint of `epoch` is complete.
+    pub fn completed(&mut self, epoch: u64) {
+        if self.completed < Some(epoch) {
+            self.completed = Some(epoch);
+            self.stored.retain(|(_, e), _| *e >= epoch);
+        }
+    }
+    /// What a subtask may name now.
+    pub fn of(&self, subtask: &W) -> Arc<F> {
+        if planted::is(Bug::NamesUncompleted)
+            && let Some((_, files)) = self.stored.iter().rev().find(|((s, _), _)| s == subtask)
+        {
+            return Arc::clone(files);
+        }
+        let own = self.completed.and_then(|e| self.stored.get(&(subtask.clone(), e)));
+        match own {
+            Some(files) => Arc::clone(files),
+            None if self.completed == self.restored.0 => Arc::clone(&self.restored.1),
+            None => Arc::default(),
+        }
     }
 }
 

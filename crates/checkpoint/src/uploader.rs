@@ -10,11 +10,11 @@
 use crate::coordinator::SubtaskId;
 use crate::leadership::JobStorage;
 use crate::manifest::{LocatedManifest, SubtaskState};
+use crate::registry::Nameable;
 use crate::writer::{KnownFiles, write_subtask};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use millstream_core::{Epoch, Error, Result};
 use millstream_state::TaskSnapshot;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,15 +48,7 @@ pub struct Report {
     pub stored: Result<SubtaskState>,
 }
 
-#[derive(Default)]
-struct Known {
-    /// The newest completed checkpoint.
-    completed: Option<Epoch>,
-    /// Files of the checkpoint that the job was restored from.
-    restored: (Option<Epoch>, Arc<KnownFiles>),
-    /// Files of each subtask, by epoch, since the last completed checkpoint.
-    files: BTreeMap<(SubtaskId, Epoch), Arc<KnownFiles>>,
-}
+type Known = Nameable<SubtaskId, KnownFiles>;
 
 /// See the module. Dropping it ends the threads when they have worked off the queue.
 pub struct Uploader {
@@ -87,14 +79,14 @@ impl Uploader {
         capacity: usize,
         report: impl Fn(Report) + Send + Sync + 'static,
     ) -> Result<Self> {
-        let mut known = Known::default();
-        if let Some(located) = restored {
-            let epoch = Some(Epoch(located.manifest.epoch));
-            let subtasks = located.manifest.subtasks.iter();
-            let files = subtasks.flat_map(|(_, state)| shared_files(state)).collect();
-            known.completed = epoch;
-            known.restored = (epoch, Arc::new(files));
-        }
+        let known = restored.map_or_else(
+            || Known::new(None, KnownFiles::new()),
+            |located| {
+                let subtasks = located.manifest.subtasks.iter();
+                let files = subtasks.flat_map(|(_, state)| shared_files(state)).collect();
+                Known::new(Some(located.manifest.epoch), files)
+            },
+        );
         let known = Arc::new(Mutex::new(known));
         let report = Arc::new(report);
         let (queue, uploads) = bounded::<Upload>(capacity.max(1));
@@ -126,11 +118,7 @@ impl Uploader {
 
     /// The checkpoint of `epoch` is complete: files that it names may be named again.
     pub fn completed(&self, epoch: Epoch) {
-        let mut known = locked(&self.known);
-        if known.completed < Some(epoch) {
-            known.completed = Some(epoch);
-            known.files.retain(|(_, e), _| *e >= epoch);
-        }
+        locked(&self.known).completed(epoch.0);
     }
 }
 
@@ -160,19 +148,11 @@ impl Work {
         let kind = upload.snapshot.kind();
         let directory = upload.directory.as_deref();
         let place = storage.upload_place(kind, directory, upload.epoch, *term)?;
-        let base = {
-            let known = locked(&self.known);
-            let of_subtask = known.completed.and_then(|e| known.files.get(&(upload.id, e)));
-            match of_subtask {
-                Some(files) => Arc::clone(files),
-                None if known.completed == known.restored.0 => Arc::clone(&known.restored.1),
-                None => Arc::default(),
-            }
-        };
+        let base = locked(&self.known).of(&upload.id);
         let state = write_subtask(&place, upload.id, upload.snapshot, &base)?;
         if !place.self_contained {
-            let files = Arc::new(shared_files(&state));
-            locked(&self.known).files.insert((upload.id, upload.epoch), files);
+            let files = shared_files(&state);
+            locked(&self.known).stored(upload.id, upload.epoch.0, files);
         }
         Ok(state)
     }
