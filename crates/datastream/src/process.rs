@@ -108,10 +108,11 @@ impl<K: Key> Keyed<K> {
     }
 
     fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
-        let max = self.context.subtask.max_parallelism;
+        let subtask = &self.context.subtask;
         self.states.snapshot(into)?;
-        self.timers.event.snapshot(EVENT_TIMERS, max, into)?;
-        self.timers.processing.snapshot(PROCESSING_TIMERS, max, into)
+        self.timers.event.snapshot(EVENT_TIMERS, subtask, into);
+        self.timers.processing.snapshot(PROCESSING_TIMERS, subtask, into);
+        Ok(())
     }
 }
 

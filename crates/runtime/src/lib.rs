@@ -11,7 +11,7 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | [`source`] | splits, readers; `source_node` puts event times and watermarks on them |
+//! | [`source`] | splits, readers; `source_node` puts event times and watermarks on them, `alignment` makes them wait for each other |
 //! | [`watermark`] | strategies, generators, and the merge of several senders |
 //! | [`operator`] | the contract of everything that sits in a chain; no engine in sight |
 //! | [`chain`] | operators fused by direct calls; outputs and side outputs |
@@ -32,6 +32,7 @@
 //! Invariant: an operator sees no clock, no thread and no engine except through
 //! its [`operator::OperatorContext`]; only `timely_host` knows Timely.
 
+mod alignment;
 pub mod async_io;
 pub mod chain;
 pub mod checkpoint;

@@ -282,3 +282,7 @@ impl Task {
         self.head.chain().close()
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

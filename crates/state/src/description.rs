@@ -3,7 +3,9 @@
 //! Invariant: a description is plain data. It is stored beside the state that it
 //! describes and can be read without the job's types.
 
-use crate::Schema;
+use crate::{Schema, Value};
+use millstream_core::{Key, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version of the canonical form that this build writes.
@@ -51,6 +53,29 @@ pub struct StateDescription {
 }
 
 impl StateDescription {
+    /// A state of entries (`K`, `N`, `V`): key, what divides the key's state, value.
+    pub fn keyed<K: Key, N: DeserializeOwned, V: DeserializeOwned>(
+        name: impl Into<String>,
+        kind: StateKind,
+    ) -> Self {
+        StateDescription {
+            key_schema: Schema::of::<K>(),
+            namespace_schema: Schema::of::<N>(),
+            value_schema: Schema::of::<V>(),
+            ..Self::new(name, kind)
+        }
+    }
+    /// Reads one canonical entry from the front of `bytes` without the job's types: key,
+    /// namespace, value; and answers the rest.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes are of another schema, or no schema is known.
+    pub fn decode_entry<'b>(&self, bytes: &'b [u8]) -> Result<([Value; 3], &'b [u8])> {
+        let (key, bytes) = Value::decode(&self.key_schema, bytes)?;
+        let (namespace, bytes) = Value::decode(&self.namespace_schema, bytes)?;
+        let (value, bytes) = Value::decode(&self.value_schema, bytes)?;
+        Ok(([key, namespace, value], bytes))
+    }
     /// A state whose schemas are not known.
     pub fn new(name: impl Into<String>, kind: StateKind) -> Self {
         StateDescription {

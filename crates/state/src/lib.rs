@@ -45,7 +45,8 @@ pub use restored::Restored;
 pub use rocksdb::{RocksDbBackend, RocksDbOptions, RocksTable};
 pub use schema::{Compatibility, Schema, Value, check_compatibility};
 pub use snapshot::{
-    DeferredSnapshot, ListMode, OperatorSnapshot, SnapshotKind, SnapshotWriter, TaskSnapshot,
+    DeferredSnapshot, EntryWriter, ListMode, OperatorSnapshot, SnapshotKind, SnapshotWriter,
+    TaskSnapshot,
 };
 pub use stored::StoredState;
 pub use subtask::SubtaskInfo;

@@ -3,8 +3,9 @@
 //! Invariant: whatever the former and the new parallelism, the new subtasks together get
 //! every key group and every list element exactly once.
 
+use crate::table::TableSpec;
 use crate::{FormerState, StoredState, SubtaskInfo};
-use millstream_core::{Error, Key, Result, key_group_of};
+use millstream_core::{Key, Result};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -36,33 +37,22 @@ impl Restored {
     ///
     /// # Errors
     /// `Corrupt` when bytes do not decode, or a key is not in the group it was stored
-    /// under (its hash has changed).
-    pub fn keyed<K: Key, V: DeserializeOwned>(
+    /// under (its hash has changed); `Config` when the stored type is another one.
+    pub fn keyed<K: Key, V: DeserializeOwned + 'static>(
         &self,
         name: &str,
         subtask: &SubtaskInfo,
     ) -> Result<Vec<(K, V)>> {
-        let owned = subtask.key_groups();
         let mut entries = Vec::new();
-        for former in self.former() {
-            for group in owned.iter() {
-                let Some(stored) = former.keyed(name, group)? else { continue };
-                let mut bytes = stored.as_slice();
-                while !bytes.is_empty() {
-                    let (entry, rest) = postcard::take_from_bytes::<(K, V)>(bytes)?;
-                    if key_group_of(&entry.0, subtask.max_parallelism) != group {
-                        return Err(Error::corrupt(format!(
-                            "state '{name}' holds a key in group {group} that hashes elsewhere"
-                        ))
-                        .advice(
-                            "restore with the max parallelism and key type it was stored with",
-                        ));
-                    }
-                    entries.push(entry);
-                    bytes = rest;
-                }
-            }
-        }
+        let states = self.former().iter().flat_map(|former| former.states());
+        let Some(stored) = states.into_iter().find(|state| state.name == name) else {
+            return Ok(entries);
+        };
+        let spec = TableSpec::<V>::of::<K, ()>(name, stored.kind);
+        spec.restore(self, subtask, |key, (), value| {
+            entries.push((key, value));
+            Ok(())
+        })?;
         Ok(entries)
     }
     /// Every element of operator state `name` of all former subtasks (Flink's union list).

@@ -12,8 +12,8 @@
 //! Invariant: the snapshots of all subtasks of an operator, taken together, hold each key
 //! group and each list element exactly once.
 
-use crate::{NativeState, StateDescription, StateKind, StoredState};
-use millstream_core::{Key, KeyGroup, Result, key_group_of};
+use crate::{NativeState, StateDescription, StateKind, StoredState, SubtaskInfo};
+use millstream_core::{Error, Key, KeyGroup, KeyGroupRange, Result, key_group_of};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -139,6 +139,19 @@ impl OperatorSnapshot {
         self.ready.describe_if_new(name, StateKind::OperatorList);
         self.ready.list(name, mode, &postcard::to_stdvec(value)?)
     }
+    /// Stores entries of a keyed state later: `entries` runs on the uploader thread and puts
+    /// them one by one. It owns what it needs, so that nobody changes it.
+    pub fn defer_keyed(
+        &mut self,
+        description: StateDescription,
+        subtask: &SubtaskInfo,
+        entries: impl FnOnce(&mut EntryWriter<'_>) -> Result<()> + Send + 'static,
+    ) {
+        let (groups, max_parallelism) = (subtask.key_groups(), subtask.max_parallelism);
+        self.ready.describe(description.clone());
+        let name = description.name;
+        self.defer(Box::new(DeferredEntries { name, groups, max_parallelism, entries }));
+    }
     /// Adds a part that is written later.
     pub fn defer(&mut self, part: Box<dyn DeferredSnapshot>) {
         self.deferred.push(part);
@@ -174,6 +187,77 @@ impl std::fmt::Debug for OperatorSnapshot {
     }
 }
 
+/// Encoded entries of one key group are handed to the writer in pieces of about this size.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Puts the entries of one keyed state into its key groups.
+pub struct EntryWriter<'w> {
+    name: &'w str,
+    groups: KeyGroupRange,
+    max_parallelism: usize,
+    pieces: Vec<Vec<u8>>,
+    out: &'w mut dyn SnapshotWriter,
+}
+
+impl<'w> EntryWriter<'w> {
+    pub(crate) fn new(
+        name: &'w str,
+        groups: KeyGroupRange,
+        max_parallelism: usize,
+        out: &'w mut dyn SnapshotWriter,
+    ) -> Self {
+        let pieces = vec![Vec::new(); groups.iter().len()];
+        EntryWriter { name, groups, max_parallelism, pieces, out }
+    }
+    /// Stores one entry.
+    ///
+    /// # Errors
+    /// When the entry does not serialize, or storage refuses.
+    pub fn put<K: Key, V: Serialize + ?Sized>(&mut self, key: &K, value: &V) -> Result<()> {
+        self.put_encoded(key, |bytes| Ok(postcard::to_extend(&(key, value), bytes)?))
+    }
+    pub(crate) fn put_encoded<K: Key>(
+        &mut self,
+        key: &K,
+        encode: impl FnOnce(Vec<u8>) -> Result<Vec<u8>>,
+    ) -> Result<()> {
+        let (name, group) = (self.name, key_group_of(key, self.max_parallelism));
+        let place = usize::from(group.wrapping_sub(self.groups.start));
+        let piece = self.pieces.get_mut(place).ok_or_else(|| {
+            Error::bug(format!("state '{name}' holds a key of group {group}, not its own"))
+        })?;
+        *piece = encode(std::mem::take(piece))?;
+        if piece.len() >= PIECE_BYTES {
+            self.out.keyed(name, group, piece)?;
+            piece.clear();
+        }
+        Ok(())
+    }
+    pub(crate) fn finish(self) -> Result<()> {
+        for (group, piece) in self.groups.iter().zip(&self.pieces) {
+            if !piece.is_empty() {
+                self.out.keyed(self.name, group, piece)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct DeferredEntries<F> {
+    name: String,
+    groups: KeyGroupRange,
+    max_parallelism: usize,
+    entries: F,
+}
+
+impl<F: FnOnce(&mut EntryWriter<'_>) -> Result<()> + Send> DeferredSnapshot for DeferredEntries<F> {
+    fn write(self: Box<Self>, out: &mut dyn SnapshotWriter) -> Result<()> {
+        let mut writer = EntryWriter::new(&self.name, self.groups, self.max_parallelism, out);
+        (self.entries)(&mut writer)?;
+        writer.finish()
+    }
+}
+
 /// What a task stores at a barrier: the snapshot of every operator of its chain, by uid.
 #[derive(Debug, Default)]
 pub struct TaskSnapshot {
@@ -193,6 +277,10 @@ impl TaskSnapshot {
     /// Adds the snapshot of the operator `uid`.
     pub fn push(&mut self, uid: String, snapshot: OperatorSnapshot) {
         self.operators.push((uid, snapshot));
+    }
+    /// Number of operators that stored something.
+    pub fn len(&self) -> usize {
+        self.operators.len()
     }
     /// Whether no operator stored anything.
     pub fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use millstream_core::KeyGroupRange;
 
 /// Which parallel instance of which operator this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SubtaskInfo {
     /// The operator's name, for people.
     pub name: String,

@@ -20,7 +20,9 @@ use crate::schema::Value;
 use crate::ttl::Expiry;
 use crate::{Restored, Schema, StateDescription, StateKind, SubtaskInfo};
 use millstream_core::{Data, Error, Key, Result};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::ops::Bound::Included;
 use std::rc::Rc;
 
 /// What every backend's tables do.
@@ -79,12 +81,9 @@ pub(crate) struct TableSpec<V> {
     pub(crate) migration: Option<Migration<V>>,
 }
 
-impl<V: Data> TableSpec<V> {
+impl<V: DeserializeOwned + 'static> TableSpec<V> {
     pub(crate) fn of<K: Key, N: Key>(name: &str, kind: StateKind) -> Self {
-        let mut description = StateDescription::new(name, kind);
-        description.key_schema = Schema::of::<K>();
-        description.namespace_schema = Schema::of::<N>();
-        description.value_schema = Schema::of::<V>();
+        let description = StateDescription::keyed::<K, N, V>(name, kind);
         TableSpec { description, expiry: None, migration: None }
     }
     /// How to read values that were stored with `old`.
@@ -147,7 +146,7 @@ pub(crate) enum Decoder<V> {
     Tree(Schema, Migration<V>),
 }
 
-impl<V: Data> Decoder<V> {
+impl<V: DeserializeOwned> Decoder<V> {
     pub(crate) fn decode<'b>(&self, bytes: &'b [u8]) -> Result<(V, &'b [u8])> {
         match self {
             Decoder::AsIs => Ok(postcard::take_from_bytes(bytes)?),
@@ -288,6 +287,36 @@ impl<K: Key, N: Key + Ord, V: Data> MapRef<K, N, V> {
                 let mut found = table.scan(key)?;
                 found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
                 Ok(found)
+            }
+        }
+    }
+    /// Looks at the entries of one key from one namespace to another (included), in order;
+    /// at none, when they are the wrong way round.
+    ///
+    /// # Errors
+    /// As [`Table::modify`]; and whatever `visit` says.
+    pub fn range(
+        &self,
+        key: &K,
+        from: N,
+        to: N,
+        visit: &mut dyn FnMut(&N, &V) -> Result<()>,
+    ) -> Result<()> {
+        if from > to {
+            return Ok(());
+        }
+        match self {
+            MapRef::Heap(table) => table.read(key, &(), |map| {
+                let mut entries = map
+                    .into_iter()
+                    .flat_map(|map| map.range::<N, _>((Included(&from), Included(&to))));
+                entries.try_for_each(|(namespace, value)| visit(namespace, value))
+            })?,
+            #[cfg(feature = "rocksdb")]
+            MapRef::RocksDb(_) => {
+                let mut entries = self.entries(key)?;
+                entries.retain(|(namespace, _)| (&from..=&to).contains(&namespace));
+                entries.iter().try_for_each(|(namespace, value)| visit(namespace, value))
             }
         }
     }

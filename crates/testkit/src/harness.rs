@@ -6,9 +6,10 @@
 use millstream_core::{
     Batch, Data, Epoch, EventTime, ManualClock, NO_TIMESTAMP, Result, Watermark,
 };
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::{
     Counter, Downstream, JobInfo, MetricGroup, Node, Operator, OperatorContext, Output, OutputTag,
-    Receiver, Restored, StoredState, TaskSnapshot,
+    Receiver, Restored, SnapshotKind, StoredState, TaskSnapshot,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -142,6 +143,11 @@ impl<O: Operator> HarnessBuilder<O> {
         self.context.job = Arc::new(job);
         self
     }
+    /// Where keyed state lives (in memory otherwise).
+    pub fn state_backend(mut self, backend: StateBackendConfig) -> Self {
+        self.context.state_backend = backend;
+        self
+    }
     /// Processing time at the start (0 otherwise).
     pub fn processing_time(self, now_ms: i64) -> Self {
         self.clock.set_ms(now_ms);
@@ -241,7 +247,7 @@ impl<T: Data, O: Operator<Out = Batch<T>>> OperatorHarness<O> {
     pub fn end(&mut self) -> Result<()> {
         self.node.watermark(Watermark::MAX)?;
         let mut tries = 0;
-        while !self.node.ready() && tries < 10_000 {
+        while !self.node.ready() && tries < 60_000 {
             tries += 1;
             std::thread::sleep(std::time::Duration::from_millis(1));
             self.node.poll(self.now())?;
@@ -254,7 +260,14 @@ impl<T: Data, O: Operator<Out = Batch<T>>> OperatorHarness<O> {
     /// # Errors
     /// Whatever the operator says.
     pub fn snapshot(&mut self, epoch: u64) -> Result<StoredState> {
-        let mut task = TaskSnapshot::default();
+        self.snapshot_as(epoch, SnapshotKind::Checkpoint)
+    }
+    /// Takes a snapshot of a kind.
+    ///
+    /// # Errors
+    /// Whatever the operator says.
+    pub fn snapshot_as(&mut self, epoch: u64, kind: SnapshotKind) -> Result<StoredState> {
+        let mut task = TaskSnapshot::new(kind);
         self.node.barrier(Epoch(epoch), &mut task)?;
         task.into_iter().next().map_or_else(|| Ok(StoredState::default()), |(_, s)| s.into_stored())
     }

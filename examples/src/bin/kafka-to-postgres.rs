@@ -28,16 +28,10 @@
 //! ```
 
 use clap::Parser;
-use millstream_connectors::DataGenSource;
-use millstream_core::{Error, Result};
-use millstream_datastream::{JobArgs, StreamExecutionEnvironment};
-use millstream_jdbc::{JdbcSink, TimestampMs};
-use millstream_kafka::{KafkaSink, KafkaSource, OffsetsInitializer, de, ser};
-use millstream_runtime::watermark::WatermarkStrategy;
+use millstream::jdbc::{JdbcSink, TimestampMs};
+use millstream::prelude::*;
 use postgres::{Client, NoTls};
-use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// One payment, as it is in the topic.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,5 +12,7 @@ mod exactly_once;
 mod failures;
 mod outage;
 mod positions;
+#[cfg(feature = "tls")]
+mod secure;
 mod sink;
 mod source;

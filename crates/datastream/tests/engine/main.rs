@@ -5,10 +5,12 @@
 //!   jobs      small jobs from end to end: counts, cuts, cancel, failure
 //!   windows   random event-time input against a batch model, in every layout
 //!   idleness  splits that stop, end, or run ahead
+//!   clock     processing time that the test moves
 //!   checkpoints  the last one, failed ones, savepoints, restarts
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
 //!   supervision  real processes, killed with -9 and replaced
 //!   api       every piece of the API once; `api_joins` for those with two inputs
+//!   async_wait  requests to outside systems
 //!   pressure  what may be in flight
 //!   failure   user code that panics or refuses, everywhere
 //! ```
@@ -19,6 +21,8 @@
 
 mod api;
 mod api_joins;
+mod async_wait;
+mod clock;
 mod checkpoints;
 mod failure;
 mod idleness;

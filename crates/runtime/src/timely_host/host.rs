@@ -69,7 +69,7 @@ pub(super) struct Host {
 /// When the host ran and will run.
 pub(super) struct Pace {
     completed: Option<Epoch>,
-    armed_ms: Option<i64>,
+    armed: Option<Instant>,
     rest: (Rest, Instant),
     opened: bool,
     halted: bool,
@@ -80,7 +80,7 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(completed: Option<Epoch>) -> Self {
         let rest = (Rest::Idle, Instant::now());
-        Pace { completed, armed_ms: None, rest, opened: false, halted: false, ended: false }
+        Pace { completed, armed: None, rest, opened: false, halted: false, ended: false }
     }
 }
 
@@ -233,12 +233,14 @@ impl Host {
     /// Asks to run again at the task's next deadline, unless an earlier call is due.
     fn arm(&mut self) {
         let Some(deadline) = self.task.next_deadline() else { return };
-        let now_ms = self.clock.now_ms();
-        let pending = self.pace.armed_ms.filter(|at| *at > now_ms);
-        if pending.is_none_or(|at| deadline < at) {
-            self.pace.armed_ms = Some(deadline);
-            let wait_ms = deadline.saturating_sub(now_ms).max(1) as u64;
-            self.activator.activate_after(Duration::from_millis(wait_ms));
+        let wait = self.clock.wait_for(deadline);
+        let now = Instant::now();
+        // In real time: the job's clock may stand still, and then jump.
+        let pending = self.pace.armed.filter(|at| *at > now);
+        let due = now.checked_add(wait);
+        if due.is_some_and(|due| pending.is_none_or(|at| due < at)) {
+            self.pace.armed = due;
+            self.activator.activate_after(wait);
         }
     }
 

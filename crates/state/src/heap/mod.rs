@@ -7,9 +7,9 @@
 //! ```
 //!
 //! A snapshot makes every bucket `Shared`, which moves no entry: its cost on the worker is
-//! the number of buckets (about one for 3,000 entries, so 1 ms for ten million). The first
+//! the number of buckets (each of at most 32 KB of rows). The first
 //! change of a shared bucket copies that bucket, if the snapshot has not been written yet:
-//! at most a few thousand entries at a time. Buckets split one by one as they fill, so
+//! a few microseconds of work at a time. Buckets split one by one as they fill, so
 //! growing does not stop the worker either, as one big hash table's would.
 //!
 //! Entries are encoded on the uploader thread. That needs keys and values that two threads
@@ -23,6 +23,7 @@
 mod bucket;
 mod table;
 
+pub(crate) use table::Buckets;
 pub use table::{HeapTable, HeapWriter, TableHasher};
 
 use crate::table::{MapRef, TableRef, TableSpec};

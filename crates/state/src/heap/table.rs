@@ -5,11 +5,12 @@
 
 use super::AnyTable;
 use super::bucket::Bucket;
+use crate::snapshot::EntryWriter;
 use crate::table::Table;
 use crate::{DeferredSnapshot, OperatorSnapshot, SnapshotWriter, StateDescription, SubtaskInfo};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use millstream_core::{Data, Error, Key, KeyGroupRange, Result, key_group_of};
+use millstream_core::{Data, Error, Key, KeyGroupRange, Result};
 use std::cell::{Cell, RefCell, RefMut};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -17,23 +18,22 @@ use std::sync::Arc;
 /// The hasher of tables in memory: fast, and seeded, because keys come from outside.
 pub type TableHasher = foldhash::fast::RandomState;
 
-/// A bucket with more rows is split in two.
-const BUCKET_ROWS_MAX: usize = 4096;
+/// A bucket with rows of more bytes is split in two: what a change may copy while a
+/// snapshot is being written, a few microseconds of work.
+const BUCKET_BYTES_MAX: usize = 32 << 10;
 /// The directory has at most two to this many places.
 const DIRECTORY_BITS_MAX: u32 = 24;
 /// The directory uses hash bits from here on; the hash tables in the buckets use others.
 const DIRECTORY_SHIFT: u32 = 24;
 /// One bucket is cleaned of expired rows after this many changes.
 const CHANGES_A_CLEANING: u32 = 512;
-/// Encoded entries of one key group are handed to the writer in pieces of about this size.
-const PIECE_BYTES: usize = 256 << 10;
 
 /// One entry; the value is `None` only while it is being changed.
 #[derive(Clone)]
-pub(super) struct Row<K, N, V> {
-    pub(super) key: K,
-    pub(super) namespace: N,
-    pub(super) value: Option<V>,
+pub(crate) struct Row<K, N, V> {
+    pub(crate) key: K,
+    pub(crate) namespace: N,
+    pub(crate) value: Option<V>,
 }
 
 /// Appends the canonical form of a row.
@@ -42,7 +42,8 @@ type Encode<K, N, V> = fn(&Row<K, N, V>, Vec<u8>) -> Result<Vec<u8>>;
 /// Removes what has expired from the value of a row.
 pub(super) type Clean<V> = Box<dyn Fn(&mut Option<V>)>;
 
-struct Buckets<K, N, V> {
+/// The rows of a table by hash; also of the cache in front of a table on disk.
+pub(crate) struct Buckets<K, N, V> {
     directory: Vec<u32>,
     buckets: Vec<Bucket<Row<K, N, V>>>,
     hasher: TableHasher,
@@ -138,10 +139,7 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for HeapTable<K, N, V> {
     #[inline]
     fn read<R>(&self, key: &K, namespace: &N, look: impl FnOnce(Option<&V>) -> R) -> Result<R> {
         let inner = self.inner.try_borrow().map_err(|_| self.in_use())?;
-        let hash = inner.hash(key, namespace);
-        let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
-        let row = inner.buckets[inner.bucket(hash)].rows().find(hash, same);
-        Ok(look(row.and_then(|row| row.value.as_ref())))
+        Ok(look(inner.find(key, namespace)))
     }
     fn get_all(&self, keys: &[(K, N)]) -> Result<Vec<Option<V>>> {
         keys.iter().map(|(key, namespace)| self.read(key, namespace, |v| v.cloned())).collect()
@@ -185,8 +183,13 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for HeapTable<K, N, V> {
     }
 }
 
-impl<K: Key, N: Key, V: Data> Buckets<K, N, V> {
-    fn new() -> Self {
+impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
+    /// A bucket with more rows is split in two.
+    const ROWS_MAX: usize = {
+        let rows = BUCKET_BYTES_MAX / size_of::<Row<K, N, V>>();
+        if rows < 16 { 16 } else { rows }
+    };
+    pub(crate) fn new() -> Self {
         Buckets {
             directory: vec![0],
             buckets: vec![Bucket::new(0)],
@@ -203,8 +206,36 @@ impl<K: Key, N: Key, V: Data> Buckets<K, N, V> {
         let place = (hash >> DIRECTORY_SHIFT) as usize & (self.directory.len() - 1);
         self.directory[place] as usize
     }
+    /// The bucket of an entry.
+    pub(crate) fn bucket_of(&self, key: &K, namespace: &N) -> usize {
+        self.bucket(self.hash(key, namespace))
+    }
+    /// Number of buckets.
+    pub(crate) fn count(&self) -> usize {
+        self.buckets.len()
+    }
+    /// The rows of a bucket.
+    pub(crate) fn rows_mut(&mut self, bucket: usize) -> &mut HashTable<Row<K, N, V>> {
+        self.buckets[bucket].rows_mut()
+    }
+    /// Bytes of one row in a full table.
+    pub(crate) fn row_bytes(&self) -> usize {
+        size_of::<Row<K, N, V>>() + 1
+    }
     #[inline]
-    fn modify<R>(&mut self, key: &K, namespace: &N, change: impl FnOnce(&mut Option<V>) -> R) -> R {
+    pub(crate) fn find(&self, key: &K, namespace: &N) -> Option<&V> {
+        let hash = self.hash(key, namespace);
+        let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
+        let row = self.buckets[self.bucket(hash)].rows().find(hash, same);
+        row.and_then(|row| row.value.as_ref())
+    }
+    #[inline]
+    pub(crate) fn modify<R>(
+        &mut self,
+        key: &K,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> R {
         let hash = self.hash(key, namespace);
         let bucket = self.bucket(hash);
         let rows = self.buckets[bucket].rows_mut();
@@ -224,7 +255,7 @@ impl<K: Key, N: Key, V: Data> Buckets<K, N, V> {
                 if value.is_some() {
                     let (key, namespace) = (key.clone(), namespace.clone());
                     entry.insert(Row { key, namespace, value });
-                    if rows.len() > BUCKET_ROWS_MAX {
+                    if rows.len() > Self::ROWS_MAX {
                         self.split(bucket);
                     }
                 }
@@ -319,28 +350,14 @@ struct HeapPart<K, N, V> {
 impl<K: Key, N: Key, V: Data> DeferredSnapshot for HeapPart<K, N, V> {
     fn write(self: Box<Self>, out: &mut dyn SnapshotWriter) -> Result<()> {
         let part = *self;
-        let (name, groups) = (&part.description.name, part.groups);
-        let mut pieces = vec![Vec::new(); groups.iter().len()];
+        let name = &part.description.name;
+        let mut entries = EntryWriter::new(name, part.groups, part.max_parallelism, out);
         // Each bucket is let go when it is written: the worker then need not copy it.
         for bucket in part.buckets {
             for row in bucket.iter() {
-                let group = key_group_of(&row.key, part.max_parallelism);
-                let place = usize::from(group.wrapping_sub(groups.start));
-                let piece = pieces.get_mut(place).ok_or_else(|| {
-                    Error::bug(format!("state '{name}' holds a key of group {group}, not its own"))
-                })?;
-                *piece = (part.encode)(row, std::mem::take(piece))?;
-                if piece.len() >= PIECE_BYTES {
-                    out.keyed(name, group, piece)?;
-                    piece.clear();
-                }
+                entries.put_encoded(&row.key, |bytes| (part.encode)(row, bytes))?;
             }
         }
-        for (group, piece) in groups.iter().zip(&pieces) {
-            if !piece.is_empty() {
-                out.keyed(name, group, piece)?;
-            }
-        }
-        Ok(())
+        entries.finish()
     }
 }

@@ -56,10 +56,10 @@ impl<K: Key, V: Data> Cell<K, V> {
 
 impl<K: Key, V: Data> Entry<V> for Cell<K, V> {
     fn modify(&self, change: &mut dyn FnMut(&mut Option<V>)) -> Result<()> {
-        self.with(|key| self.table.modify(key, &(), |slot| change(slot)))
+        self.with(|key| self.table.modify(key, &(), change))
     }
     fn read(&self, look: &mut dyn FnMut(Option<&V>)) -> Result<()> {
-        self.with(|key| self.table.read(key, &(), |slot| look(slot)))
+        self.with(|key| self.table.read(key, &(), look))
     }
 }
 

@@ -199,19 +199,22 @@ impl<V: Data> ReducingState<V> {
     }
 }
 
+type Add<Acc, In> = dyn Fn(&mut Acc, In);
+type Give<Acc, Out> = dyn Fn(&Acc) -> Out;
+
 /// All values of a key in an accumulator (Flink's `AggregatingState`).
 #[derive(Clone)]
 pub struct AggregatingState<In, Acc, Out> {
     entry: SendWrapper<Rc<dyn Entry<Acc>>>,
-    add: SendWrapper<Rc<dyn Fn(&mut Acc, In)>>,
-    result: SendWrapper<Rc<dyn Fn(&Acc) -> Out>>,
+    add: SendWrapper<Rc<Add<Acc, In>>>,
+    result: SendWrapper<Rc<Give<Acc, Out>>>,
 }
 
 impl<In: Data, Acc: Data + Default, Out: Data> AggregatingState<In, Acc, Out> {
     pub(super) fn new(
         entry: Rc<dyn Entry<Acc>>,
-        add: Rc<dyn Fn(&mut Acc, In)>,
-        result: Rc<dyn Fn(&Acc) -> Out>,
+        add: Rc<Add<Acc, In>>,
+        result: Rc<Give<Acc, Out>>,
     ) -> Self {
         let (add, result) = (SendWrapper::new(add), SendWrapper::new(result));
         AggregatingState { entry: SendWrapper::new(entry), add, result }

@@ -56,6 +56,60 @@ pub struct StateContext {
 /// Operator state: the latest processing time that TTL has seen.
 const TTL_CLOCK: &str = "ttl-clock";
 
+impl StateBackendConfig {
+    /// The backend that options by Flink's names ask for: `state.backend.type` (`hashmap` or
+    /// `rocksdb`) and `state.backend.rocksdb.*`.
+    ///
+    /// ```
+    /// use millstream_state::StateBackendConfig;
+    /// let heap = StateBackendConfig::from_key_values([("state.backend.type", "hashmap")])?;
+    /// assert!(heap.is_heap());
+    /// let error = StateBackendConfig::from_key_values([("state.backend.typ", "rocksdb")]);
+    /// assert!(error.unwrap_err().to_string().contains("'state.backend.type'"));
+    /// # Ok::<(), millstream_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Config` for a name or value that is not known, and for RocksDB when it is not
+    /// compiled in.
+    pub fn from_key_values<'a>(
+        options: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let (mut kind, mut of_rocksdb) = ("hashmap", Vec::new());
+        for (name, value) in options {
+            match name {
+                "state.backend.type" | "state.backend" => kind = value.trim(),
+                _ if name.starts_with("state.backend.rocksdb.") => of_rocksdb.push((name, value)),
+                _ => {
+                    return Err(Error::config(format!("there is no option '{name}'")).advice(
+                        "state backends have 'state.backend.type' and 'state.backend.rocksdb.*'",
+                    ));
+                }
+            }
+        }
+        match kind {
+            "hashmap" | "heap" => Ok(StateBackendConfig::Heap),
+            "rocksdb" => Self::rocksdb(of_rocksdb),
+            other => Err(Error::config(format!("there is no state backend '{other}'"))
+                .advice("set state.backend.type to 'hashmap' or 'rocksdb'")),
+        }
+    }
+    #[cfg(feature = "rocksdb")]
+    fn rocksdb(options: Vec<(&str, &str)>) -> Result<Self> {
+        let options = crate::RocksDbOptions::from_key_values(options)?;
+        Ok(StateBackendConfig::RocksDb(RocksDbBackend::new(options)))
+    }
+    #[cfg(not(feature = "rocksdb"))]
+    fn rocksdb(_: Vec<(&str, &str)>) -> Result<Self> {
+        Err(Error::config("this build has no RocksDB")
+            .advice("build with the cargo feature 'rocksdb'"))
+    }
+    /// Whether state is in memory, so that an operator may keep it in a form of its own.
+    pub fn is_heap(&self) -> bool {
+        matches!(self, StateBackendConfig::Heap)
+    }
+}
+
 enum Backend {
     Heap(HeapBackend),
     #[cfg(feature = "rocksdb")]

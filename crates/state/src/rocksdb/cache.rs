@@ -1,128 +1,149 @@
 //! Decoded values in front of RocksDB: written back when the cache is full, or at a barrier.
 //!
-//! Two generations: what is used moves to the young one; when that is half of the budget,
-//! the old one is dropped and the young one becomes old. So hot entries stay, at the cost
-//! of one look-up, and nothing is sorted by age.
+//! The rows are in the heap backend's buckets, so that a cache of millions of entries grows
+//! bit by bit. What goes is decided bucket by bucket, by a clock: entries that were used
+//! since the hand was there stay. So hot keys stay at the cost of one look-up, and the whole
+//! budget is in use.
 //!
-//! Invariant: a dirty entry is in `dirty`; what is dropped is clean.
+//! Invariant: a bucket with a dirty entry is marked; what leaves the cache has been written.
 
-use crate::heap::TableHasher;
-use hashbrown::{Equivalent, HashMap};
-use std::hash::{Hash, Hasher};
+use crate::heap::Buckets;
+use millstream_core::{Data, Key, Result};
 
 /// One cached entry.
+#[derive(Clone)]
 pub(super) struct Slot<V> {
-    pub(super) value: Option<V>,
-    pub(super) dirty: bool,
-    /// Bytes that it counts for.
-    bytes: usize,
+    value: Option<V>,
+    dirty: bool,
+    used: bool,
+    /// Bytes that it holds elsewhere on the heap, by its size on disk.
+    heap_bytes: u32,
 }
 
-/// A key by reference.
-pub(super) struct At<'a, K, N>(pub(super) &'a K, pub(super) &'a N);
-
-impl<K: Hash, N: Hash> Hash for At<'_, K, N> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-        self.1.hash(state);
-    }
-}
-
-impl<K: Eq, N: Eq> Equivalent<(K, N)> for At<'_, K, N> {
-    fn equivalent(&self, key: &(K, N)) -> bool {
-        *self.0 == key.0 && *self.1 == key.1
-    }
-}
-
-type Generation<K, N, V> = HashMap<(K, N), Slot<V>, TableHasher>;
+/// Takes an entry that goes to the database, where `None` deletes it; answers its size there.
+pub(super) type Write<'w, K, N, V> = &'w mut dyn FnMut(&K, &N, Option<&V>) -> Result<usize>;
 
 pub(super) struct WriteBack<K, N, V> {
-    young: Generation<K, N, V>,
-    old: Generation<K, N, V>,
-    young_bytes: usize,
-    dirty: Vec<(K, N)>,
+    rows: Buckets<K, N, Slot<V>>,
+    /// By bucket: whether it may have dirty entries.
+    dirty: Vec<bool>,
+    len: usize,
+    heap_bytes: usize,
+    /// The bucket that the clock's hand is at.
+    hand: usize,
 }
 
-impl<K: Clone + Eq + Hash, N: Clone + Eq + Hash, V> WriteBack<K, N, V> {
+impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
     pub(super) fn new() -> Self {
-        WriteBack {
-            young: HashMap::default(),
-            old: HashMap::default(),
-            young_bytes: 0,
-            dirty: Vec::new(),
-        }
-    }
-    /// Makes an old entry young; says whether the entry is cached at all.
-    #[cold]
-    fn refresh(&mut self, at: &At<'_, K, N>) -> bool {
-        let Some((key, slot)) = self.old.remove_entry(at) else { return false };
-        self.young_bytes += slot.bytes;
-        self.young.insert(key, slot);
-        true
+        WriteBack { rows: Buckets::new(), dirty: vec![false], len: 0, heap_bytes: 0, hand: 0 }
     }
     /// Changes a cached entry; gives `change` back when it is not cached.
     #[inline]
-    pub(super) fn change<R, F>(&mut self, at: &At<'_, K, N>, change: F) -> Result<R, F>
+    pub(super) fn change<R, F>(&mut self, key: &K, namespace: &N, change: F) -> Result<R, F>
     where
         F: FnOnce(&mut Option<V>) -> R,
     {
-        if let Some(slot) = self.young.get_mut(at) {
-            if !std::mem::replace(&mut slot.dirty, true) {
-                self.dirty.push((at.0.clone(), at.1.clone()));
+        let answer = self.rows.modify(key, namespace, |slot| match slot {
+            Some(slot) => {
+                slot.used = true;
+                let was_dirty = std::mem::replace(&mut slot.dirty, true);
+                Ok((change(&mut slot.value), was_dirty))
             }
-            return Ok(change(&mut slot.value));
+            None => Err(change),
+        });
+        let (answer, was_dirty) = answer?;
+        if !was_dirty {
+            self.mark(key, namespace);
         }
-        if self.refresh(at) { self.change(at, change) } else { Err(change) }
+        Ok(answer)
     }
     /// Looks at a cached entry; gives `look` back when it is not cached.
     #[inline]
-    pub(super) fn look<R, F>(&mut self, at: &At<'_, K, N>, look: F) -> Result<R, F>
+    pub(super) fn look<R, F>(&mut self, key: &K, namespace: &N, look: F) -> Result<R, F>
     where
         F: FnOnce(Option<&V>) -> R,
     {
-        if let Some(slot) = self.young.get(at) {
-            return Ok(look(slot.value.as_ref()));
+        self.rows.modify(key, namespace, |slot| match slot {
+            Some(slot) => {
+                slot.used = true;
+                Ok(look(slot.value.as_ref()))
+            }
+            None => Err(look),
+        })
+    }
+    fn mark(&mut self, key: &K, namespace: &N) {
+        let bucket = self.rows.bucket_of(key, namespace);
+        if let Some(dirty) = self.dirty.get_mut(bucket) {
+            *dirty = true;
         }
-        if self.refresh(at) { self.look(at, look) } else { Err(look) }
     }
-    /// Adds an entry that was read from the database: `encoded` bytes there.
-    pub(super) fn insert(&mut self, key: (K, N), value: Option<V>, encoded: usize) {
-        // A hash table has room for up to twice its entries while it grows.
-        let bytes = encoded + 2 * (size_of::<((K, N), Slot<V>)>() + 1);
-        self.young_bytes += bytes;
-        self.young.insert(key, Slot { value, dirty: false, bytes });
+    /// Adds an entry that is not cached, with its size on disk.
+    pub(super) fn insert(&mut self, key: &K, namespace: &N, value: Option<V>, encoded: usize) {
+        let heap_bytes = Self::heap_bytes_of(encoded);
+        self.len += 1;
+        self.heap_bytes += heap_bytes as usize;
+        let slot = Slot { value, dirty: false, used: true, heap_bytes };
+        self.rows.modify(key, namespace, |place| *place = Some(slot));
+        // A bucket that was split may have given dirty entries to the new one.
+        self.dirty.resize(self.rows.count(), true);
     }
-    /// Whether the old generation must go, after what is dirty was written.
+    /// What an entry holds on the heap; types without destructors have nothing there.
+    fn heap_bytes_of(encoded: usize) -> u32 {
+        let has_some = std::mem::needs_drop::<(K, N, V)>();
+        if has_some { u32::try_from(encoded).unwrap_or(u32::MAX) } else { 0 }
+    }
+    pub(super) fn contains(&self, key: &K, namespace: &N) -> bool {
+        self.rows.find(key, namespace).is_some()
+    }
+    fn bytes(&self) -> usize {
+        // Hash tables are seven tenths full on average.
+        self.len * self.rows.row_bytes() * 10 / 7 + self.heap_bytes
+    }
     #[inline]
     pub(super) fn is_full(&self, budget_bytes: usize) -> bool {
-        self.young_bytes > budget_bytes / 2
+        self.bytes() > budget_bytes
     }
-    /// Drops the old generation.
-    pub(super) fn age(&mut self) {
-        // The old table's memory is used again, so that full caches do not allocate.
-        self.old.clear();
-        std::mem::swap(&mut self.old, &mut self.young);
-        self.young_bytes = 0;
-    }
-    /// Takes the list of dirty keys; look each up with [`peek`](Self::peek).
-    pub(super) fn take_dirty(&mut self) -> Vec<(K, N)> {
-        std::mem::take(&mut self.dirty)
-    }
-    /// Gives the (then empty) list back for use.
-    pub(super) fn put_dirty(&mut self, dirty: Vec<(K, N)>) {
-        self.dirty.extend(dirty);
-    }
-    /// The entry, wherever it is, without making it young.
-    pub(super) fn peek(&mut self, at: &At<'_, K, N>) -> Option<&mut Slot<V>> {
-        match self.young.get_mut(at) {
-            Some(slot) => Some(slot),
-            None => self.old.get_mut(at),
+    /// Lets entries go until a tenth of the budget is free; writes those that are dirty.
+    pub(super) fn evict(&mut self, budget_bytes: usize, write: Write<'_, K, N, V>) -> Result<()> {
+        let mut steps = 2 * self.rows.count();
+        while self.bytes() > budget_bytes / 10 * 9 && steps > 0 {
+            steps -= 1;
+            self.hand = (self.hand + 1) % self.rows.count();
+            let rows = self.rows.rows_mut(self.hand);
+            for row in rows.iter() {
+                if let Some(slot) = row.value.as_ref().filter(|slot| slot.dirty && !slot.used) {
+                    write(&row.key, &row.namespace, slot.value.as_ref())?;
+                }
+            }
+            let (mut gone, mut heap_bytes) = (0, 0);
+            rows.retain(|row| {
+                let Some(slot) = &mut row.value else { return false };
+                if std::mem::replace(&mut slot.used, false) {
+                    return true;
+                }
+                gone += 1;
+                heap_bytes += slot.heap_bytes as usize;
+                false
+            });
+            self.len -= gone;
+            self.heap_bytes -= heap_bytes;
         }
+        Ok(())
     }
-    pub(super) fn contains(&self, at: &At<'_, K, N>) -> bool {
-        self.young.contains_key(at) || self.old.contains_key(at)
-    }
-    pub(super) fn has_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+    /// Writes all that is dirty; it stays in the cache, clean.
+    pub(super) fn write_back(&mut self, write: Write<'_, K, N, V>) -> Result<()> {
+        for (bucket, dirty) in self.dirty.iter_mut().enumerate().filter(|(_, dirty)| **dirty) {
+            for row in self.rows.rows_mut(bucket).iter_mut() {
+                if let Some(slot) = row.value.as_mut().filter(|slot| slot.dirty) {
+                    let bytes = write(&row.key, &row.namespace, slot.value.as_ref())?;
+                    slot.dirty = false;
+                    self.heap_bytes -= slot.heap_bytes as usize;
+                    slot.heap_bytes = Self::heap_bytes_of(bytes);
+                    self.heap_bytes += slot.heap_bytes as usize;
+                }
+            }
+            *dirty = false;
+        }
+        Ok(())
     }
 }

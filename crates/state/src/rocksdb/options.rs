@@ -53,7 +53,7 @@ impl Default for RocksDbOptions {
             local_dir: None,
             memory_bytes: 512 << 20,
             write_buffer_ratio: 0.4,
-            write_back_cache_ratio: 0.3,
+            write_back_cache_ratio: 0.6,
             write_buffer_bytes: 32 << 20,
             write_buffer_count: 2,
             block_bytes: 4 << 10,
@@ -72,28 +72,39 @@ type Set = fn(&mut RocksDbOptions, &str) -> Result<(), String>;
 
 /// Every option: its name after `PREFIX`, and how it is set.
 const OPTIONS: [(&str, Set); 14] = [
-    ("localdir", |o, v| {
-        o.local_dir = Some(PathBuf::from(v));
-        Ok(())
+    ("localdir", |o, v| put(&mut o.local_dir, Ok(Some(PathBuf::from(v))))),
+    ("memory.fixed-per-tm", |o, v| put(&mut o.memory_bytes, size(v, 8 << 20))),
+    ("memory.write-buffer-ratio", |o, v| put(&mut o.write_buffer_ratio, ratio(v))),
+    ("memory.write-back-cache-ratio", |o, v| put(&mut o.write_back_cache_ratio, ratio(v))),
+    ("writebuffer.size", |o, v| put(&mut o.write_buffer_bytes, size(v, 64 << 10))),
+    ("writebuffer.count", |o, v| put(&mut o.write_buffer_count, number(v, 1))),
+    ("block.blocksize", |o, v| put(&mut o.block_bytes, size(v, 512))),
+    ("thread.num", |o, v| put(&mut o.thread_count, number(v, 1))),
+    ("files.open", |o, v| put(&mut o.open_files, number(v, -1))),
+    ("use-bloom-filter", |o, v| put(&mut o.use_bloom_filter, truth(v))),
+    ("bloom-filter.bits-per-key", |o, v| {
+        put(&mut o.bloom_bits_per_key, number(v, 1).map(f64::from))
     }),
-    ("memory.fixed-per-tm", |o, v| Ok(o.memory_bytes = at_least(size(v)?, 8 << 20)?)),
-    ("memory.write-buffer-ratio", |o, v| Ok(o.write_buffer_ratio = ratio(v)?)),
-    ("memory.write-back-cache-ratio", |o, v| Ok(o.write_back_cache_ratio = ratio(v)?)),
-    ("writebuffer.size", |o, v| Ok(o.write_buffer_bytes = at_least(size(v)?, 64 << 10)?)),
-    ("writebuffer.count", |o, v| Ok(o.write_buffer_count = number(v, 1)?)),
-    ("block.blocksize", |o, v| Ok(o.block_bytes = at_least(size(v)?, 512)?)),
-    ("thread.num", |o, v| Ok(o.thread_count = number(v, 1)?)),
-    ("files.open", |o, v| Ok(o.open_files = number(v, -1)?)),
-    ("use-bloom-filter", |o, v| Ok(o.use_bloom_filter = truth(v)?)),
-    ("bloom-filter.bits-per-key", |o, v| Ok(o.bloom_bits_per_key = f64::from(number(v, 1)?))),
-    ("compaction.level.target-file-size-base", |o, v| Ok(o.target_file_bytes = size(v)? as u64)),
-    ("compaction.level.max-size-level-base", |o, v| Ok(o.level_base_bytes = size(v)? as u64)),
-    ("compression", |o, v| match v {
-        "LZ4_COMPRESSION" => Ok(o.compression = true),
-        "NO_COMPRESSION" => Ok(o.compression = false),
-        _ => Err("is not LZ4_COMPRESSION or NO_COMPRESSION".into()),
+    ("compaction.level.target-file-size-base", |o, v| {
+        put(&mut o.target_file_bytes, size(v, 1 << 20).map(|bytes| bytes as u64))
+    }),
+    ("compaction.level.max-size-level-base", |o, v| {
+        put(&mut o.level_base_bytes, size(v, 1 << 20).map(|bytes| bytes as u64))
+    }),
+    ("compression", |o, v| {
+        let compression = match v {
+            "LZ4_COMPRESSION" => Ok(true),
+            "NO_COMPRESSION" => Ok(false),
+            _ => Err("is not LZ4_COMPRESSION or NO_COMPRESSION".into()),
+        };
+        put(&mut o.compression, compression)
     }),
 ];
+
+fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
 
 impl RocksDbOptions {
     /// Options from names and values; others keep their defaults.
@@ -143,7 +154,7 @@ impl RocksDbOptions {
     }
 }
 
-fn size(text: &str) -> Result<usize, String> {
+fn size(text: &str, least: usize) -> Result<usize, String> {
     let lower = text.to_ascii_lowercase();
     let digits = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
     let shift = match lower[digits..].trim() {
@@ -154,11 +165,8 @@ fn size(text: &str) -> Result<usize, String> {
         _ => return Err("is not a size".into()),
     };
     let number: usize = lower[..digits].parse().map_err(|_| "is not a size".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "is too large".to_owned())
-}
-
-fn at_least(value: usize, least: usize) -> Result<usize, String> {
-    if value < least { Err(format!("is less than {least} bytes")) } else { Ok(value) }
+    let bytes = number.checked_mul(1 << shift).ok_or_else(|| "is too large".to_owned())?;
+    if bytes < least { Err(format!("is less than {least} bytes")) } else { Ok(bytes) }
 }
 
 fn number(text: &str, least: i32) -> Result<i32, String> {

@@ -3,7 +3,7 @@
 //! Invariant: the cache is newer than the column family where they differ, and what differs
 //! is dirty.
 
-use super::cache::{At, WriteBack};
+use super::cache::{Write, WriteBack};
 use super::store::Store;
 use super::{AnyTable, fault};
 use crate::table::{Decoder, Table, TableSpec};
@@ -12,7 +12,7 @@ use millstream_core::{Data, Error, Key, Result, key_group_of};
 use rocksdb::{
     BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, ReadOptions, WriteBatch,
 };
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,6 +26,8 @@ pub struct RocksTable<K, N, V> {
     description: StateDescription,
     max_parallelism: usize,
     cache: RefCell<WriteBack<K, N, V>>,
+    /// Whether anything was ever written: a fresh table need not be asked.
+    is_on_disk: Cell<bool>,
     /// The key bytes of the entry at hand.
     buffer: RefCell<Vec<u8>>,
 }
@@ -49,6 +51,7 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
             description: spec.description.clone(),
             max_parallelism: subtask.max_parallelism,
             cache: RefCell::new(WriteBack::new()),
+            is_on_disk: Cell::new(restored.is_some()),
             buffer: RefCell::default(),
         };
         let expiry = spec.expiry.as_ref().map(|e| (e.ttl_ms, Arc::clone(&e.clock)));
@@ -107,6 +110,10 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     #[cold]
     fn load(&self, key: &K, namespace: &N, cache: &mut WriteBack<K, N, V>) -> Result<()> {
         self.make_room(cache)?;
+        if !self.is_on_disk.get() {
+            cache.insert(key, namespace, None, size_of::<(K, N, V)>());
+            return Ok(());
+        }
         let family = self.store.family(&self.description.name)?;
         let (found, key_bytes) = self.with_key(key, namespace, |bytes| {
             (self.store.db.get_pinned_cf(&family, bytes), bytes.len())
@@ -114,44 +121,44 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         let found = found.map_err(fault)?;
         let encoded = key_bytes + found.as_ref().map_or(0, |value| value.len());
         let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
-        cache.insert((key.clone(), namespace.clone()), value, encoded);
+        cache.insert(key, namespace, value, encoded);
         Ok(())
     }
+    #[inline]
     fn make_room(&self, cache: &mut WriteBack<K, N, V>) -> Result<()> {
-        if cache.is_full(self.store.backend.decoded_bytes_a_table()) {
-            self.write_back(cache)?;
-            cache.age();
+        let budget_bytes = self.store.backend.decoded_bytes_a_table();
+        if cache.is_full(budget_bytes) {
+            self.writing(|write| cache.evict(budget_bytes, write))?;
         }
         Ok(())
     }
-    fn write_back(&self, cache: &mut WriteBack<K, N, V>) -> Result<()> {
-        if !cache.has_dirty() {
-            return Ok(());
-        }
+    /// Calls `call` with something that writes entries to the column family.
+    fn writing(&self, call: impl FnOnce(Write<'_, K, N, V>) -> Result<()>) -> Result<()> {
         let family = self.store.family(&self.description.name)?;
         let (mut batch, mut value_bytes) = (WriteBatch::default(), Vec::new());
-        let dirty = cache.take_dirty();
-        for (key, namespace) in &dirty {
-            let Some(slot) = cache.peek(&At(key, namespace)) else {
-                return Err(Error::bug("a dirty entry has left the cache"));
-            };
-            slot.dirty = false;
-            match &slot.value {
-                Some(value) => {
-                    value_bytes.clear();
-                    value_bytes = postcard::to_extend(value, value_bytes)?;
-                    self.with_key(key, namespace, |key| batch.put_cf(&family, key, &value_bytes))?;
+        call(&mut |key, namespace, value| {
+            value_bytes.clear();
+            let bytes = self.with_key(key, namespace, |key| -> Result<usize> {
+                match value {
+                    Some(value) => {
+                        value_bytes = postcard::to_extend(value, std::mem::take(&mut value_bytes))?;
+                        batch.put_cf(&family, key, &value_bytes);
+                    }
+                    None if !self.is_on_disk.get() => {}
+                    None => batch.delete_cf(&family, key),
                 }
-                None => self.with_key(key, namespace, |key| batch.delete_cf(&family, key))?,
-            }
+                Ok(key.len() + value_bytes.len())
+            })??;
             if batch.size_in_bytes() >= BATCH_BYTES {
+                self.is_on_disk.set(true);
                 self.store.write(std::mem::take(&mut batch))?;
             }
+            Ok(bytes)
+        })?;
+        if !batch.is_empty() {
+            self.is_on_disk.set(true);
+            self.store.write(batch)?;
         }
-        self.store.write(batch)?;
-        let mut dirty = dirty;
-        dirty.clear();
-        cache.put_dirty(dirty);
         Ok(())
     }
     /// The entries of one key, in the order of their bytes.
@@ -188,24 +195,24 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
         namespace: &N,
         change: impl FnOnce(&mut Option<V>) -> R,
     ) -> Result<R> {
-        let (mut cache, at) = (self.borrow()?, At(key, namespace));
-        match cache.change(&at, change) {
+        let mut cache = self.borrow()?;
+        match cache.change(key, namespace, change) {
             Ok(answer) => Ok(answer),
             Err(change) => {
                 self.load(key, namespace, &mut cache)?;
-                let changed = cache.change(&at, change);
+                let changed = cache.change(key, namespace, change);
                 changed.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
             }
         }
     }
     #[inline]
     fn read<R>(&self, key: &K, namespace: &N, look: impl FnOnce(Option<&V>) -> R) -> Result<R> {
-        let (mut cache, at) = (self.borrow()?, At(key, namespace));
-        match cache.look(&at, look) {
+        let mut cache = self.borrow()?;
+        match cache.look(key, namespace, look) {
             Ok(answer) => Ok(answer),
             Err(look) => {
                 self.load(key, namespace, &mut cache)?;
-                let seen = cache.look(&at, look);
+                let seen = cache.look(key, namespace, look);
                 seen.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
             }
         }
@@ -216,21 +223,24 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
     }
     fn put_all(&self, entries: Vec<(K, N, Option<V>)>) -> Result<()> {
         for (key, namespace, value) in entries {
-            let (mut cache, at) = (self.borrow()?, At(&key, &namespace));
-            if !cache.contains(&at) {
+            let mut cache = self.borrow()?;
+            if !cache.contains(&key, &namespace) {
                 // What was there does not matter, so it is not read.
                 self.make_room(&mut cache)?;
-                cache.insert((key.clone(), namespace.clone()), None, size_of::<V>());
+                cache.insert(&key, &namespace, None, size_of::<(K, N, V)>());
             }
-            let _ = cache.change(&at, |slot| *slot = value);
+            let _ = cache.change(&key, &namespace, |slot| *slot = value);
         }
         Ok(())
     }
     fn prefetch(&self, keys: &mut dyn Iterator<Item = (K, N)>) -> Result<()> {
         let mut cache = self.borrow()?;
+        if !self.is_on_disk.get() {
+            return Ok(());
+        }
         let mut missing = Vec::new();
         for (key, namespace) in keys {
-            if !cache.contains(&At(&key, &namespace)) {
+            if !cache.contains(&key, &namespace) {
                 let bytes = self.with_key(&key, &namespace, <[u8]>::to_vec)?;
                 missing.push((bytes, key, namespace));
             }
@@ -248,7 +258,7 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
             let found = found.map_err(fault)?;
             let encoded = bytes.len() + found.as_ref().map_or(0, |value| value.len());
             let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
-            cache.insert((key, namespace), value, encoded);
+            cache.insert(&key, &namespace, value, encoded);
         }
         Ok(())
     }
@@ -275,7 +285,8 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
 
 impl<K: Key, N: Key, V: Data> AnyTable for RocksTable<K, N, V> {
     fn flush(&self) -> Result<()> {
-        self.write_back(&mut *self.borrow()?)
+        let mut cache = self.borrow()?;
+        self.writing(|write| cache.write_back(write))
     }
     fn compact(&self) -> Result<()> {
         Table::compact(self)

@@ -117,3 +117,23 @@ fn another_kind_key_or_ttl_is_refused() {
         assert!(error.contains("keys were stored as u32 and the job declares str"), "{error}");
     }
 }
+
+/// Tools read entries by the descriptions that are stored beside them.
+#[test]
+fn entries_are_read_without_the_types() {
+    use millstream_state::FormerState;
+    for backend in backends() {
+        let clock = Arc::new(ManualClock::new(5));
+        let open = |states: &mut KeyedStates<(u32, String)>| states.map::<u8, Option<f64>>("m");
+        let job = Job::open(&backend, &clock, 1, &[], open).unwrap();
+        job.at(&(7, "k".into())).put(3, Some(0.5)).unwrap();
+        let stored = &job.stored(SnapshotKind::CanonicalSavepoint)[0];
+        let description = &stored.states()[0];
+        let groups = 0..crate::support::MAX_PARALLELISM as u16;
+        let mut bytes = groups.filter_map(|g| stored.keyed("m", g).unwrap());
+        let bytes = bytes.next().unwrap();
+        let (entry, rest) = description.decode_entry(&bytes).unwrap();
+        assert_eq!(entry.map(|v| v.to_string()), [r#"[7, "k"]"#, "3", "0.5"]);
+        assert!(rest.is_empty());
+    }
+}
