@@ -15,7 +15,7 @@
 //! | [`de`], [`ser`] | bytes to values and back |
 //! | [`KafkaRecord`], [`ProducerRecord`] | a record on its way in, and out |
 //! | [`OffsetsInitializer`] | where reading starts and ends |
-//! | [`ParsePolicy`] | records that cannot be read |
+//! | [`ParsePolicy`] | records that cannot be read; of the formats crate |
 //!
 //! # Cargo features
 //! librdkafka is built from source with cc and make; all four compressions can be
@@ -35,7 +35,6 @@ mod error;
 mod fetcher;
 mod offsets;
 mod partition_queue;
-mod policy;
 mod producer;
 mod properties;
 mod raw;
@@ -49,8 +48,8 @@ mod split;
 mod topic_ids;
 mod transactions;
 
+pub use millstream_formats::ParsePolicy;
 pub use offsets::{OffsetReset, OffsetsInitializer};
-pub use policy::ParsePolicy;
 pub use record::{Header, Headers, KafkaRecord, ProducerRecord};
 pub use sink::{DeliveryGuarantee, KafkaSink, KafkaSinkBuilder};
-pub use source::{KafkaSource, KafkaSourceBuilder};
+pub use source::{IsolationLevel, KafkaSource, KafkaSourceBuilder};

@@ -1,5 +1,6 @@
 //! Command-line options of every job.
 
+use crate::monitoring::MonitoringArgs;
 use clap::Parser;
 use millstream_checkpoint::config::parse_duration_ms;
 use millstream_core::{Error, Result};
@@ -42,6 +43,9 @@ pub struct JobArgs {
     /// Say whether the job could start from this savepoint or checkpoint, and end
     #[arg(long, value_name = "PATH", help_heading = "State")]
     pub check_savepoint: Option<String>,
+    /// What people see of the job while it runs
+    #[command(flatten)]
+    pub monitoring: MonitoringArgs,
 }
 
 impl JobArgs {

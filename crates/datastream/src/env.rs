@@ -8,6 +8,7 @@
 //! ```
 
 use crate::args::JobArgs;
+use crate::monitoring::{Monitoring, MonitoringArgs};
 use crate::processes::{Child, Children, SECRET};
 use crate::stream::DataStream;
 use crate::supervisor;
@@ -23,7 +24,7 @@ use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
 use std::cell::RefCell;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,12 +62,13 @@ struct Settings {
 
 impl Default for StreamExecutionEnvironment {
     fn default() -> Self {
-        Self::with_args(JobArgs { processes: 1, ..JobArgs::default() })
+        let monitoring = MonitoringArgs { no_progress: true, ..MonitoringArgs::default() };
+        Self::with_args(JobArgs { processes: 1, monitoring, ..JobArgs::default() })
     }
 }
 
 impl StreamExecutionEnvironment {
-    /// For a job in this process alone.
+    /// For a job in this process alone, which serves no metrics and shows no progress.
     pub fn new() -> Self {
         Self::default()
     }
@@ -259,12 +261,6 @@ impl StreamExecutionEnvironment {
             print!("{}", self.check_savepoint(path)?);
             std::process::exit(0);
         }
-        let started = Instant::now();
-        let job = self.start_job(job_name)?;
-        Ok(JobClient { job: job.0, children: job.1, started, name: job_name.to_owned() })
-    }
-
-    fn start_job(&self, job_name: &str) -> Result<(RunningJob, Children)> {
         let mut config = self.runtime_config(job_name);
         let options = self.args.apply(&mut config)?;
         let stores = config.storage.is_some() || config.checkpoint.directory.is_some();
@@ -276,8 +272,7 @@ impl StreamExecutionEnvironment {
         let processes = self.processes();
         if let Some(child) = Child::of_this_process()? {
             child.configure(&mut config);
-            let job = self.start(config, None)?;
-            return Ok((job, Children::of_child(child)));
+            return self.start_process(config, None, Children::of_child(child));
         }
         if !self.args.hosts.is_empty() {
             let index = self.args.process_index.ok_or_else(|| {
@@ -293,19 +288,40 @@ impl StreamExecutionEnvironment {
                 return Err(Error::config("processes on other machines need a shared secret")
                     .advice(format!("set {SECRET} to the same value for every process")));
             }
-            return Ok((self.start(config, None)?, Children::none()));
+            return self.start_process(config, None, Children::none());
         }
         if processes == 1 {
-            return Ok((self.start(config, None)?, Children::none()));
+            return self.start_process(config, None, Children::none());
         }
         config.layout.processes = processes;
         // Check the plan before anything is started.
         self.explain()?;
         if config.restart != RestartStrategy::None {
-            return Ok((supervisor::start(config)?, Children::none()));
+            let (name, started) = (config.job_name.clone(), Instant::now());
+            let job = supervisor::start(config)?;
+            return Ok(JobClient {
+                job,
+                children: Children::none(),
+                started,
+                name,
+                monitoring: None,
+            });
         }
         let (children, listener) = Children::start(&mut config)?;
-        Ok((self.start(config, Some(listener))?, children))
+        self.start_process(config, Some(listener), children)
+    }
+
+    fn start_process(
+        &self,
+        config: RuntimeConfig,
+        listener: Option<TcpListener>,
+        children: Children,
+    ) -> Result<JobClient> {
+        let (name, index) = (config.job_name.clone(), config.layout.process);
+        let monitoring = Monitoring::start(&self.args.monitoring, &name, index, &self.metrics)?;
+        let started = Instant::now();
+        let job = self.start(config, listener)?;
+        Ok(JobClient { job, children, started, name, monitoring: Some(monitoring) })
     }
 }
 
@@ -315,6 +331,8 @@ pub struct JobClient {
     children: Children,
     started: Instant,
     name: String,
+    /// None in a supervisor: the processes that do the work are looked at.
+    monitoring: Option<Monitoring>,
 }
 
 impl JobClient {
@@ -326,12 +344,16 @@ impl JobClient {
     pub fn is_finished(&self) -> bool {
         self.job.is_finished()
     }
+    /// Where this process serves its metrics, when `--metrics-addr` asks for it.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.monitoring.as_ref().and_then(Monitoring::address)
+    }
     /// Waits for the end.
     ///
     /// # Errors
     /// What ended the job; `Cancelled` after a cancel.
     pub fn wait(self) -> Result<JobExecutionResult> {
-        let JobClient { job, mut children, started, name } = self;
+        let JobClient { job, mut children, started, name, monitoring: _shown_to_the_end } = self;
         let metrics = job.handle().metrics().clone();
         children.report(job.wait())?;
         children.wait()?;

@@ -18,6 +18,7 @@ mod connected;
 mod env;
 mod function;
 mod keyed;
+mod monitoring;
 mod process;
 mod processes;
 mod stream;
@@ -35,5 +36,6 @@ pub use function::{
     ProcessFunction, RuntimeContext,
 };
 pub use keyed::KeyedStream;
+pub use monitoring::MonitoringArgs;
 pub use stream::DataStream;
 pub use windowed::{IntervalJoined, JoinedStreams, WindowedJoin, WindowedStream};

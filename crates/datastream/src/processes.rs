@@ -12,7 +12,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 pub(crate) const SECRET: &str = "MILLSTREAM_SECRET";
 const CHILD_HOSTS: &str = "MILLSTREAM_CHILD_HOSTS";
@@ -228,7 +228,7 @@ impl Children {
         for (process, child, report) in &mut self.started {
             let Some(report) = report else { continue };
             let Ok(sign) = std::fs::metadata(report.with_extension(ALIVE)) else { continue };
-            let age = sign.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+            let age = sign.modified().ok().and_then(|at| at.elapsed().ok());
             if age.is_some_and(|age| age > timeout) && child.try_wait()?.is_none() {
                 return Ok(Some(*process));
             }

@@ -101,6 +101,7 @@ impl RuntimeConfig {
             term: self.term,
             checkpoint_interval_ms: self.checkpoint.interval_ms,
             checkpoint_timeout_ms: self.checkpoint.timeout_ms,
+            checkpoints_stored: self.storage.is_some(),
             restored_epoch: self.restored.epoch,
         }
     }

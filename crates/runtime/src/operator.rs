@@ -15,7 +15,7 @@ use crate::chain::Output;
 use crate::metrics::MetricGroup;
 use crate::snapshot::{OperatorSnapshot, Restored};
 use crate::state::{KeyedStates, StateBackendConfig, StateContext};
-use millstream_core::{Clock, Container, Epoch, Key, Result, SystemClock, Watermark};
+use millstream_core::{Clock, Container, Epoch, Error, Key, Result, SystemClock, Watermark};
 use std::sync::Arc;
 
 /// Whether an operator is done with a watermark.
@@ -216,11 +216,28 @@ pub struct JobInfo {
     pub checkpoint_interval_ms: Option<i64>,
     /// How long a checkpoint may take before it counts as failed.
     pub checkpoint_timeout_ms: i64,
+    /// Whether checkpoints are stored anywhere.
+    pub checkpoints_stored: bool,
     /// The epoch of the state that the attempt starts from; `None`: it starts without state.
     pub restored_epoch: Option<Epoch>,
 }
 
 impl JobInfo {
+    /// Commits follow from durable checkpoints: without them nothing would ever be committed,
+    /// or what is committed would come again.
+    pub(crate) fn check_exactly_once(&self) -> Result<()> {
+        if self.checkpoint_interval_ms.is_none() {
+            return Err(Error::config("an exactly-once sink in a job without checkpoints")
+                .advice("call enable_checkpointing, or use an at-least-once sink"));
+        }
+        if !self.checkpoints_stored {
+            return Err(Error::config(
+                "an exactly-once sink in a job whose checkpoints are stored nowhere",
+            )
+            .advice("call set_checkpoint_directory, or use an at-least-once sink"));
+        }
+        Ok(())
+    }
     /// A job with a checkpoint every second, for tests.
     pub fn for_tests() -> Self {
         JobInfo {
@@ -228,6 +245,7 @@ impl JobInfo {
             term: 1,
             checkpoint_interval_ms: Some(1000),
             checkpoint_timeout_ms: 60_000,
+            checkpoints_stored: true,
             restored_epoch: None,
         }
     }

@@ -79,7 +79,7 @@ impl Receiver<Batch<u32>> for Chain {
 fn task(chain: &Chain, senders: usize) -> Task {
     let head = TypedHead { receiver: Box::new(chain.clone()), ports: vec![|body| body.open()] };
     let edge = InputEdge { port: 0, members: (0..senders).map(Some).collect() };
-    let mut task = Task::new(Head::Operator(Box::new(head)), vec![edge], Epoch(1), true);
+    let mut task = Task::new(Head::Operator(Box::new(head)), vec![edge], Epoch(1));
     task.open().unwrap();
     assert_eq!(chain.take(), ["open"]);
     task
@@ -91,18 +91,27 @@ fn rows(values: &[u32]) -> Payload {
     let body = Body::Typed(Box::new(Batch::from(values.to_vec())));
     Payload::Data { rows: values.len() as u32, body }
 }
+fn orders(inputs_at: Option<u64>) -> Orders {
+    Orders {
+        inputs_at: inputs_at.map(Epoch),
+        target: Epoch(1),
+        kind: SnapshotKind::Checkpoint,
+        hold: false,
+        drain: false,
+    }
+}
 /// Steps until there is nothing to do; what ended on the way, and rows acknowledged.
 fn run(task: &mut Task, inputs_at: Option<u64>) -> (Vec<String>, u64) {
     let (mut ended, mut rows_done) = (Vec::new(), 0);
     for _ in 0..100 {
-        match task.step(inputs_at.map(Epoch), 0).unwrap() {
+        match task.step(orders(inputs_at), 0).unwrap() {
             Step::Processed { rows, .. } => rows_done += rows,
             Step::EpochEnded(epoch, snapshot) => {
-                assert_eq!(snapshot.len(), 1);
+                assert!(!snapshot.is_empty());
                 ended.push(format!("epoch {}", epoch.0));
             }
             Step::Ended(epoch, snapshot) => {
-                assert_eq!(snapshot.len(), 1);
+                assert!(!snapshot.is_empty());
                 ended.push(format!("all at {}", epoch.0));
             }
             Step::Waiting | Step::SourceWaiting => return (ended, rows_done),
@@ -203,8 +212,8 @@ fn a_failed_chain_says_why_and_a_closed_one_takes_everything_and_does_nothing() 
     for values in [[1], [2], [3]] {
         give(&mut task, 1, 0, rows(&values));
     }
-    assert!(matches!(task.step(Some(Epoch(1)), 0), Ok(Step::Processed { rows: 1, .. })));
-    let error = task.step(Some(Epoch(1)), 0).unwrap_err();
+    assert!(matches!(task.step(orders(Some(1)), 0), Ok(Step::Processed { rows: 1, .. })));
+    let error = task.step(orders(Some(1)), 0).unwrap_err();
     assert!(error.to_string().contains("not 2"), "{error}");
     task.close().unwrap();
     assert_eq!(chain.take(), ["1", "close"]);
@@ -219,10 +228,10 @@ fn what_does_not_fit_the_plan_is_a_bug_and_not_a_panic() {
     let chain = Chain::default();
     let mut task = task(&chain, 1);
     give(&mut task, 1, 5, rows(&[1]));
-    let error = task.step(Some(Epoch(1)), 0).unwrap_err().to_string();
+    let error = task.step(orders(Some(1)), 0).unwrap_err().to_string();
     assert!(error.contains("a sender not connected"), "{error}");
     let other = Body::Typed(Box::new(Batch::from(vec!["text"])));
     give(&mut task, 1, 0, Payload::Data { rows: 1, body: other });
-    let error = task.step(Some(Epoch(1)), 0).unwrap_err().to_string();
+    let error = task.step(orders(Some(1)), 0).unwrap_err().to_string();
     assert!(error.contains("another type"), "{error}");
 }

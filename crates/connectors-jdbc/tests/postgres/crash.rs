@@ -92,7 +92,7 @@ fn child_runs_the_sink() {
         point(&orders, "before commit", epoch);
         for (index, subtask) in subtasks.iter_mut().enumerate() {
             // Some notices are lost: the next one counts for both.
-            if (epoch as usize + index) % 5 != 0 {
+            if !(epoch as usize + index).is_multiple_of(5) {
                 subtask.complete_checkpoint(epoch).unwrap();
             }
             if index == 0 {

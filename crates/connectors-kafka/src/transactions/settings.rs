@@ -110,6 +110,7 @@ mod tests {
             name: "j".into(),
             checkpoint_interval_ms: Some(10_000),
             checkpoint_timeout_ms: 600_000,
+            checkpoints_stored: true,
             restored_epoch: None,
             ..JobInfo::for_tests()
         };

@@ -8,7 +8,11 @@
 
 mod broker;
 mod crash;
+mod exactly_once;
 mod failures;
+mod outage;
 mod positions;
+#[cfg(feature = "tls")]
+mod secure;
 mod sink;
 mod source;

@@ -324,7 +324,7 @@ fn buckets_are_folders_with_a_file_each_and_a_bound() {
     let folder = tempfile::tempdir().unwrap();
     let sink = || {
         FileSink::json_lines(folder.path())
-            .bucket_by(|row: &Row, time| format!("even-{}/{time}", row.0 % 2 == 0))
+            .bucket_by(|row: &Row, time| format!("even-{}/{time}", row.0.is_multiple_of(2)))
             .max_open_buckets(2)
     };
     let mut harness = open(sink(), None);

@@ -10,6 +10,7 @@
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
 //!   supervision  real processes, killed with -9 and replaced
 //!   api       every piece of the API once; `api_joins` for those with two inputs
+//!   async_wait  requests to outside systems
 //!   pressure  what may be in flight
 //!   failure   user code that panics or refuses, everywhere
 //! ```
@@ -20,6 +21,7 @@
 
 mod api;
 mod api_joins;
+mod async_wait;
 mod checkpoints;
 mod clock;
 mod failure;

@@ -50,6 +50,12 @@ pub trait Sink<T: Data>: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// What no other sink of the job may have too, in words: where the commits of this sink
+    /// are kept. Checked before the job runs.
+    fn exclusive(&self) -> Option<String> {
+        None
+    }
+
     /// Checks of options that need no I/O, when the job is built.
     ///
     /// # Errors
@@ -195,6 +201,7 @@ pub fn recover<T: Data>(
     let Some(mut committer) = sink.committer(context).map_err(place)? else {
         return commits::refuse_orphans(restored).map_err(place);
     };
+    context.job.check_exactly_once().map_err(place)?;
     let listed = commits::listed(restored).map_err(place)?;
     committer.recover(&listed).map_err(|e| place(e.at("commit after restore")))
 }

@@ -9,7 +9,7 @@ use crate::chain::Output;
 use crate::metrics::Counter;
 use crate::operator::{Operator, OperatorContext};
 use crate::snapshot::OperatorSnapshot;
-use millstream_core::{Batch, Data, Epoch, Error, Result};
+use millstream_core::{Batch, Data, Epoch, Result};
 use std::sync::Arc;
 
 /// A sink as the last operator of a chain.
@@ -52,10 +52,7 @@ impl<T: Data> Operator for SinkOperator<T> {
             subtask: Some(context.subtask.index),
         })?;
         if let Some(committer) = committer {
-            if context.job.checkpoint_interval_ms.is_none() {
-                return Err(Error::config("an exactly-once sink in a job without checkpoints")
-                    .advice("call enable_checkpointing, or use an at-least-once sink"));
-            }
+            context.job.check_exactly_once()?;
             let subtask = &context.subtask;
             let waker = context.waker.clone();
             self.commits = Some(Commits::start(committer, subtask.index, &subtask.uid, waker)?);
