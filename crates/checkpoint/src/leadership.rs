@@ -273,12 +273,12 @@ impl Leader {
                         self.files.hold(Holder::Retained(*epoch), files.chain([own]));
                     }
                 }
-                // Its leader may have been about to retire it, and has done so by now.
+                // Its leader may have been about to retire it, and has done so by now; or a
+                // doubled request has written an old entry once more (found by the simulation).
                 Err(_) => {
-                    let gone = |number: &u64| {
-                        matches!(self.storage.job.size(&entry_path(*number)), Ok(None))
-                    };
-                    self.keep_all |= !gone(&number);
+                    let gone = |path: &str| matches!(self.storage.job.size(path), Ok(None));
+                    let manifest = format!("{folder}/{MANIFEST}");
+                    self.keep_all |= !gone(&manifest) && !gone(&entry_path(number));
                 }
             }
         }

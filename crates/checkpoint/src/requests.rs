@@ -57,6 +57,16 @@ pub fn ask(job: &Storage, id: u64, request: &Request, timeout: Duration) -> Resu
     }
 }
 
+/// A random id for a request.
+///
+/// # Errors
+/// `Retry` when the machine has no random numbers.
+pub fn fresh_id() -> Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
 /// New requests, with the paths of their objects, which are gone now.
 pub(crate) fn take(job: &Storage) -> Result<Vec<(String, Result<Request>)>> {
     let mut requests = Vec::new();

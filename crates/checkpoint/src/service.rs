@@ -18,7 +18,7 @@ use millstream_core::{Clock, Epoch, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Commands that may wait.
 const QUEUE: usize = 4096;
@@ -133,11 +133,17 @@ impl Serving {
             // What earlier attempts have left; when storage does not answer, next time.
             let _ = leader.collect_garbage();
         }
+        let mut looked = Instant::now();
         loop {
+            // Also when commands come all the time.
+            if looked.elapsed() >= LOOK {
+                self.look_for_requests();
+                looked = Instant::now();
+            }
             match queue.recv_timeout(LOOK) {
                 Ok(Command::End { finished }) => return self.end(finished),
                 Ok(command) => self.carry_out(command),
-                Err(RecvTimeoutError::Timeout) => self.look_for_requests(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.end(false),
             }
         }

@@ -261,6 +261,10 @@ impl<T: Data> Sink<T> for JdbcSink<T> {
             due_ms: None,
         }))
     }
+    fn exclusive(&self) -> Option<String> {
+        let (id, at) = (self.sink_id.as_ref()?, self.connection.address());
+        Some(format!("sink id '{id}' in schema '{}' of {at}", self.schema))
+    }
     fn committer(&self, context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
         let Some(sink_id) = &self.sink_id else { return Ok(None) };
         let connection = self.connection.clone();

@@ -348,6 +348,10 @@ impl<T: Data> Sink<T> for KafkaSink<T> {
         writer.producer = Some(Producer::connect(properties, self.topic.as_deref(), surroundings)?);
         Ok(Box::new(writer))
     }
+    fn exclusive(&self) -> Option<String> {
+        let exactly_once = self.guarantee == DeliveryGuarantee::ExactlyOnce;
+        exactly_once.then(|| format!("transactional_id_prefix '{}'", self.transactions.prefix))
+    }
     fn committer(&self, context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
         if self.guarantee != DeliveryGuarantee::ExactlyOnce {
             return Ok(None);

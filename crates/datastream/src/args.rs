@@ -2,8 +2,10 @@
 
 use crate::monitoring::MonitoringArgs;
 use clap::Parser;
+use millstream_checkpoint::config::parse_duration_ms;
 use millstream_core::{Error, Result};
-use millstream_runtime::checkpoint::{CheckpointConfig, RestartStrategy};
+use millstream_runtime::RuntimeConfig;
+use millstream_runtime::checkpoint::RestartStrategy;
 
 /// Command-line options of every job; add your own with `#[command(flatten)]`.
 #[derive(Clone, Debug, Default, Parser)]
@@ -51,7 +53,7 @@ impl JobArgs {
     ///
     /// # Errors
     /// `Config`, with the name of a setting that is unknown or cannot be read.
-    pub(crate) fn apply(&self, config: &mut CheckpointConfig) -> Result<Option<RestartStrategy>> {
+    pub(crate) fn apply(&self, config: &mut RuntimeConfig) -> Result<Option<RestartStrategy>> {
         let mut pairs = Vec::new();
         for option in &self.options {
             let Some((name, value)) = option.split_once('=') else {
@@ -61,7 +63,14 @@ impl JobArgs {
             pairs.push((name.trim(), value));
         }
         for (name, value) in &pairs {
-            if !name.starts_with("restart-strategy") && !config.set(name, value)? {
+            if *name == "heartbeat.timeout" {
+                let ms = parse_duration_ms(value).filter(|ms| *ms > 0);
+                config.heartbeat_timeout_ms = ms.ok_or_else(|| {
+                    Error::config(format!("{name}: '{value}' is not a duration like '50 s'"))
+                })?;
+            } else if !name.starts_with("restart-strategy")
+                && !config.checkpoint.set(name, value)?
+            {
                 return Err(Error::config(format!("-D {name}: there is no such setting"))
                     .advice("see docs/checkpoints.md for the settings"));
             }

@@ -262,7 +262,7 @@ impl StreamExecutionEnvironment {
             std::process::exit(0);
         }
         let mut config = self.runtime_config(job_name);
-        let options = self.args.apply(&mut config.checkpoint)?;
+        let options = self.args.apply(&mut config)?;
         let stores = config.storage.is_some() || config.checkpoint.directory.is_some();
         let set = options.or_else(|| self.settings.borrow().restart.clone());
         config.restart = set.unwrap_or(match stores {
@@ -299,7 +299,13 @@ impl StreamExecutionEnvironment {
         if config.restart != RestartStrategy::None {
             let (name, started) = (config.job_name.clone(), Instant::now());
             let job = supervisor::start(config)?;
-            return Ok(JobClient { job, children: Children::none(), started, name, monitoring: None });
+            return Ok(JobClient {
+                job,
+                children: Children::none(),
+                started,
+                name,
+                monitoring: None,
+            });
         }
         let (children, listener) = Children::start(&mut config)?;
         self.start_process(config, Some(listener), children)

@@ -12,6 +12,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 pub(crate) const SECRET: &str = "MILLSTREAM_SECRET";
 const CHILD_HOSTS: &str = "MILLSTREAM_CHILD_HOSTS";
@@ -19,6 +20,10 @@ const CHILD_INDEX: &str = "MILLSTREAM_CHILD_INDEX";
 const CHILD_ATTEMPT: &str = "MILLSTREAM_CHILD_ATTEMPT";
 const CHILD_JOB_ID: &str = "MILLSTREAM_CHILD_JOB_ID";
 const CHILD_REPORT: &str = "MILLSTREAM_CHILD_REPORT";
+
+/// Extension of the file that a supervised child touches to show that it runs.
+const ALIVE: &str = "alive";
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Exit code of a child whose supervisor is gone.
 const ORPHANED: i32 = 75;
@@ -53,6 +58,14 @@ impl Child {
                 let mut nothing = [0; 1];
                 while let Ok(1) = std::io::stdin().read(&mut nothing) {}
                 std::process::exit(ORPHANED);
+            });
+            let alive = child.report.clone().unwrap_or_default().with_extension(ALIVE);
+            std::thread::spawn(move || {
+                loop {
+                    // A sign of life that is missing once is no harm.
+                    let _ = std::fs::write(&alive, "");
+                    std::thread::sleep(HEARTBEAT);
+                }
             });
         }
         Ok(Some(child))
@@ -209,6 +222,20 @@ impl Children {
         Ok(false)
     }
 
+    /// A process that runs and has given no sign of life for so long (it was stopped, or
+    /// the machine is at its end). One that has not given any yet is starting.
+    pub(crate) fn silent(&mut self, timeout: Duration) -> Result<Option<usize>> {
+        for (process, child, report) in &mut self.started {
+            let Some(report) = report else { continue };
+            let Ok(sign) = std::fs::metadata(report.with_extension(ALIVE)) else { continue };
+            let age = sign.modified().ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > timeout) && child.try_wait()?.is_none() {
+                return Ok(Some(*process));
+            }
+        }
+        Ok(None)
+    }
+
     pub(crate) fn have_ended(&mut self) -> Result<bool> {
         for (_, child, _) in &mut self.started {
             if child.try_wait()?.is_none() {
@@ -226,6 +253,7 @@ impl Children {
             let status = child.wait()?;
             if let Some(report) = report {
                 errors.extend(read_report(report, *process, status).err());
+                let _ = std::fs::remove_file(report.with_extension(ALIVE));
                 let _ = std::fs::remove_file(report); // it may not have written one
             }
         }

@@ -9,6 +9,9 @@
 //! An attempt ends as a whole. The supervisor holds no state of the job: what to restore
 //! is decided by process 0 of the next attempt, under a new term, from the job's log.
 //!
+//! A process that is killed is noticed by its peers, who end; one that is stopped is noticed
+//! by the supervisor, because its signs of life are missing (Flink's `heartbeat.timeout`).
+//!
 //! Invariants: the processes of two attempts never run at the same time; the restart
 //! strategy decides how often; a supervisor that dies takes its children with it.
 
@@ -106,6 +109,12 @@ fn attempt(
         }
         if failed_at.is_none() && children.failed()? {
             failed_at = Some(Instant::now());
+        }
+        let timeout = Duration::from_millis(config.heartbeat_timeout_ms.max(1) as u64);
+        if let Some(process) = children.silent(timeout)? {
+            let what = format!("process {process} has given no sign of life for {timeout:?}");
+            let _ = children.end(); // what they say is a consequence
+            return Err(Error::restart(what));
         }
         // A process that was stopped, or hangs, does not notice.
         if failed_at.is_some_and(|at| at.elapsed() > GRACE) {

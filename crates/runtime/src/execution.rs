@@ -37,6 +37,8 @@ pub struct RuntimeConfig {
     pub secret: String,
     /// Number of this attempt at the job; processes of different attempts do not meet.
     pub attempt: u64,
+    /// The leader's term; set by the runtime when the attempt begins.
+    pub term: u64,
     /// When checkpoints are taken, and what happens to them.
     pub checkpoint: CheckpointConfig,
     /// Time between periodic watermarks; 0: after every record.
@@ -59,6 +61,8 @@ pub struct RuntimeConfig {
     pub metrics: MetricRegistry,
     /// Whether a source uses watermark alignment.
     pub aligned: bool,
+    /// A supervised process that gives no sign of life for so long is replaced.
+    pub heartbeat_timeout_ms: i64,
     /// Names the job's folder in `checkpoint.directory`; made up when `None`.
     pub job_id: Option<String>,
 }
@@ -72,6 +76,7 @@ impl RuntimeConfig {
             addresses: vec![],
             secret: String::new(),
             attempt: 1,
+            term: 0,
             checkpoint: CheckpointConfig::default(),
             auto_watermark_interval_ms: 200,
             clock: Arc::new(SystemClock),
@@ -82,6 +87,7 @@ impl RuntimeConfig {
             state_backend: StateBackendConfig::default(),
             metrics: MetricRegistry::new(),
             aligned: false,
+            heartbeat_timeout_ms: 50_000,
             job_id: None,
         }
     }
@@ -92,6 +98,7 @@ impl RuntimeConfig {
     pub(crate) fn job_info(&self) -> JobInfo {
         JobInfo {
             name: self.job_name.clone(),
+            term: self.term,
             checkpoint_interval_ms: self.checkpoint.interval_ms,
             checkpoint_timeout_ms: self.checkpoint.timeout_ms,
             checkpoints_stored: self.storage.is_some(),
@@ -323,6 +330,7 @@ fn attempt(
     }
     let (restored, own) = checkpoint::restored(plan, &config, &start)?;
     config.restored = restored;
+    config.term = start.term;
     if first {
         // Before any source runs, anywhere: the others still wait for the start.
         if start.from != StartFrom::Finished {

@@ -25,7 +25,7 @@ use crate::watermark::WatermarkStrategy;
 use millstream_core::key_group::stable_hash;
 use millstream_core::{Batch, DEFAULT_MAX_PARALLELISM, Data, Either, Error, Result};
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A node of a [`JobGraph`].
@@ -157,6 +157,8 @@ pub(crate) struct JobNode {
     alignment_group: Option<String>,
     /// Commits what the restored state of a sink lists.
     recover: Option<RecoverSink>,
+    /// What no other sink may have too.
+    exclusive: Option<String>,
 }
 
 /// Operators and edges of a job. See the module.
@@ -215,6 +217,7 @@ impl JobGraph {
             validate: Some(Arc::new(move || checked.validate())),
             alignment_group,
             recover: None,
+            exclusive: None,
         })
     }
 
@@ -248,6 +251,7 @@ impl JobGraph {
             validate: None,
             alignment_group: None,
             recover: None,
+            exclusive: None,
         })
     }
 
@@ -259,9 +263,11 @@ impl JobGraph {
         sink: Arc<dyn Sink<T>>,
     ) -> NodeId {
         let (checked, recovered) = (Arc::clone(&sink), Arc::clone(&sink));
+        let exclusive = sink.exclusive();
         let make = move |_: &OperatorContext| Ok(SinkOperator::new(Arc::clone(&sink)));
         let node = self.add_operator(spec, inputs, make);
         self.nodes[node.0].validate = Some(Arc::new(move || checked.validate()));
+        self.nodes[node.0].exclusive = exclusive;
         self.nodes[node.0].recover =
             Some(Arc::new(move |context, state| sink::recover(&*recovered, context, state)));
         node
@@ -354,6 +360,19 @@ pub(crate) struct PlanEdge {
     to_node: usize,
 }
 
+/// Two sinks that keep their commits in one place would take each other's for their own.
+fn check_exclusive(graph: &JobGraph) -> Result<()> {
+    let mut holders: BTreeMap<&str, &str> = BTreeMap::new();
+    for node in &graph.nodes {
+        let Some(exclusive) = &node.exclusive else { continue };
+        if let Some(other) = holders.insert(exclusive, &node.spec.name) {
+            let what = format!("sinks '{other}' and '{}' both have {exclusive}", node.spec.name);
+            return Err(Error::config(what).advice("give each sink one of its own"));
+        }
+    }
+    Ok(())
+}
+
 impl Plan {
     /// Checks the graph and decides what is fused, for `workers` workers.
     pub(crate) fn of(graph: &JobGraph, workers: usize) -> Result<Plan> {
@@ -388,6 +407,7 @@ impl Plan {
                 check().map_err(place)?;
             }
         }
+        check_exclusive(graph)?;
         let uids = uids(graph)?;
         let connection = |to: usize, edge: &JobEdge| match edge.connection {
             // Forward needs equal parallelism; otherwise Flink's default applies.

@@ -207,6 +207,11 @@ impl std::fmt::Debug for Waker {
 pub struct JobInfo {
     /// Name of the job.
     pub name: String,
+    /// The term of the leader under which the attempt runs. It grows from attempt to attempt
+    /// (0 without storage): what is to tell the transactions of attempts apart, and their
+    /// order, takes this. Found by the simulation: the order in which attempts were started
+    /// is not the order in which they lead.
+    pub term: u64,
     /// Time between checkpoints; `None` when there are none.
     pub checkpoint_interval_ms: Option<i64>,
     /// How long a checkpoint may take before it counts as failed.
@@ -237,6 +242,7 @@ impl JobInfo {
     pub fn for_tests() -> Self {
         JobInfo {
             name: "test".into(),
+            term: 1,
             checkpoint_interval_ms: Some(1000),
             checkpoint_timeout_ms: 60_000,
             checkpoints_stored: true,

@@ -132,6 +132,15 @@ impl Attempt {
         self.log.term()
     }
 
+    /// What tells the transactions of attempts apart.
+    fn generation(&self, world: &World) -> u64 {
+        match () {
+            () if world.has(DriverBug::NamesWithoutTerm) => 0,
+            () if world.has(DriverBug::NamesByAttempt) => self.index as u64,
+            () => self.term(),
+        }
+    }
+
     fn ask(&mut self, ask: Ask, purpose: Purpose, world: &mut World) {
         let token = self.next_token;
         self.next_token += 1;
@@ -306,7 +315,8 @@ impl Attempt {
             false => listed.collect(),
         };
         self.doing = Doing::RecoverSweep(handles);
-        self.ask(Ask::Sweep(self.index, listed), Purpose::Leader, world);
+        let generation = self.generation(world);
+        self.ask(Ask::Sweep(generation, listed), Purpose::Leader, world);
     }
 
     fn run(&mut self, handles: &[Handle], world: &mut World) {
@@ -502,10 +512,7 @@ impl Attempt {
     // A subtask.
 
     pub(crate) fn work(&mut self, index: usize, world: &mut World) {
-        let attempt = match world.has(DriverBug::NamesWithoutAttempt) {
-            true => 0,
-            false => self.index,
-        };
+        let generation = self.generation(world);
         let subtask = &mut self.subtasks[index];
         if subtask.ended || subtask.finishing {
             return;
@@ -513,7 +520,7 @@ impl Attempt {
         let end = numbers_of(index);
         let to = (subtask.position + 1 + world.rng.below(3)).min(end);
         if subtask.position < to {
-            let transaction = (index, attempt, subtask.epoch);
+            let transaction = (index, generation, subtask.epoch);
             let open = Transaction::Open(BTreeSet::new());
             let written = world.transactions.entry(transaction).or_insert(open);
             if let Transaction::Open(numbers) = written {

@@ -60,14 +60,17 @@ pub enum DriverBug {
     FilesBeforeEntry,
     /// A publication without an answer counts as not published, and is discarded.
     UnknownIsNotPublished,
-    /// Transactions are named without the attempt.
-    NamesWithoutAttempt,
+    /// Transactions of all terms have the same names.
+    NamesWithoutTerm,
+    /// Transactions are named, and swept, by the order in which attempts were started, and not
+    /// by the order of their terms. (The simulation's first version had this mistake.)
+    NamesByAttempt,
     /// The job ends before its last commits are made.
     EndsBeforeCommits,
 }
 
 /// Every mistake that the simulation is known to find.
-pub const MISTAKES: [Mistake; 30] = [
+pub const MISTAKES: [Mistake; 31] = [
     Mistake::Machine(Bug::PublishWithoutAll),
     Mistake::Machine(Bug::CompleteBeforePublished),
     Mistake::Machine(Bug::DiscardPublished),
@@ -96,6 +99,7 @@ pub const MISTAKES: [Mistake; 30] = [
     Mistake::Driver(DriverBug::PositionTooEarly),
     Mistake::Driver(DriverBug::FilesBeforeEntry),
     Mistake::Driver(DriverBug::UnknownIsNotPublished),
-    Mistake::Driver(DriverBug::NamesWithoutAttempt),
+    Mistake::Driver(DriverBug::NamesWithoutTerm),
+    Mistake::Driver(DriverBug::NamesByAttempt),
     Mistake::Driver(DriverBug::EndsBeforeCommits),
 ];

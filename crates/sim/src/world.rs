@@ -62,8 +62,8 @@ pub(crate) enum Transaction {
     Aborted,
 }
 
-/// Subtask, attempt, epoch.
-pub(crate) type TransactionId = (usize, usize, u64);
+/// Subtask, term, epoch.
+pub(crate) type TransactionId = (usize, u64, u64);
 
 /// A request to the store or the broker.
 #[derive(Clone, Debug)]
@@ -74,8 +74,8 @@ pub(crate) enum Ask {
     DeleteEntries(Vec<u64>),
     List,
     Commit(Vec<TransactionId>),
-    /// Abort open transactions of attempts before this one that are not in the list.
-    Sweep(usize, Vec<TransactionId>),
+    /// Abort open transactions of terms before this one that are not in the list.
+    Sweep(u64, Vec<TransactionId>),
 }
 
 /// What it says.
@@ -132,6 +132,9 @@ pub(crate) struct World {
     output: Vec<BTreeSet<u64>>,
     /// Term and epoch of what was ever published.
     ever: BTreeSet<(u64, u64)>,
+    /// Every entry that ever was in the log, and those that came back from deletion.
+    log_ever: BTreeMap<u64, Record>,
+    ghosts: BTreeSet<u64>,
     /// The newest term that leads.
     led: u64,
     crashes: u64,
@@ -166,6 +169,8 @@ pub fn run(seed: u64, mistake: Option<Mistake>) -> Result<Outcome, Box<Violation
         publications: 0,
         output: vec![BTreeSet::new(); SUBTASKS],
         ever: BTreeSet::new(),
+        log_ever: BTreeMap::new(),
+        ghosts: BTreeSet::new(),
         led: 0,
         crashes: 0,
         finished: false,
@@ -423,6 +428,13 @@ impl World {
     fn created(&mut self, number: u64, record: Record) {
         self.note(|| format!("log {number}: {record:?}").chars().take(90).collect());
         let last = self.log.keys().next_back().copied().unwrap_or(0);
+        let former = self.log_ever.insert(number, record.clone());
+        if number < last && former.as_ref() == Some(&record) {
+            // A doubled request, after the entry had been deleted: an old one comes back.
+            self.ghosts.insert(number);
+            self.log.insert(number, record);
+            return;
+        }
         if !matches!(record, Record::Claim { .. }) {
             if record.term() < self.led {
                 self.broken(format!("term {} publishes after term {}", record.term(), self.led));
@@ -477,8 +489,13 @@ impl World {
     /// Whatever happens next, every publication in the log can be restored.
     fn check_storage(&mut self) {
         let mut missing = None;
-        for record in self.log.values() {
+        let newest = self.log.iter().rev().find(|(_, r)| matches!(r, Record::Published { .. }));
+        let newest = newest.map(|(number, _)| *number);
+        for (number, record) in &self.log {
             let Record::Published { folder, .. } = record else { continue };
+            if self.ghosts.contains(number) && Some(*number) != newest {
+                continue;
+            }
             let mut files = match self.objects.get(folder) {
                 Some(Object::Manifest(handles)) => handles.iter().flat_map(|h| h.named()),
                 _ => {

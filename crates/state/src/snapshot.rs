@@ -12,7 +12,7 @@
 //! Invariant: the snapshots of all subtasks of an operator, taken together, hold each key
 //! group and each list element exactly once.
 
-use crate::{NativeState, StateDescription, StateKind, StoredState, SubtaskInfo};
+use crate::{FormerState, NativeState, StateDescription, StateKind, StoredState, SubtaskInfo};
 use millstream_core::{Error, Key, KeyGroup, KeyGroupRange, Result, key_group_of};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -156,9 +156,14 @@ impl OperatorSnapshot {
     pub fn defer(&mut self, part: Box<dyn DeferredSnapshot>) {
         self.deferred.push(part);
     }
-    /// Whether there is nothing to store.
+    /// Every state that was described, with entries or without: what a job declares, when
+    /// its operators were opened without any state.
+    pub fn states(&self) -> &[StateDescription] {
+        self.ready.states()
+    }
+    /// Whether there is nothing to store, not even the description of a state.
     pub fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.deferred.is_empty()
+        self.states().is_empty() && self.ready.is_empty() && self.deferred.is_empty()
     }
     /// Writes everything: the ready parts, then the deferred ones.
     ///

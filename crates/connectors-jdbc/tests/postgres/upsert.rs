@@ -18,7 +18,7 @@ fn rows_are_in_the_table_at_the_barrier_and_when_a_batch_is_full_or_due() {
     let sink = rows(&table.0).batch_rows(3).batch_interval(Duration::from_secs(5)).build().unwrap();
     let mut sink = open(sink, job(None)).unwrap();
     sink.push(row(1, "a"), 0).unwrap();
-    assert_eq!(table.ids(), []);
+    assert!(table.ids().is_empty());
     sink.snapshot(1).unwrap();
     assert_eq!(table.ids(), [1]);
     sink.input(Batch::from((2..=5).map(|n| row(n, "b")).collect::<Vec<_>>())).unwrap();

@@ -112,6 +112,7 @@ mod tests {
             checkpoint_timeout_ms: 600_000,
             checkpoints_stored: true,
             restored_epoch: None,
+            ..JobInfo::for_tests()
         };
         let settings = Settings { prefix: "p".into(), ..Settings::default() };
         settings.check_times(&job).unwrap();

@@ -74,6 +74,7 @@ impl Fixture {
             checkpoint_timeout_ms: 100,
             checkpoints_stored: true,
             restored_epoch: None,
+            ..JobInfo::for_tests()
         };
         let _topics = Arc::new(Topics([topic.clone(), format!("{prefix}.ledger")]));
         Fixture { prefix, topic, job, timeout: PATIENCE, skip_lost: false, _topics }

@@ -166,9 +166,14 @@ fn run_to_its_point(orders: &Orders) -> String {
 
 /// All rows that a read_committed reader sees, when every marker is written.
 pub(crate) fn committed(topic: &Topic, partitions: i32) -> Vec<u64> {
+    committed_at(&servers(), topic.name(), partitions)
+}
+
+/// The same, of another broker.
+pub(crate) fn committed_at(servers: &str, topic: &str, partitions: i32) -> Vec<u64> {
     let consumer = |isolation: &str| -> BaseConsumer {
         rdkafka::ClientConfig::new()
-            .set("bootstrap.servers", servers())
+            .set("bootstrap.servers", servers)
             .set("group.id", "millstream-tests")
             .set("enable.partition.eof", "true")
             .set("isolation.level", isolation)
@@ -179,13 +184,12 @@ pub(crate) fn committed(topic: &Topic, partitions: i32) -> Vec<u64> {
     let mut list = TopicPartitionList::new();
     for partition in 0..partitions {
         let deadline = Instant::now() + PATIENCE;
-        let end =
-            |c: &BaseConsumer| c.fetch_watermarks(topic.name(), partition, PATIENCE).unwrap().1;
+        let end = |c: &BaseConsumer| c.fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
         while end(&reader) < end(&all) {
             assert!(Instant::now() < deadline, "a transaction is open for good");
             std::thread::sleep(Duration::from_millis(50));
         }
-        list.add_partition_offset(topic.name(), partition, Offset::Beginning).unwrap();
+        list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     }
     reader.assign(&list).unwrap();
     let (mut rows, mut ended) = (Vec::new(), 0);

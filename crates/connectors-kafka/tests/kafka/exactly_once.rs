@@ -98,5 +98,12 @@ fn what_cannot_work_is_refused_before_data_flows() {
     assert!(refused(&env).contains("enable_checkpointing"));
     env.enable_checkpointing(Duration::from_secs(1));
     assert!(refused(&env).contains("set_checkpoint_directory"));
+    let env = job(&checkpoints, sink(&topic, &prefix).build().unwrap(), None);
+    let source = DataGenSource::new(|n, _| n.to_string()).number_of_rows(1);
+    env.from_source(source, WatermarkStrategy::no_watermarks(), "one")
+        .sink_to(sink(&topic, &prefix).build().unwrap())
+        .name("second");
+    let text = refused(&env);
+    assert!(text.contains("'sink' and 'second' both have transactional_id_prefix"), "{text}");
     assert_eq!(topic.read().len(), 0);
 }

@@ -10,6 +10,7 @@ mod broker;
 mod crash;
 mod exactly_once;
 mod failures;
+mod outage;
 mod positions;
 #[cfg(feature = "tls")]
 mod secure;

@@ -5,8 +5,8 @@
 //!   jobs      small jobs from end to end: counts, cuts, cancel, failure
 //!   windows   random event-time input against a batch model, in every layout
 //!   idleness  splits that stop, end, or run ahead
-//!   clock     processing time that the test moves
 //!   checkpoints  the last one, failed ones, savepoints, restarts
+//!   clock     processing time that the test moves
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
 //!   supervision  real processes, killed with -9 and replaced
 //!   api       every piece of the API once; `api_joins` for those with two inputs
@@ -22,8 +22,8 @@
 mod api;
 mod api_joins;
 mod async_wait;
-mod clock;
 mod checkpoints;
+mod clock;
 mod failure;
 mod idleness;
 mod jobs;

@@ -23,8 +23,11 @@ use std::time::Duration;
 const FOLDER: &str = "MILLSTREAM_TEST_FOLDER";
 const KEYS: u64 = 23;
 const SPLITS: u64 = 5;
-const PER_SPLIT: u64 = 2000;
+const PER_SPLIT: u64 = 6000;
 const PROCESSES: usize = 3;
+/// How many processes, and what to start from, when it is not three and nothing.
+const COUNT: &str = "MILLSTREAM_TEST_PROCESSES";
+const SAVEPOINT: &str = "MILLSTREAM_TEST_SAVEPOINT";
 
 /// Records of the script a few at a time; the last ones when the test says so.
 struct Paced(Script<u64>, PathBuf);
@@ -45,7 +48,7 @@ impl SourceReader<u64> for PacedReader {
         }
         Ok(match self.0.poll(out)? {
             SourcePoll::End => SourcePoll::End,
-            _ => SourcePoll::Wait(Some(out.now_ms() + 1)),
+            _ => SourcePoll::Wait(Some(out.now_ms() + 5)),
         })
     }
     fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
@@ -108,9 +111,11 @@ fn the_job() {
     }
     let option = |name: &str, value: &str| format!("execution.checkpointing.{name}={value}");
     let args = JobArgs {
-        processes: PROCESSES,
+        processes: std::env::var(COUNT).map_or(PROCESSES, |n| n.parse().unwrap()),
         workers: Some(1),
+        from_savepoint: std::env::var(SAVEPOINT).ok(),
         options: vec![
+            "heartbeat.timeout=3s".to_owned(),
             option("interval", "50 ms"),
             option("dir", folder.join("checkpoints").to_str().unwrap()),
             // A killed process may leave storage calls of the others without an answer.
@@ -137,19 +142,27 @@ fn the_job() {
 }
 
 fn start(folder: &Path) -> Killed {
+    start_with(folder, PROCESSES, None)
+}
+
+fn start_with(folder: &Path, processes: usize, savepoint: Option<&str>) -> Killed {
     for name in ["pids", "out"] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
     }
     let log = std::fs::File::create(folder.join("log")).unwrap();
-    let supervisor = Command::new(std::env::current_exe().unwrap())
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    if let Some(savepoint) = savepoint {
+        command.env(SAVEPOINT, savepoint);
+    }
+    let supervisor = command
+        .env(COUNT, processes.to_string())
         .args(["--exact", "supervision::the_job", "--nocapture", "--test-threads", "1"])
         .env(FOLDER, folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
-        .spawn()
-        .unwrap();
-    Killed(supervisor)
+        .spawn();
+    Killed(supervisor.unwrap())
 }
 
 /// Never outlives its test.
@@ -255,5 +268,53 @@ fn children_end_with_their_supervisor() {
     std::fs::write(folder.join("go"), "").unwrap();
     let mut again = start(folder);
     assert!(again.0.wait().unwrap().success());
+    check(folder);
+}
+
+/// A stopped process says nothing and breaks no connection.
+#[test]
+fn stopped_processes_are_replaced() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let mut supervisor = start(folder);
+    for process in [0, 2] {
+        let before = committed(folder);
+        wait_for(folder, "commits", || committed(folder) > before);
+        let victim = pid(folder, process).unwrap();
+        signal(victim, "-STOP");
+        let replaced = || pid(folder, process).is_some_and(|pid| pid != victim);
+        wait_for(folder, "a replacement", replaced);
+    }
+    std::fs::write(folder.join("go"), "").unwrap();
+    assert!(supervisor.0.wait().unwrap().success());
+    check(folder);
+}
+
+/// Stopped from outside through its folder; goes on with more and with fewer processes.
+#[test]
+fn a_supervised_job_stops_with_a_savepoint_and_goes_on_with_other_processes() {
+    use millstream_checkpoint::{JobStorage, Request, Stop, Storage, requests};
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let mut savepoint: Option<String> = None;
+    for processes in [2, 4, 3] {
+        let mut supervisor = start_with(folder, processes, savepoint.as_deref());
+        let before = committed(folder);
+        wait_for(folder, "commits", || committed(folder) > before);
+        let place = Storage::open(folder.join("checkpoints").to_str().unwrap()).unwrap();
+        let job = JobStorage::new(&place, "job").unwrap();
+        let directory = Some(folder.join("savepoints").to_str().unwrap().to_owned());
+        let kind = millstream_state::SnapshotKind::CanonicalSavepoint;
+        let request = Request::Savepoint { kind, directory, stop: Some(Stop::Suspend) };
+        let id = requests::fresh_id().unwrap();
+        let timeout = Duration::from_secs(60);
+        savepoint = Some(requests::ask(job.folder(), id, &request, timeout).unwrap());
+        assert!(supervisor.0.wait().unwrap().success());
+        let left = place.list("job").unwrap();
+        assert!(!left.iter().any(|(path, _)| path.contains("chk-")), "{left:?}");
+    }
+    std::fs::write(folder.join("go"), "").unwrap();
+    let mut last = start_with(folder, 1, savepoint.as_deref());
+    assert!(last.0.wait().unwrap().success());
     check(folder);
 }

@@ -50,6 +50,12 @@ pub trait Sink<T: Data>: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// What no other sink of the job may have too, in words: where the commits of this sink
+    /// are kept. Checked before the job runs.
+    fn exclusive(&self) -> Option<String> {
+        None
+    }
+
     /// Checks of options that need no I/O, when the job is built.
     ///
     /// # Errors

@@ -22,6 +22,10 @@ impl<R: Clone> Bucket<R> {
     pub(super) fn new(depth: u32) -> Self {
         Bucket { rows: Rows::Own(HashTable::new()), depth }
     }
+    /// One that need not grow until it has `rows` rows.
+    pub(super) fn with_capacity(depth: u32, rows: usize) -> Self {
+        Bucket { rows: Rows::Own(HashTable::with_capacity(rows)), depth }
+    }
     #[inline]
     pub(super) fn rows(&self) -> &HashTable<R> {
         match &self.rows {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A snapshot makes every bucket `Shared`, which moves no entry: its cost on the worker is
-//! the number of buckets (each of at most 32 KB of rows). The first
+//! the number of buckets (each of at most 64 KB of rows). The first
 //! change of a shared bucket copies that bucket, if the snapshot has not been written yet:
 //! a few microseconds of work at a time. Buckets split one by one as they fill, so
 //! growing does not stop the worker either, as one big hash table's would.
@@ -23,6 +23,7 @@
 mod bucket;
 mod table;
 
+#[cfg(feature = "rocksdb")]
 pub(crate) use table::Buckets;
 pub use table::{HeapTable, HeapWriter, TableHasher};
 

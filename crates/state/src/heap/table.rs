@@ -20,7 +20,7 @@ pub type TableHasher = foldhash::fast::RandomState;
 
 /// A bucket with rows of more bytes is split in two: what a change may copy while a
 /// snapshot is being written, a few microseconds of work.
-const BUCKET_BYTES_MAX: usize = 32 << 10;
+const BUCKET_BYTES_MAX: usize = 64 << 10;
 /// The directory has at most two to this many places.
 const DIRECTORY_BITS_MAX: u32 = 24;
 /// The directory uses hash bits from here on; the hash tables in the buckets use others.
@@ -206,22 +206,6 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let place = (hash >> DIRECTORY_SHIFT) as usize & (self.directory.len() - 1);
         self.directory[place] as usize
     }
-    /// The bucket of an entry.
-    pub(crate) fn bucket_of(&self, key: &K, namespace: &N) -> usize {
-        self.bucket(self.hash(key, namespace))
-    }
-    /// Number of buckets.
-    pub(crate) fn count(&self) -> usize {
-        self.buckets.len()
-    }
-    /// The rows of a bucket.
-    pub(crate) fn rows_mut(&mut self, bucket: usize) -> &mut HashTable<Row<K, N, V>> {
-        self.buckets[bucket].rows_mut()
-    }
-    /// Bytes of one row in a full table.
-    pub(crate) fn row_bytes(&self) -> usize {
-        size_of::<Row<K, N, V>>() + 1
-    }
     #[inline]
     pub(crate) fn find(&self, key: &K, namespace: &N) -> Option<&V> {
         let hash = self.hash(key, namespace);
@@ -275,7 +259,7 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let hasher = &self.hasher;
         let hash = |row: &Row<K, N, V>| hash_of(hasher, &row.key, &row.namespace);
         let moves = |row: &mut Row<K, N, V>| hash(row) >> DIRECTORY_SHIFT >> depth & 1 == 1;
-        let mut other = Bucket::new(depth + 1);
+        let mut other = Bucket::with_capacity(depth + 1, Self::ROWS_MAX);
         for row in self.buckets[index].rows_mut().extract_if(moves) {
             other.rows_mut().insert_unique(hash(&row), row, hash);
         }
@@ -304,6 +288,27 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         if rows.len() < rows.capacity() / 4 {
             rows.shrink_to_fit(|row| hash_of(hasher, &row.key, &row.namespace));
         }
+    }
+}
+
+/// What the cache in front of a table on disk needs.
+#[cfg(feature = "rocksdb")]
+impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
+    /// The bucket of an entry.
+    pub(crate) fn bucket_of(&self, key: &K, namespace: &N) -> usize {
+        self.bucket(self.hash(key, namespace))
+    }
+    /// Number of buckets.
+    pub(crate) fn count(&self) -> usize {
+        self.buckets.len()
+    }
+    /// The rows of a bucket.
+    pub(crate) fn rows_mut(&mut self, bucket: usize) -> &mut HashTable<Row<K, N, V>> {
+        self.buckets[bucket].rows_mut()
+    }
+    /// Bytes of one row in a full table.
+    pub(crate) fn row_bytes(&self) -> usize {
+        size_of::<Row<K, N, V>>() + 1
     }
 }
 
