@@ -9,4 +9,4 @@
 //! Modules in the order of that path.
 
 pub mod nearest;
-pub mod parse;
+pub mod dialect;

@@ -7,8 +7,8 @@ use super::Binder;
 use super::expr::{AGGREGATES, Cx};
 use crate::coercion::{average_type, sum_type};
 use crate::expr::Expr;
-use crate::parse::Span;
-use crate::parse::ast::{Call, CallClause, ExprKind};
+use crate::dialect::Span;
+use crate::dialect::ast::{Call, CallClause, ExprKind};
 use crate::types::{SqlType, TypeKind};
 use millstream_core::{Error, Result};
 

@@ -11,8 +11,8 @@ use super::over::PendingOver;
 use super::scope::Scope;
 use super::Binder;
 use crate::expr::{Expr, Node};
-use crate::parse::Span;
-use crate::parse::ast::{
+use crate::dialect::Span;
+use crate::dialect::ast::{
     self, Behaviour, BinaryOp, Call, CallClause, ExprKind, Ident, Test, UnaryOp, WindowSpec,
 };
 use crate::plan::logical::{Rel, WindowPart};

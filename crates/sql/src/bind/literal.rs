@@ -3,7 +3,7 @@
 //! Source: Calcite's rules for the types of literals, as Flink shows them with TYPEOF.
 
 use crate::expr::{EvalContext, Expr, fold};
-use crate::parse::ast::{IntervalUnit, TimeUnit};
+use crate::dialect::ast::{IntervalUnit, TimeUnit};
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
 use millstream_core::{Error, Result};

@@ -26,8 +26,8 @@ mod window;
 
 use crate::catalog::Catalog;
 use crate::functions::Registry;
-use crate::parse::ast::{Cte, ObjectName, Query};
-use crate::parse::{Span, place};
+use crate::dialect::ast::{Cte, ObjectName, Query};
+use crate::dialect::{Span, place};
 use crate::plan::logical::Rel;
 use crate::settings::Settings;
 use millstream_core::{Error, Result};

@@ -3,7 +3,7 @@
 //! Names are compared as they are written: Flink's identifiers are case-sensitive.
 
 use crate::nearest;
-use crate::parse::ast::Ident;
+use crate::dialect::ast::Ident;
 use crate::plan::logical::Schema;
 use crate::types::SqlType;
 use millstream_core::{Error, Result};

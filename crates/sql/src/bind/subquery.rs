@@ -14,7 +14,7 @@ use super::expr::{Cx, OUTER, is_virtual, virtual_index};
 use super::from::make_join;
 use super::scope::Scope;
 use crate::expr::{Expr, Node};
-use crate::parse::ast::{self, ExprKind, UnaryOp};
+use crate::dialect::ast::{self, ExprKind, UnaryOp};
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{JoinKind, Rel};
 use millstream_core::{Error, Result};

@@ -1,7 +1,7 @@
 //! Types as written to Flink's types.
 
 use super::Binder;
-use crate::parse::ast::{TimeUnit, TypeExpr};
+use crate::dialect::ast::{TimeUnit, TypeExpr};
 use crate::types::{MAX_LENGTH, RowField, SqlType, TypeKind};
 use millstream_core::Result;
 

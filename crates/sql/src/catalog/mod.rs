@@ -9,7 +9,7 @@
 pub mod table;
 
 use crate::nearest;
-use crate::parse::ast::{Ident, ObjectName};
+use crate::dialect::ast::{Ident, ObjectName};
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;

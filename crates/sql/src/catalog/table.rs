@@ -4,7 +4,7 @@
 //! functions and settings may differ then; their types were found when it was made.
 
 use super::Path;
-use crate::parse::ast::{Expr, Query};
+use crate::dialect::ast::{Expr, Query};
 use crate::types::SqlType;
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@
 
 use crate::catalog::TableDef;
 use crate::expr::Expr;
-use crate::parse::ast::SetOp;
+use crate::dialect::ast::SetOp;
 use crate::types::SqlType;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ fn all_parse() {
         for f in std::fs::read_dir(a.unwrap().path()).unwrap() {
             let p = f.unwrap().path();
             let s = std::fs::read_to_string(&p).unwrap();
-            if let Err(e) = millstream_sql::parse::parse_script(&s) { println!("{p:?} {e}"); }
+            if let Err(e) = millstream_sql::dialect::parse_script(&s) { println!("{p:?} {e}"); }
         }
     }
 }

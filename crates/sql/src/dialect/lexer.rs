@@ -29,7 +29,7 @@ impl Span {
 /// Line and column (both from 1, in characters) of a byte of `text`.
 ///
 /// ```
-/// assert_eq!(millstream_sql::parse::line_and_column("ab\ncd", 4), (2, 2));
+/// assert_eq!(millstream_sql::dialect::line_and_column("ab\ncd", 4), (2, 2));
 /// ```
 pub fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let mut end = byte.min(text.len());

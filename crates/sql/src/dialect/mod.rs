@@ -24,6 +24,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod types;
+pub mod unparse;
 
 pub use lexer::{MAX_STATEMENT_BYTES, Span, line_and_column, place};
 pub use parser::MAX_DEPTH;
@@ -80,9 +81,9 @@ impl<'a> Tokens<'a> {
 /// `Config` with line and column of the first mistake.
 ///
 /// ```
-/// let statements = millstream_sql::parse::parse_script("SELECT 1; SELECT 2;")?;
+/// let statements = millstream_sql::dialect::parse_script("SELECT 1; SELECT 2;")?;
 /// assert_eq!(statements.len(), 2);
-/// let error = millstream_sql::parse::parse_script("SELEC 1").unwrap_err().to_string();
+/// let error = millstream_sql::dialect::parse_script("SELEC 1").unwrap_err().to_string();
 /// assert!(error.contains("line 1, column 1") && error.contains("SELECT"), "{error}");
 /// # Ok::<(), millstream_core::Error>(())
 /// ```
