@@ -1,0 +1,4 @@
+//! SQL.
+pub mod runtime;
+pub mod types;
+pub mod value;
