@@ -13,5 +13,7 @@ pub mod spec;
 pub mod state_table;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod window;
+pub mod window_aggregate;
 
 pub use change_batch::{ChangeBatch, ChangeKind};
