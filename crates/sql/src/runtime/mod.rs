@@ -9,11 +9,13 @@ pub mod change_batch;
 pub mod group_aggregate;
 pub mod partition;
 pub mod row;
+pub mod session;
 pub mod spec;
 pub mod state_table;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod window;
 pub mod window_aggregate;
+pub mod window_table;
 
 pub use change_batch::{ChangeBatch, ChangeKind};

@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use arrow_schema::{DataType, TimeUnit};
 use millstream_core::{Error, Result};
 
@@ -217,11 +217,6 @@ pub fn window_column(
         WindowColumn::Time => *end - 1,
     };
     times(windows.iter().map(|window| Some(value(window))).collect(), data_type)
-}
-
-/// Whether a row of the column is NULL.
-pub fn is_null(column: &ArrayRef, row: usize) -> bool {
-    column.is_null(row)
 }
 
 #[cfg(test)]
