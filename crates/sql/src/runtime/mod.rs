@@ -4,7 +4,18 @@
 //! aggregate calls. Expressions are not seen here: a projection in front of an operator has
 //! already computed every column that the spec names.
 
+pub mod agg;
 pub mod change_batch;
+pub mod group_aggregate;
+pub mod partition;
+pub mod row;
+pub mod session;
 pub mod spec;
+pub mod state_table;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod window;
+pub mod window_aggregate;
+pub mod window_table;
 
 pub use change_batch::{ChangeBatch, ChangeKind};
