@@ -29,7 +29,7 @@ use millstream_core::{Error, ErrorKind, Result};
 use millstream_runtime::{RuntimeConfig, execute};
 use std::sync::Arc;
 
-pub use result::{Column, QueryResult, ResultTable, Row};
+pub use result::{Canceller, Column, QueryResult, ResultTable, Row};
 
 /// Stack of the thread that plans; only what is touched takes memory.
 const PLANNING_STACK_BYTES: usize = 512 << 20;

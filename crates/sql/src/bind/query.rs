@@ -515,11 +515,12 @@ impl Binder<'_> {
                 if parts.len() > 12 {
                     return Err(self.fail(select.span, "CUBE takes up to 12 columns"));
                 }
-                let chosen = |mask: usize| {
-                    let n = parts.len();
-                    (0..n).filter(|i| mask >> (n - 1 - i) & 1 == 1).flat_map(|i| parts[i].clone())
+                let n = parts.len();
+                let chosen = |mask: usize| -> Vec<usize> {
+                    let picked = (0..n).filter(|i| mask >> (n - 1 - i) & 1 == 1);
+                    picked.flat_map(|i| parts[i].clone()).collect()
                 };
-                (0..1usize << parts.len()).rev().map(|m| chosen(m).collect()).collect()
+                (0..1usize << n).rev().map(chosen).collect()
             }
             GroupItem::Sets(items) => {
                 let mut all = vec![];

@@ -19,7 +19,7 @@ use crate::zone::Zone;
 use millstream_core::{Either, Error, Result};
 use millstream_runtime::{
     ContainerPartition, ContainerPartitioner, Input, JobGraph, NodeId, NodeSpec, Operator,
-    OperatorContext, Output, WatermarkStrategy,
+    OperatorContext, WatermarkStrategy,
 };
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use crate::session::{SqlError, run_error};
 use crate::text::client_texts;
 use crate::zone::Zone;
 use millstream_core::{ErrorKind, Result};
-use millstream_runtime::RunningJob;
+use millstream_runtime::{JobHandle, RunningJob};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,19 @@ impl ResultTable {
     }
 }
 
+/// Ends a query, from any thread.
+#[derive(Clone)]
+pub struct Canceller(Option<JobHandle>);
+
+impl Canceller {
+    /// Ends the query, if it still runs.
+    pub fn cancel(&self) {
+        if let Some(handle) = &self.0 {
+            handle.cancel();
+        }
+    }
+}
+
 /// A query that runs: its rows come while it does.
 pub struct QueryResult {
     columns: Vec<Column>,
@@ -85,6 +98,10 @@ impl QueryResult {
     /// What its user should know.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+    /// To end it from another thread.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.job.as_ref().map(|job| job.handle().clone()))
     }
     /// Ends it before its input does.
     pub fn cancel(&self) {

@@ -402,7 +402,7 @@ pub fn plain_text(value: &Value, ty: &SqlType, iso: bool) -> String {
             let (seconds, fraction) = (v.div_euclid(per_second), v.rem_euclid(per_second));
             let nanos = fraction * (1_000_000_000 / per_second);
             let day_s = DAY_MS / 1000;
-            let (year, month, day) = civil_of_days(seconds.div_euclid(day_s));
+            let crate::calendar::Civil { year, month, day } = civil_of_days(seconds.div_euclid(day_s));
             let s = seconds.rem_euclid(day_s);
             let separator = if iso { 'T' } else { ' ' };
             out = format!(
