@@ -7,6 +7,7 @@
 //!  cast        CAST and TRY_CAST      parse: from text      text: to text
 //!  expr        typed expressions and their vectorized evaluation
 //!  functions   built-in and user-defined scalar functions
+//!  order       how values sort
 //!  calendar    dates, zone: time zones, decimal: exact numbers, random: RAND
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod coercion;
 pub mod decimal;
 pub mod expr;
 pub mod functions;
+pub mod order;
 pub mod parse;
 pub mod random;
 mod stamps;

@@ -21,10 +21,16 @@ pub mod signature;
 pub mod user;
 
 mod arithmetic;
+mod codes;
+mod collection;
 mod comparison;
 mod conversion;
 mod format;
+mod printf;
+mod regexp;
+mod string;
 mod temporal;
+mod url;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -131,7 +137,12 @@ static BUILTIN: LazyLock<BTreeMap<&'static str, (&'static Definition, FunctionRe
             arithmetic::TABLE,
             conditional::TABLE,
             conversion::TABLE,
+            string::TABLE,
+            regexp::TABLE,
+            codes::TABLE,
+            url::TABLE,
             temporal::TABLE,
+            collection::TABLE,
         ] {
             for definition in table {
                 let function = Arc::new(Function {
