@@ -17,6 +17,7 @@
 
 pub mod args;
 pub mod conditional;
+pub mod json;
 pub mod signature;
 pub mod user;
 
@@ -143,6 +144,7 @@ static BUILTIN: LazyLock<BTreeMap<&'static str, (&'static Definition, FunctionRe
             url::TABLE,
             temporal::TABLE,
             collection::TABLE,
+            json::TABLE,
         ] {
             for definition in table {
                 let function = Arc::new(Function {
