@@ -621,6 +621,11 @@ fn similar_pattern(pattern: &str, escape: Option<char>) -> String {
                 in_class = false;
                 out.push(']');
             }
+            '[' if chars.peek() == Some(&':') => {
+                let name: String = chars.by_ref().skip(1).take_while(|c| *c != ':').collect();
+                chars.next();
+                out.push_str(&format!("[:{}:]", name.to_lowercase()));
+            }
             _ if in_class => {
                 if matches!(c, '\\' | '[' | '&' | '~') {
                     out.push('\\');
