@@ -32,6 +32,7 @@ pub mod dialect;
 pub mod expr;
 pub mod functions;
 pub mod nearest;
+pub mod order;
 pub mod parse;
 pub mod plan;
 pub mod random;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Datum, PrimitiveArray, Scalar};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Datum, PrimitiveArray};
 use arrow_buffer::NullBuffer;
 use millstream_core::{Error, Result};
 
@@ -235,11 +235,7 @@ fn numeric(op: Arithmetic, args: Vec<Expr>) -> Result<Expr> {
 type ArrowKernel = fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, arrow_schema::ArrowError>;
 
 fn arrow(args: &CallArgs<'_>, kernel: ArrowKernel) -> Result<ArrayRef> {
-    let ((a, a_scalar), (b, b_scalar)) = (args.raw(0)?, args.raw(1)?);
-    let (x, y) = (Scalar::new(a.clone()), Scalar::new(b.clone()));
-    let left: &dyn Datum = if a_scalar { &x } else { a };
-    let right: &dyn Datum = if b_scalar { &y } else { b };
-    kernel(left, right).map_err(arrow_bug)
+    kernel(&*args.datum(0)?, &*args.datum(1)?).map_err(arrow_bug)
 }
 
 fn by_zero() -> Error {

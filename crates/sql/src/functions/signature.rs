@@ -9,7 +9,7 @@
 //! | `int`, `bigint` | integers that fit | INT, BIGINT |
 //! | `double` | numbers | DOUBLE |
 //! | `num` | numbers | as it is |
-//! | `bool`, `bytes`, `date`, `array`, `map`, `row`, `interval` | that family | as it is |
+//! | `bool`, `bytes`, `array`, `map`, `multiset`, `row`, `interval` | that family | as it is |
 //! | `time` | DATE, TIME, TIMESTAMP, TIMESTAMP_LTZ | as it is |
 //! | `stamp` | TIMESTAMP, TIMESTAMP_LTZ | as it is |
 //! | `symbol` | a text literal that the parser made of keywords | as it is |
@@ -218,7 +218,6 @@ fn fit_one(kind: &str, arg: &Expr) -> Option<Expr> {
             "num" => SqlType::int(),
             "bool" => SqlType::boolean(),
             "bytes" => SqlType::bytes(),
-            "date" => SqlType::date(),
             "time" | "stamp" => SqlType::timestamp(3),
             "interval" => SqlType::new(TypeKind::IntervalDaySecond),
             _ => return None,
@@ -232,12 +231,12 @@ fn fit_one(kind: &str, arg: &Expr) -> Option<Expr> {
         "num" => family == Family::Numeric,
         "bool" => family == Family::Boolean,
         "bytes" => family == Family::Binary,
-        "date" => family == Family::Date,
         "time" => matches!(family, Family::Date | Family::Time | Family::Timestamp),
         "stamp" => family == Family::Timestamp,
         "interval" => family == Family::Interval,
         "array" => family == Family::Array,
         "map" => family == Family::Map,
+        "multiset" => family == Family::Multiset,
         "row" => family == Family::Row,
         _ => false,
     };
