@@ -7,6 +7,7 @@
 pub mod agg;
 pub mod change_batch;
 pub mod group_aggregate;
+pub mod join;
 pub mod partition;
 pub mod row;
 pub mod session;
