@@ -109,8 +109,15 @@ impl Binder<'_> {
                 })?);
             }
             "LISTAGG" => options.push(",".to_owned()),
-            "JSON_OBJECTAGG" if options.is_empty() => options.push("NULL".to_owned()),
-            "JSON_ARRAYAGG" if options.is_empty() => options.push("ABSENT".to_owned()),
+            "JSON_OBJECTAGG" | "JSON_ARRAYAGG" => {
+                if options.is_empty() {
+                    options.push(if name == "JSON_OBJECTAGG" { "NULL" } else { "ABSENT" }.to_owned());
+                }
+                // The aggregate puts texts together that are JSON already.
+                if let Some(value) = args.pop() {
+                    args.push(self.registry.call("JSON_STRING", vec![value])?);
+                }
+            }
             "ARRAY_AGG" => {
                 let ignore = call.ignore_nulls.unwrap_or(false);
                 options.push(if ignore { "IGNORE NULLS" } else { "RESPECT NULLS" }.to_owned());

@@ -11,6 +11,10 @@ use super::over::PendingOver;
 use super::scope::Scope;
 use super::Binder;
 use crate::expr::{Expr, Node};
+use crate::functions::json::{
+    ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
+    json_value,
+};
 use crate::dialect::Span;
 use crate::dialect::ast::{
     self, Behaviour, BinaryOp, Call, CallClause, ExprKind, Ident, Test, UnaryOp, WindowSpec,
@@ -166,21 +170,11 @@ impl Binder<'_> {
                     Test::Null => "NULL",
                     Test::True => "TRUE",
                     Test::False => "FALSE",
-                    Test::Unknown if *negated => return self.call("IS NOT NULL", vec![inner]),
-                    Test::Unknown => return self.call("IS NULL", vec![inner]),
-                    json => {
-                        let kind = match json {
-                            Test::JsonObject => "OBJECT",
-                            Test::JsonArray => "ARRAY",
-                            Test::JsonScalar => "SCALAR",
-                            _ => "VALUE",
-                        };
-                        let test = self.call("IS JSON", vec![inner, Expr::text(kind)])?;
-                        return match negated {
-                            true => self.call("NOT", vec![test]),
-                            false => Ok(test),
-                        };
-                    }
+                    Test::Unknown => "UNKNOWN",
+                    Test::JsonValue => "JSON VALUE",
+                    Test::JsonObject => "JSON OBJECT",
+                    Test::JsonArray => "JSON ARRAY",
+                    Test::JsonScalar => "JSON SCALAR",
                 };
                 self.call(&format!("IS{not} {what}"), vec![inner])
             }
@@ -205,16 +199,11 @@ impl Binder<'_> {
                 if *negated { self.call("NOT", vec![within]) } else { Ok(within) }
             }
             ExprKind::InList { expr, list, negated } => {
-                let value = self.expr(expr, cx)?;
-                let any = list
-                    .iter()
-                    .map(|e| {
-                        let args = vec![value.clone(), self.expr(e, cx)?];
-                        self.call("=", args).map_err(|error| self.place(error, e.span))
-                    })
-                    .collect::<Result<Vec<_>>>()?;
-                let found = Expr::or(any);
-                if *negated { self.call("NOT", vec![found]) } else { Ok(found) }
+                let mut args = vec![self.expr(expr, cx)?];
+                for e in list {
+                    args.push(self.expr(e, cx)?);
+                }
+                self.call(if *negated { "NOT IN" } else { "IN" }, args)
             }
             ExprKind::Like { expr, pattern, escape, similar, negated } => {
                 let mut args = vec![self.expr(expr, cx)?, self.expr(pattern, cx)?];
@@ -360,6 +349,12 @@ impl Binder<'_> {
         right: &ast::Expr,
         cx: &mut Cx<'_>,
     ) -> Result<Expr> {
+        if let (BinaryOp::Overlaps, ExprKind::Row(l), ExprKind::Row(r)) =
+            (op, &left.kind, &right.kind)
+        {
+            let both: Vec<ast::Expr> = l.iter().chain(r).cloned().collect();
+            return self.call("OVERLAPS", self.exprs(&both, cx)?);
+        }
         let args = vec![self.expr(left, cx)?, self.expr(right, cx)?];
         self.call(op.text(), args)
     }
@@ -404,80 +399,87 @@ impl Binder<'_> {
             return Err(Error::config(format!("{name} is not an aggregate function"))
                 .advice("DISTINCT and FILTER belong to aggregates"));
         }
-        let mut args = self.exprs(&call.args, cx)?;
-        if !call.clauses.is_empty() || name.starts_with("JSON_") {
-            self.json_clauses(&name, call, &mut args, cx)?;
+        let args = self.exprs(&call.args, cx)?;
+        if !call.clauses.is_empty() {
+            return self.json_function(&name, call, args, cx);
         }
         self.call(&name, args)
     }
 
-    /// Adds what the clauses of a JSON function say as trailing arguments: see
-    /// `functions/json.rs` for their order.
-    fn json_clauses(
+    /// A JSON function with clauses.
+    fn json_function(
         &self,
         name: &str,
         call: &Call,
-        args: &mut Vec<Expr>,
+        args: Vec<Expr>,
         cx: &mut Cx<'_>,
-    ) -> Result<()> {
-        let (mut on_empty, mut on_error, mut wrapper, mut nulls) = (None, None, "", "");
-        let mut returning = None;
+    ) -> Result<Expr> {
+        let (mut on_empty, mut on_error, mut on_null) = (None, None, None);
+        let (mut returning, mut wrapper) = (None, Wrapper::Without);
         for clause in &call.clauses {
             match clause {
                 CallClause::Returning(ty) => returning = Some(self.data_type(ty)?),
                 CallClause::OnEmpty(b) => on_empty = Some(b),
                 CallClause::OnError(b) => on_error = Some(b),
-                CallClause::NullOnNull => nulls = "NULL",
-                CallClause::AbsentOnNull => nulls = "ABSENT",
-                CallClause::WithoutWrapper => wrapper = "WITHOUT",
-                CallClause::WithConditionalWrapper => wrapper = "CONDITIONAL",
-                CallClause::WithUnconditionalWrapper => wrapper = "UNCONDITIONAL",
+                CallClause::NullOnNull => on_null = Some(OnNull::Null),
+                CallClause::AbsentOnNull => on_null = Some(OnNull::Absent),
+                CallClause::WithoutWrapper => wrapper = Wrapper::Without,
+                CallClause::WithConditionalWrapper => wrapper = Wrapper::Conditional,
+                CallClause::WithUnconditionalWrapper => wrapper = Wrapper::Unconditional,
             }
         }
-        let mut behaviour = |b: Option<&Behaviour>, otherwise: &str| -> Result<(Expr, Expr)> {
-            let null = Expr::null(SqlType::null());
+        let wrong = || {
+            Error::config(format!("{name} does not take this clause")).advice("remove the clause")
+        };
+        let mut problem = |b: Option<&Behaviour>| -> Result<OnProblem> {
             Ok(match b {
-                None => (Expr::text(otherwise), null),
-                Some(Behaviour::Null) => (Expr::text("NULL"), null),
-                Some(Behaviour::Error) => (Expr::text("ERROR"), null),
-                Some(Behaviour::EmptyArray) => (Expr::text("EMPTY ARRAY"), null),
-                Some(Behaviour::EmptyObject) => (Expr::text("EMPTY OBJECT"), null),
-                Some(Behaviour::True) => (Expr::text("TRUE"), null),
-                Some(Behaviour::False) => (Expr::text("FALSE"), null),
-                Some(Behaviour::Unknown) => (Expr::text("UNKNOWN"), null),
+                None | Some(Behaviour::Null) => OnProblem::Null,
+                Some(Behaviour::Error) => OnProblem::Error,
+                Some(Behaviour::EmptyArray) => OnProblem::EmptyArray,
+                Some(Behaviour::EmptyObject) => OnProblem::EmptyObject,
                 Some(Behaviour::Default(value)) => {
-                    (Expr::text("DEFAULT"), self.expr(value, cx)?)
+                    OnProblem::Default(Box::new(self.expr(value, cx)?))
                 }
+                Some(_) => return Err(wrong()),
             })
         };
-        match name {
-            "JSON_VALUE" => {
-                let ty = returning.unwrap_or_else(|| SqlType::varchar(2000));
-                let (empty, empty_value) = behaviour(on_empty, "NULL")?;
-                let (error, error_value) = behaviour(on_error, "NULL")?;
-                args.extend([Expr::null(ty), empty, empty_value, error, error_value]);
-            }
-            "JSON_QUERY" => {
-                let wrapper = if wrapper.is_empty() { "WITHOUT" } else { wrapper };
+        match (name, args.as_slice()) {
+            ("JSON_VALUE", [input, path]) => {
                 let ty = returning.unwrap_or_else(SqlType::string);
-                let (empty, _) = behaviour(on_empty, "NULL")?;
-                let (error, _) = behaviour(on_error, "NULL")?;
-                args.extend([Expr::null(ty), Expr::text(wrapper), empty, error]);
+                let (empty, error) = (problem(on_empty)?, problem(on_error)?);
+                json_value(input.clone(), path.clone(), ty, empty, error)
             }
-            "JSON_EXISTS" => {
-                if let Some(b) = on_error {
-                    args.push(behaviour(Some(b), "FALSE")?.0);
+            ("JSON_QUERY", [input, path]) => {
+                if let Some(ty) = returning
+                    && !ty.is_text()
+                {
+                    return Err(Error::config(format!("JSON_QUERY RETURNING {ty} is not supported"))
+                        .advice("return STRING"));
                 }
+                let (empty, error) = (problem(on_empty)?, problem(on_error)?);
+                json_query(input.clone(), path.clone(), wrapper, empty, error)
             }
-            "JSON_OBJECT" => {
-                args.insert(0, Expr::text(if nulls.is_empty() { "NULL" } else { nulls }));
+            ("JSON_EXISTS", [input, path]) => {
+                let on_error = match on_error {
+                    None | Some(Behaviour::False) => ExistsOnError::False,
+                    Some(Behaviour::True) => ExistsOnError::True,
+                    Some(Behaviour::Unknown) => ExistsOnError::Unknown,
+                    Some(Behaviour::Error) => ExistsOnError::Error,
+                    Some(_) => return Err(wrong()),
+                };
+                json_exists(input.clone(), path.clone(), on_error)
             }
-            "JSON_ARRAY" => {
-                args.insert(0, Expr::text(if nulls.is_empty() { "ABSENT" } else { nulls }));
+            ("JSON_OBJECT", _) => {
+                let mut pairs = vec![];
+                let mut args = args.into_iter();
+                while let (Some(key), Some(value)) = (args.next(), args.next()) {
+                    pairs.push((key, value));
+                }
+                json_object(pairs, on_null.unwrap_or(OnNull::Null))
             }
-            _ => {}
+            ("JSON_ARRAY", _) => json_array(args, on_null.unwrap_or(OnNull::Absent)),
+            _ => Err(wrong()),
         }
-        Ok(())
     }
 
     fn window_part(

@@ -210,9 +210,18 @@ impl JobBuilder {
         &self,
         node: &Node,
     ) -> Result<Option<Box<dyn Fn(&OperatorContext) -> Result<TwoInputs> + Send + Sync>>> {
+        use crate::runtime::join as rt;
+        macro_rules! operator {
+            ($make:expr) => {
+                Ok(Some(Box::new(move |_: &OperatorContext| Ok(Box::new($make) as TwoInputs))))
+            };
+        }
         match node.op.clone() {
-            Op::Join(_) | Op::WindowJoin(_) | Op::IntervalJoin(_) | Op::TemporalJoin(_)
-            | Op::SetOperation(_) => Err(not_there(node)),
+            Op::Join(spec) => operator!(rt::regular::Join::new(spec.clone())?),
+            Op::WindowJoin(spec) => operator!(rt::window::WindowJoin::new(spec.clone())?),
+            Op::IntervalJoin(spec) => operator!(rt::interval::IntervalJoin::new(spec.clone())?),
+            Op::TemporalJoin(spec) => operator!(rt::temporal::TemporalJoin::new(spec.clone())?),
+            Op::SetOperation(_) => Err(not_there(node)),
             _ => Ok(None),
         }
     }
