@@ -9,6 +9,7 @@ pub mod change_batch;
 pub mod deduplicate;
 pub mod group_aggregate;
 pub mod join;
+pub mod over;
 pub mod partition;
 pub mod row;
 pub mod session;
@@ -18,6 +19,7 @@ pub mod state_table;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod top_n;
+pub mod updating_over;
 pub mod window;
 pub mod window_aggregate;
 pub mod window_rank;
