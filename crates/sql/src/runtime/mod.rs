@@ -6,17 +6,23 @@
 
 pub mod agg;
 pub mod change_batch;
+pub mod deduplicate;
 pub mod group_aggregate;
 pub mod join;
+pub mod over;
 pub mod partition;
 pub mod row;
 pub mod session;
+pub mod sort_key;
 pub mod spec;
 pub mod state_table;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod top_n;
+pub mod updating_over;
 pub mod window;
 pub mod window_aggregate;
+pub mod window_rank;
 pub mod window_table;
 
 pub use change_batch::{ChangeBatch, ChangeKind};

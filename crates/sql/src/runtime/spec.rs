@@ -121,11 +121,11 @@ pub enum AggFunction {
     },
     /// SINGLE_VALUE: fails on a second row (scalar subqueries).
     SingleValue,
-    /// ROW_NUMBER, in OVER only.
+    /// ROW_NUMBER without arguments, in OVER only.
     RowNumber,
-    /// RANK, in OVER only.
+    /// RANK of the sort columns as arguments, in OVER only.
     Rank,
-    /// DENSE_RANK, in OVER only.
+    /// DENSE_RANK of the sort columns as arguments, in OVER only.
     DenseRank,
     /// LAG(value [, offset [, default]]), in OVER only. The default is the second argument.
     Lag {
