@@ -24,6 +24,25 @@ fn path(parts: &[Ident]) -> String {
     parts.iter().map(|p| quoted(&p.value)).collect::<Vec<_>>().join(".")
 }
 
+/// Functions of the SQL standard, which are shown as keywords; others are names.
+const STANDARD_FUNCTIONS: &[&str] = &[
+    "ABS", "AVG", "CARDINALITY", "CEIL", "CEILING", "CHARACTER_LENGTH", "CHAR_LENGTH", "COALESCE",
+    "COLLECT", "COUNT", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "ELEMENT", "EXP",
+    "FIRST_VALUE", "FLOOR", "LAST_VALUE", "LN", "LOCALTIME", "LOCALTIMESTAMP", "LOWER", "MAX",
+    "MIN", "MOD", "NULLIF", "POWER", "ROW_NUMBER", "SQRT", "SUBSTRING", "SUM", "TRIM",
+    "TRUNCATE", "UPPER", "YEAR", "MONTH", "HOUR", "MINUTE", "SECOND", "QUARTER", "WEEK",
+];
+
+fn function_name(parts: &[Ident]) -> String {
+    match parts {
+        [only] => {
+            let upper = only.value.to_ascii_uppercase();
+            if STANDARD_FUNCTIONS.contains(&upper.as_str()) { upper } else { quoted(&only.value) }
+        }
+        _ => path(parts),
+    }
+}
+
 fn power(op: BinaryOp) -> u8 {
     match op {
         BinaryOp::Plus | BinaryOp::Minus | BinaryOp::Concat => 2,
@@ -70,7 +89,7 @@ fn operand(e: &Expr, source: &str, within: u8) -> String {
             if within > 0 { format!("({text})") } else { text }
         }
         ExprKind::Call(call) if call.clauses.is_empty() && call.over.is_none() => {
-            let name = path(&call.name.0);
+            let name = function_name(&call.name.0);
             let symbols = call.args.iter().any(|a| matches!(a.kind, ExprKind::Symbol(_)));
             if symbols {
                 return written(e, source);

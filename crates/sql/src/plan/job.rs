@@ -201,7 +201,27 @@ impl JobBuilder {
             Op::WindowTable(spec) => {
                 operator!(rt::window_table::WindowTable::new(spec.clone())?)
             }
-            _ => Err(not_there(node)),
+            Op::Watermark(spec) => {
+                operator!(rt::watermark::WatermarkAssigner::new(spec.clone()))
+            }
+            Op::TopN(spec) => operator!(rt::top_n::TopN::new(spec.clone())?),
+            Op::Deduplicate(spec) => {
+                operator!(rt::deduplicate::Deduplicate::new(spec.clone())?)
+            }
+            Op::WindowRank(spec) => operator!(rt::window_rank::WindowRank::new(spec.clone())?),
+            Op::Over(spec) => operator!(rt::over::Over::new(spec.clone(), &functions)?),
+            Op::UpdatingOver(spec) => {
+                operator!(rt::updating_over::UpdatingOver::new(spec.clone(), &functions)?)
+            }
+            Op::Normalize(spec) => {
+                operator!(rt::changelog_normalize::ChangelogNormalize::new(spec.clone())?)
+            }
+            Op::Sort(spec) => operator!(rt::sort::Sort::new(spec.clone())?),
+            Op::Expand(spec) => operator!(rt::expand::Expand::new(spec.clone())),
+            Op::Correlate(spec) => {
+                operator!(rt::correlate::Correlate::new(spec.clone(), &functions)?)
+            }
+            _ => Err(Error::bug(format!("no operator for {}", node.name()))),
         }
     }
 
@@ -221,16 +241,12 @@ impl JobBuilder {
             Op::WindowJoin(spec) => operator!(rt::window::WindowJoin::new(spec.clone())?),
             Op::IntervalJoin(spec) => operator!(rt::interval::IntervalJoin::new(spec.clone())?),
             Op::TemporalJoin(spec) => operator!(rt::temporal::TemporalJoin::new(spec.clone())?),
-            Op::SetOperation(_) => Err(not_there(node)),
+            Op::SetOperation(spec) => {
+                operator!(crate::runtime::set_operation::SetOperator::new(spec.clone())?)
+            }
             _ => Ok(None),
         }
     }
-}
-
-fn not_there(node: &Node) -> Error {
-    let name = node.name();
-    let name = name.split('(').next().unwrap_or_default().to_owned();
-    Error::config(format!("the operator {name} is not there yet")).advice("rewrite the query without it")
 }
 
 fn named(name: &str) -> NodeSpec {

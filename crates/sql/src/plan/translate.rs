@@ -888,11 +888,12 @@ impl<'a> Translator<'a> {
         };
         let wide = with.len();
         let changes = node.changes;
+        let multiset = matches!(expr.ty.kind, TypeKind::Multiset(_));
         let node = calc(node, None, exprs, with.clone());
         let mut output = with;
         output.extend(schema[width..].iter().cloned());
         let spec = spec::CorrelateSpec {
-            correlation: spec::Correlation::Unnest { column, with_ordinality },
+            correlation: spec::Correlation::Unnest { column, multiset, with_ordinality },
             outer,
             output: arrow_schema(&output),
         };
