@@ -112,7 +112,7 @@ pub fn cast(
         }
         (F::Character, F::Character) => job.text_to_text(),
         (_, F::Character) => job.to_text(),
-        (F::Character, _) => job.from_text(),
+        (F::Character, _) => job.read_text(),
         (F::Binary, F::Binary) => job.bytes_to_bytes(),
         (F::Boolean, F::Boolean) => Ok(array.clone()),
         (F::Boolean, F::Numeric) => job.boolean_to_number(),
@@ -485,7 +485,7 @@ impl Job<'_> {
         Ok(Arc::new(out.finish()))
     }
 
-    fn from_text(&self) -> Result<ArrayRef> {
+    fn read_text(&self) -> Result<ArrayRef> {
         let array =
             self.array.as_string_opt::<i32>().ok_or_else(|| wrong_array(self.array, self.from))?;
         macro_rules! read {
@@ -671,10 +671,10 @@ impl Fit {
     }
     fn append(&self, out: &mut StringBuilder, text: &mut String) {
         // Bytes bound characters, so most texts need no count.
-        if text.len() > self.most {
-            if let Some((end, _)) = text.char_indices().nth(self.most) {
-                text.truncate(end);
-            }
+        if text.len() > self.most
+            && let Some((end, _)) = text.char_indices().nth(self.most)
+        {
+            text.truncate(end);
         }
         if self.pad {
             for _ in text.chars().count()..self.most {
