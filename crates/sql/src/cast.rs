@@ -18,6 +18,7 @@ use arrow_array::{
 use millstream_core::{Error, Result};
 
 use crate::calendar::DAY_MS;
+use crate::coercion;
 use crate::decimal;
 use crate::parse;
 use crate::text;
@@ -211,6 +212,13 @@ impl Job<'_> {
                     BigInt => self.unary::<$i, Int64Type>(|v| v as i64),
                     Float => self.unary::<$i, Float32Type>(|v| v as f32),
                     Double => self.unary::<$i, Float64Type>(|v| v as f64),
+                    // An integer that fits whatever it is needs no test.
+                    Decimal { precision, scale }
+                        if coercion::as_decimal(self.from).kind.digits_fit(precision, scale) =>
+                    {
+                        let power = decimal::pow10(scale);
+                        self.unary::<$i, Decimal128Type>(|v| i128::from(v) * power)
+                    }
                     Decimal { precision, scale } => {
                         unary_opt::<$i, Decimal128Type>(self.array, self.from, self.to, |v| {
                             decimal::rescale(v.into(), 0, precision, scale)

@@ -34,10 +34,16 @@ pub(super) const TABLE: &[Definition] = &[
     Definition::new(&["CONCAT_WS"], &["text, text.."], STRING, concat_ws),
     Definition::new(&["CHAR_LENGTH", "CHARACTER_LENGTH"], &["text"], INT, char_length),
     Definition::new(&["UPPER", "UCASE"], &["text"], Returns::Derived(first), |args| {
-        each(args, |s, out| out.push_str(&s.to_uppercase()))
+        each(args, |s, out| match s.is_ascii() {
+            true => out.extend(s.bytes().map(|b| char::from(b.to_ascii_uppercase()))),
+            false => out.push_str(&s.to_uppercase()),
+        })
     }),
     Definition::new(&["LOWER", "LCASE"], &["text"], Returns::Derived(first), |args| {
-        each(args, |s, out| out.push_str(&s.to_lowercase()))
+        each(args, |s, out| match s.is_ascii() {
+            true => out.extend(s.bytes().map(|b| char::from(b.to_ascii_lowercase()))),
+            false => out.push_str(&s.to_lowercase()),
+        })
     }),
     Definition::new(&["INITCAP"], &["text"], Returns::Derived(first), |args| each(args, initcap)),
     Definition::new(&["REVERSE"], &["text"], STRING_OR_NULL, |args| {
