@@ -8,6 +8,7 @@
 //!  expr        typed expressions and their vectorized evaluation
 //!  functions   built-in and user-defined scalar functions
 //!  order       how values sort
+//!  runtime     streaming operators on the engine's contract
 //!  calendar    dates, zone: time zones, decimal: exact numbers, random: RAND
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod functions;
 pub mod order;
 pub mod parse;
 pub mod random;
+pub mod runtime;
 mod stamps;
 pub mod text;
 pub mod types;
