@@ -14,6 +14,7 @@
 //!  cast        CAST and TRY_CAST      parse: from text      text: to text
 //!  expr        typed expressions and their vectorized evaluation
 //!  functions   built-in and user-defined scalar functions
+//!  order       how values sort
 //!  calendar    dates, zone: time zones, decimal: exact numbers, random: RAND
 //! ```
 //!

@@ -336,7 +336,7 @@ impl Binder<'_> {
         schema.extend(right.schema().iter().map(|f| Field {
             name: f.name.clone(),
             ty: {
-                let ty = f.ty.clone().without_attribute();
+                let ty = f.ty.clone();
                 let nullable = ty.nullable || kind.pads_right();
                 ty.with_nullable(nullable)
             },

@@ -87,7 +87,15 @@ impl Binder<'_> {
                 cx.overs.len() - 1
             }
         };
-        Ok(Expr::column(OVERS + index, ty))
+        let column = Expr::column(OVERS + index, ty);
+        // Flink's LAG gives the default also in place of a NULL that it finds.
+        match (name, call.args.get(2)) {
+            ("LAG" | "LEAD", Some(default)) => {
+                let default = self.expr(default, cx)?;
+                self.registry.call("COALESCE", vec![column, default])
+            }
+            _ => Ok(column),
+        }
     }
 
     fn over_parts(
@@ -236,23 +244,13 @@ impl Binder<'_> {
             return Err(wrong("takes one to three arguments"));
         }
         let mut args = call.args.iter().map(|a| self.expr(a, cx)).collect::<Result<Vec<_>>>()?;
-        let mut ty = args[0].ty.clone().null_allowed().without_attribute();
+        let ty = args[0].ty.clone().null_allowed().without_attribute();
         let offset = match args.get(1).map(|o| o.as_literal().cloned()) {
             None => 1,
             Some(Some(Value::Int(n))) if n >= 0 => n,
             Some(_) => return Err(wrong("needs a whole number as its offset")),
         };
-        if args.len() == 3 {
-            let default = args.pop().ok_or_else(|| wrong("lost its default"))?;
-            let common = crate::coercion::common_type([&args[0].ty, &default.ty])
-                .ok_or_else(|| wrong("has a default of another type"))?;
-            ty = common.with_nullable(default.ty.nullable).without_attribute();
-            args.truncate(1);
-            args[0] = args[0].clone().cast(ty.clone().null_allowed(), false)?;
-            args.push(default.cast(ty.clone().null_allowed(), false)?);
-        } else {
-            args.truncate(1);
-        }
+        args.truncate(1);
         Ok(PendingAggregate {
             function: name.to_owned(),
             args,

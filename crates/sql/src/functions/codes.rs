@@ -63,12 +63,12 @@ pub(super) const TABLE: &[Definition] = &[
     }),
     Definition::new(&["HEX"], &["bigint", "text", "bytes"], STRING, hex),
     Definition::new(&["UNHEX"], &["text"], Returns::Nullable(SqlType::bytes), unhex),
-    digest(&["MD5"], char_32, |args| hashed::<Md5>(args)),
-    digest(&["SHA1", "SHA"], char_40, |args| hashed::<sha1::Sha1>(args)),
-    digest(&["SHA224"], char_56, |args| hashed::<sha2::Sha224>(args)),
-    digest(&["SHA256"], char_64, |args| hashed::<sha2::Sha256>(args)),
-    digest(&["SHA384"], char_96, |args| hashed::<sha2::Sha384>(args)),
-    digest(&["SHA512"], char_128, |args| hashed::<sha2::Sha512>(args)),
+    digest(&["MD5"], char_32, hashed::<Md5>),
+    digest(&["SHA1", "SHA"], char_40, hashed::<sha1::Sha1>),
+    digest(&["SHA224"], char_56, hashed::<sha2::Sha224>),
+    digest(&["SHA256"], char_64, hashed::<sha2::Sha256>),
+    digest(&["SHA384"], char_96, hashed::<sha2::Sha384>),
+    digest(&["SHA512"], char_128, hashed::<sha2::Sha512>),
     Definition::new(&["SHA2"], &["text, int", "bytes, int"], Returns::Type(varchar_128), sha2)
         .failing(),
 ];

@@ -6,7 +6,7 @@
 //! | kind | takes | passes on |
 //! |---|---|---|
 //! | `text` | CHAR, VARCHAR | as it is |
-//! | `int`, `bigint` | integers that fit | INT, BIGINT |
+//! | `int`, `bigint` | integers | INT (a BIGINT wraps around), BIGINT |
 //! | `double` | numbers | DOUBLE |
 //! | `num` | numbers | as it is |
 //! | `bool`, `bytes`, `array`, `map`, `multiset`, `row`, `interval` | that family | as it is |
@@ -244,7 +244,7 @@ fn fit_one(kind: &str, arg: &Expr) -> Option<Expr> {
         return Some(arg.clone());
     }
     let wanted = match kind {
-        "int" if ty.is_integer() && ty.kind != TypeKind::BigInt => SqlType::int(),
+        "int" if ty.is_integer() => SqlType::int(),
         "bigint" if ty.is_integer() => SqlType::bigint(),
         "double" if ty.is_numeric() => SqlType::double(),
         _ => return None,

@@ -34,10 +34,16 @@ pub(super) const TABLE: &[Definition] = &[
     Definition::new(&["CONCAT_WS"], &["text, text.."], STRING, concat_ws),
     Definition::new(&["CHAR_LENGTH", "CHARACTER_LENGTH"], &["text"], INT, char_length),
     Definition::new(&["UPPER", "UCASE"], &["text"], Returns::Derived(first), |args| {
-        each(args, |s, out| out.push_str(&s.to_uppercase()))
+        each(args, |s, out| match s.is_ascii() {
+            true => out.extend(s.bytes().map(|b| char::from(b.to_ascii_uppercase()))),
+            false => out.push_str(&s.to_uppercase()),
+        })
     }),
     Definition::new(&["LOWER", "LCASE"], &["text"], Returns::Derived(first), |args| {
-        each(args, |s, out| out.push_str(&s.to_lowercase()))
+        each(args, |s, out| match s.is_ascii() {
+            true => out.extend(s.bytes().map(|b| char::from(b.to_ascii_lowercase()))),
+            false => out.push_str(&s.to_lowercase()),
+        })
     }),
     Definition::new(&["INITCAP"], &["text"], Returns::Derived(first), |args| each(args, initcap)),
     Definition::new(&["REVERSE"], &["text"], STRING_OR_NULL, |args| {
@@ -82,7 +88,12 @@ pub(super) const TABLE: &[Definition] = &[
         })
     }),
     Definition::new(&["REPLACE"], &["text, text, text"], STRING, replace),
-    Definition::new(&["TRANSLATE"], &["text, text, text"], STRING, translate),
+    Definition::new(
+        &["TRANSLATE"],
+        &["text, text, text"],
+        Returns::Derived(|args| Ok(SqlType::string().with_nullable(args[0].ty.nullable))),
+        translate,
+    ),
     Definition::new(&["POSITION"], &["text, text"], INT, |args| {
         let (needles, texts) = (args.text(0)?, args.text(1)?);
         positions(args, needles, texts, None, None)
@@ -436,13 +447,13 @@ fn replace(args: &CallArgs<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// Without text to translate from, all stays; without text to translate to, it goes.
 fn translate(args: &CallArgs<'_>) -> Result<ArrayRef> {
     let (texts, froms, tos) = (args.text(0)?, args.text(1)?, args.text(2)?);
     args.map_text(|row, out| {
-        let (Some(text), Some(from), Some(to)) = (texts.get(row), froms.get(row), tos.get(row))
-        else {
-            return Ok(false);
-        };
+        let Some(text) = texts.get(row) else { return Ok(false) };
+        let from = froms.get(row).unwrap_or_default();
+        let to = tos.get(row).unwrap_or_default();
         for c in text.chars() {
             match from.chars().position(|f| f == c) {
                 None => out.push(c),

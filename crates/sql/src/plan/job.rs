@@ -213,6 +213,7 @@ impl JobBuilder {
             Op::UpdatingOver(spec) => {
                 operator!(rt::updating_over::UpdatingOver::new(spec.clone(), &functions)?)
             }
+            Op::DropUpdateBefore => operator!(rt::drop_update_before::DropUpdateBefore),
             Op::Normalize(spec) => {
                 operator!(rt::changelog_normalize::ChangelogNormalize::new(spec.clone())?)
             }

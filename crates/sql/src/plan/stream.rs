@@ -122,6 +122,7 @@ pub(crate) enum Op {
     WindowRank(spec::WindowRankSpec),
     Over(spec::OverSpec),
     UpdatingOver(spec::UpdatingOverSpec),
+    DropUpdateBefore,
     Normalize(spec::ChangelogNormalizeSpec),
     Sort(spec::SortSpec),
     SetOperation(spec::SetOperationSpec),
@@ -245,6 +246,7 @@ impl Node {
                 order(&s.order),
                 calls(&s.calls)
             ),
+            Op::DropUpdateBefore => "DropUpdateBefore".into(),
             Op::Normalize(s) => format!("ChangelogNormalize(key=[{}])", list(&s.keys)),
             Op::Sort(s) => format!("Sort(orderBy=[{}])", order(&s.order)),
             Op::SetOperation(s) => format!("SetOperation({:?})", s.operation),
@@ -299,6 +301,7 @@ impl Node {
             Op::WindowRank(_) => "the best rows of open windows".into(),
             Op::Over(_) => "rows of each frame".into(),
             Op::UpdatingOver(s) => format!("all rows of each partition, {}", ttl(&s.ttl_ms)),
+            Op::DropUpdateBefore => "DropUpdateBefore".into(),
             Op::Normalize(s) => format!("the last row of each key, {}", ttl(&s.ttl_ms)),
             Op::SetOperation(s) => format!("a counter for each row, {}", ttl(&s.ttl_ms)),
             Op::Sort(_) => "rows since the watermark".into(),

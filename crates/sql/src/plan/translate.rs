@@ -219,6 +219,10 @@ impl<'a> Translator<'a> {
             ttl_ms: self.ttl_ms,
             schema: arrow_schema(schema),
         };
+        // A key is all that the former row is known by: -U says nothing more.
+        let op = Op::DropUpdateBefore;
+        let key = Some(keys.clone());
+        let node = one(op, node, Distribution::Forward, schema, Changes::Upsert, key, None);
         let by = Distribution::by(&keys);
         Ok(one(Op::Normalize(spec), node, by, schema, Changes::Retract, Some(keys), None))
     }

@@ -642,6 +642,8 @@ pub enum Correlation {
     Unnest {
         /// The column.
         column: usize,
+        /// Whether it is a MULTISET, whose elements come as often as they are in it.
+        multiset: bool,
         /// WITH ORDINALITY: the position, from 1, is the last output column.
         with_ordinality: bool,
     },

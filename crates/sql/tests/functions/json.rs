@@ -11,7 +11,13 @@ fn query(document: &str, path: &str, wrapper: Wrapper, empty: OnProblem, error: 
 fn queries() {
     use OnProblem::{EmptyArray, EmptyObject, Null};
     let document = r#"{"a":[1,2],"b":[{"c":1},{"c":2}],"s":"txt"}"#;
+    let array = |path: &str| {
+        json_query_array(t(document), t(path), Wrapper::Without, EmptyArray, EmptyArray).unwrap()
+    };
     check([
+        (array("$.b"), r#"ARRAY<STRING>: [{"c":1}, {"c":2}]"#),
+        (array("lax $.zz"), "ARRAY<STRING>: []"),
+        (array("$"), "ARRAY<STRING>: []"),
         (query(document, "$.a", Wrapper::Without, Null, Null), "STRING: [1,2]"),
         (query(document, "$.a", Wrapper::Unconditional, Null, Null), "STRING: [[1,2]]"),
         (query(document, "$.a", Wrapper::Conditional, Null, Null), "STRING: [1,2]"),

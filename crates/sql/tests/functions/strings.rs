@@ -96,6 +96,8 @@ fn searching() {
         (f("REPLACE", [t("banana"), t("an"), t("")]), "STRING NOT NULL: ba"),
         (f("REPLACE", [t("aaa"), t(""), t("x")]), "STRING NOT NULL: xaxaxax"),
         (f("TRANSLATE", [t("abcabc"), t("abc"), t("xy")]), "STRING NOT NULL: xyxy"),
+        (f("TRANSLATE", [t("abc"), t("a"), no_text()]), "STRING NOT NULL: bc"),
+        (f("LEFT", [t("abc"), b(2)]), "VARCHAR(3): ab"),
         (f("STARTSWITH", [t("flamingo"), t("fla")]), "BOOLEAN NOT NULL: TRUE"),
         (f("ENDSWITH", [t("flamingo"), t("")]), "BOOLEAN NOT NULL: TRUE"),
         (f("STARTSWITH", [t("x"), no_text()]), "BOOLEAN: NULL"),

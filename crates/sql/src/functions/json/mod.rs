@@ -375,38 +375,90 @@ pub fn json_query(
     Ok(call_expr(Function::native("JSON_QUERY", true, run_query), args, SqlType::string()))
 }
 
+/// JSON_QUERY(.. RETURNING ARRAY<STRING> ..): elements that are no text are JSON texts.
+///
+/// # Errors
+/// Configuration: arguments are no text, the path is malformed, or a clause asks for an
+/// empty object.
+pub fn json_query_array(
+    input: Expr,
+    path: Expr,
+    wrapper: Wrapper,
+    on_empty: OnProblem,
+    on_error: OnProblem,
+) -> Result<Expr> {
+    if on_empty == OnProblem::EmptyObject || on_error == OnProblem::EmptyObject {
+        return Err(Error::config("JSON_QUERY cannot return an empty object as an ARRAY")
+            .advice("use EMPTY ARRAY, NULL or ERROR"));
+    }
+    let mut query = json_query(input, path, wrapper, on_empty, on_error)?;
+    query.ty = SqlType::array(SqlType::string());
+    if let Node::Call(call) = &mut query.node {
+        call.function = Function::native("JSON_QUERY", true, run_query_array);
+    }
+    Ok(query)
+}
+
+/// What JSON_QUERY gives for a row; `None` for NULL.
+fn queried(args: &CallArgs<'_>, paths: &Paths<'_>, row: usize) -> Result<Option<Json>> {
+    let Some((found, lax)) = paths.find(args.text(0)?.get(row), row)? else { return Ok(None) };
+    let outcome = match found {
+        Found::Failed => Outcome::Failed,
+        Found::Nothing | Found::One(Json::Null) => Outcome::Empty,
+        Found::One(json) => match (args.symbol(2).as_str(), &json) {
+            ("UNCONDITIONAL", _) => Outcome::Value(Json::Array(vec![json])),
+            ("CONDITIONAL", Json::Array(_)) => Outcome::Value(json),
+            ("CONDITIONAL", _) => Outcome::Value(Json::Array(vec![json])),
+            (_, scalar) if scalar.is_scalar() && lax => Outcome::Empty,
+            (_, scalar) if scalar.is_scalar() => Outcome::Failed,
+            _ => Outcome::Value(json),
+        },
+    };
+    let (word, error) = match outcome {
+        Outcome::Value(json) => return Ok(Some(json)),
+        Outcome::Empty => (args.symbol(3), "Empty result of JSON_QUERY function is not allowed"),
+        Outcome::Failed => (args.symbol(4), "JSON_QUERY found no array or object at its path"),
+    };
+    Ok(match word.as_str() {
+        "ERROR" => return Err(Error::data(error)),
+        "EMPTY ARRAY" => Some(Json::Array(vec![])),
+        "EMPTY OBJECT" => Some(Json::Object(vec![])),
+        _ => None,
+    })
+}
+
 fn run_query(args: &CallArgs<'_>) -> Result<ArrayRef> {
-    let (inputs, paths) = (args.text(0)?, Paths::of(args.text(1)?)?);
-    let (wrapper, on_empty, on_error) = (args.symbol(2), args.symbol(3), args.symbol(4));
+    let paths = Paths::of(args.text(1)?)?;
     args.map_text(|row, out| {
-        let Some((found, lax)) = paths.find(inputs.get(row), row)? else { return Ok(false) };
-        let outcome = match found {
-            Found::Failed => Outcome::Failed,
-            Found::Nothing | Found::One(Json::Null) => Outcome::Empty,
-            Found::One(json) => match (wrapper.as_str(), &json) {
-                ("UNCONDITIONAL", _) => Outcome::Value(Json::Array(vec![json])),
-                ("CONDITIONAL", Json::Array(_)) => Outcome::Value(json),
-                ("CONDITIONAL", _) => Outcome::Value(Json::Array(vec![json])),
-                (_, scalar) if scalar.is_scalar() && lax => Outcome::Empty,
-                (_, scalar) if scalar.is_scalar() => Outcome::Failed,
-                _ => Outcome::Value(json),
-            },
-        };
-        let (word, error) = match outcome {
-            Outcome::Value(json) => {
-                json.write(out);
-                return Ok(true);
-            }
-            Outcome::Empty => (&on_empty, "Empty result of JSON_QUERY function is not allowed"),
-            Outcome::Failed => (&on_error, "JSON_QUERY found no array or object at its path"),
-        };
-        match word.as_str() {
-            "ERROR" => return Err(Error::data(error)),
-            "EMPTY ARRAY" => out.push_str("[]"),
-            "EMPTY OBJECT" => out.push_str("{}"),
-            _ => return Ok(false),
-        }
-        Ok(true)
+        let json = queried(args, &paths, row)?;
+        json.iter().for_each(|json| json.write(out));
+        Ok(json.is_some())
+    })
+}
+
+fn run_query_array(args: &CallArgs<'_>) -> Result<ArrayRef> {
+    let paths = Paths::of(args.text(1)?)?;
+    args.map_values(|row| match queried(args, &paths, row)? {
+        None => Ok(Value::Null),
+        Some(Json::Array(items)) => Ok(Value::Array(
+            items
+                .iter()
+                .map(|item| match item {
+                    Json::Null => Value::Null,
+                    item => {
+                        let mut text = String::new();
+                        item.write_plain(&mut text);
+                        Value::Text(text)
+                    }
+                })
+                .collect(),
+        )),
+        // An object is no array, which is for ON ERROR to say.
+        Some(_) => match args.symbol(4).as_str() {
+            "ERROR" => Err(Error::data("JSON_QUERY found no array at its path")),
+            "EMPTY ARRAY" => Ok(Value::Array(vec![])),
+            _ => Ok(Value::Null),
+        },
     })
 }
 
