@@ -22,9 +22,8 @@ pub(crate) fn run(vars: &[String]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let history = std::env::var_os("HOME").map(|home| {
-        std::path::Path::new(&home).join(".millstream-sql-history")
-    });
+    let history = std::env::var_os("HOME")
+        .map(|home| std::path::Path::new(&home).join(".millstream-sql-history"));
     if let Some(history) = &history {
         let _ = editor.load_history(history); // there may be none yet
     }
@@ -72,10 +71,8 @@ fn statement_of(
     vars: &[String],
     interrupted: &Arc<AtomicBool>,
 ) -> Result<bool, SqlError> {
-    let statement = substitute(statement, vars).map_err(|error| SqlError {
-        phase: millstream_sql::session::Phase::Plan,
-        error,
-    })?;
+    let statement = substitute(statement, vars)
+        .map_err(|error| SqlError { phase: millstream_sql::session::Phase::Plan, error })?;
     let mut quits = false;
     let mut printer = Printer::new(Output::Table);
     session.run(&statement, |outcome| {

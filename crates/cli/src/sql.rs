@@ -72,9 +72,9 @@ fn read(file: &str) -> Result<String, Error> {
 pub(crate) fn substitute(text: &str, vars: &[String]) -> Result<String, Error> {
     let mut pairs = vec![];
     for var in vars {
-        let pair = var.split_once('=').ok_or_else(|| {
-            Error::config(format!("--var '{var}' is not NAME=VALUE"))
-        })?;
+        let pair = var
+            .split_once('=')
+            .ok_or_else(|| Error::config(format!("--var '{var}' is not NAME=VALUE")))?;
         pairs.push(pair);
     }
     let mut out = String::with_capacity(text.len());

@@ -162,16 +162,19 @@ impl Session {
             }
             Statement::BeginStatementSet => {
                 if self.statement_set.is_some() {
-                    return Err(plan_error(Error::config("a statement set has begun already")
-                        .advice("END it first")));
+                    return Err(plan_error(
+                        Error::config("a statement set has begun already").advice("END it first"),
+                    ));
                 }
                 self.statement_set = Some(vec![]);
                 Ok(done)
             }
             Statement::EndStatementSet => {
                 let Some(set) = self.statement_set.take() else {
-                    return Err(plan_error(Error::config("no statement set has begun")
-                        .advice("write BEGIN STATEMENT SET first")));
+                    return Err(plan_error(
+                        Error::config("no statement set has begun")
+                            .advice("write BEGIN STATEMENT SET first"),
+                    ));
                 };
                 let all: Vec<(&Insert, &str)> = set.iter().map(|(i, t)| (i, t.as_str())).collect();
                 self.inserts(&all)
@@ -254,7 +257,8 @@ impl Session {
     fn insert_plan(&self, insert: &Insert, text: &str) -> Result<Node> {
         let binder = self.binder(text);
         if insert.overwrite {
-            return Err(binder.fail(insert.span, "INSERT OVERWRITE needs batch mode")
+            return Err(binder
+                .fail(insert.span, "INSERT OVERWRITE needs batch mode")
                 .advice("use INSERT INTO"));
         }
         let path = binder.path(&insert.table);
@@ -289,7 +293,8 @@ impl Session {
                 table.path,
                 producer(&node)
             );
-            return Err(binder.fail(insert.table.span(), what)
+            return Err(binder
+                .fail(insert.table.span(), what)
                 .advice("write to a table that takes changes, or make the query append-only"));
         }
         let node = enforced(node, &schema);
@@ -326,7 +331,9 @@ impl Session {
         let mut constants: Vec<Option<Expr>> = vec![None; schema.len()];
         for (name, value) in &insert.partition {
             if !table.partition_keys.contains(&name.value) {
-                return Err(binder.fail(name.span, format!("'{}' is no partition column", name.value)));
+                return Err(
+                    binder.fail(name.span, format!("'{}' is no partition column", name.value))
+                );
             }
             if let Some(value) = value {
                 let scope = crate::bind::Scope::default();
@@ -367,7 +374,10 @@ impl Session {
                 (None, None) => Expr::null(field.ty.clone()),
             };
             if !crate::coercion::implicitly_casts(&source.ty, &field.ty) {
-                return Err(mismatch(&format!("incompatible types for sink column '{}'", field.name)));
+                return Err(mismatch(&format!(
+                    "incompatible types for sink column '{}'",
+                    field.name
+                )));
             }
             let expr = if source.ty.kind == field.ty.kind {
                 Expr { ty: source.ty.without_attribute(), node: source.node }
@@ -476,4 +486,3 @@ fn drop_deep(parsed: Parsed) {
     // Without a thread there is nothing left to free.
     let _ = freed;
 }
-

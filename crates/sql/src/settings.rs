@@ -40,8 +40,19 @@ pub const KNOWN: &[Known] = &[
 
 /// Prefixes of Flink's keys that are taken without effect here.
 const WITHOUT_EFFECT: &[&str] = &[
-    "cluster.", "execution.", "jobmanager.", "pipeline.", "python.", "rest.", "restart-strategy",
-    "security.", "sql-client.", "state.", "table.", "taskmanager.", "web.",
+    "cluster.",
+    "execution.",
+    "jobmanager.",
+    "pipeline.",
+    "python.",
+    "rest.",
+    "restart-strategy",
+    "security.",
+    "sql-client.",
+    "state.",
+    "table.",
+    "taskmanager.",
+    "web.",
 ];
 
 /// The options of a session.
@@ -71,8 +82,10 @@ impl Settings {
             "pipeline.max-parallelism" => drop(tried.number(key)?),
             "table.local-time-zone" => drop(tried.zone()?),
             "execution.runtime-mode" if !value.eq_ignore_ascii_case("streaming") => {
-                return Err(Error::config(format!("execution.runtime-mode '{value}' is not supported"))
-                    .advice("use streaming; bounded input ends by itself"));
+                return Err(Error::config(format!(
+                    "execution.runtime-mode '{value}' is not supported"
+                ))
+                .advice("use streaming; bounded input ends by itself"));
             }
             "pipeline.auto-watermark-interval"
             | "table.exec.source.idle-timeout"
@@ -109,15 +122,18 @@ impl Settings {
     fn number(&self, key: &str) -> Result<usize> {
         let text = self.get(key);
         text.trim().parse().ok().filter(|n| (1..=32768).contains(n)).ok_or_else(|| {
-            Error::config(format!("'{key}' cannot be '{text}'")).advice("use a number from 1 to 32768")
+            Error::config(format!("'{key}' cannot be '{text}'"))
+                .advice("use a number from 1 to 32768")
         })
     }
     fn flag(&self, key: &str) -> Result<bool> {
         match self.get(key).to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
-            other => Err(Error::config(format!("'{key}' cannot be '{other}'"))
-                .advice("use true or false")),
+            other => {
+                Err(Error::config(format!("'{key}' cannot be '{other}'"))
+                    .advice("use true or false"))
+            }
         }
     }
     /// A duration in milliseconds.
@@ -189,7 +205,8 @@ impl Settings {
 pub fn parse_duration_ms(text: &str) -> Result<i64> {
     let text = text.trim();
     let wrong = || {
-        Error::config(format!("'{text}' is not a duration")).advice("for example '10 s' or '200 ms'")
+        Error::config(format!("'{text}' is not a duration"))
+            .advice("for example '10 s' or '200 ms'")
     };
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: i64 = text[..end].parse().map_err(|_| wrong())?;

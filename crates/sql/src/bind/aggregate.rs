@@ -6,17 +6,35 @@
 use super::Binder;
 use super::expr::{AGGREGATES, Cx};
 use crate::coercion::{average_type, sum_type};
-use crate::expr::Expr;
 use crate::dialect::Span;
 use crate::dialect::ast::{Call, CallClause, ExprKind};
+use crate::expr::Expr;
 use crate::types::{SqlType, TypeKind};
 use millstream_core::{Error, Result};
 
 /// Names of the aggregate functions.
 pub(crate) const AGGREGATE_FUNCTIONS: &[&str] = &[
-    "APPROX_COUNT_DISTINCT", "ARRAY_AGG", "AVG", "COLLECT", "COUNT", "FIRST_VALUE", "JSON_ARRAYAGG",
-    "JSON_OBJECTAGG", "LAST_VALUE", "LISTAGG", "MAX", "MIN", "SINGLE_VALUE", "STDDEV", "STDDEV_POP",
-    "STDDEV_SAMP", "SUM", "SUM0", "VARIANCE", "VAR_POP", "VAR_SAMP",
+    "APPROX_COUNT_DISTINCT",
+    "ARRAY_AGG",
+    "AVG",
+    "COLLECT",
+    "COUNT",
+    "FIRST_VALUE",
+    "JSON_ARRAYAGG",
+    "JSON_OBJECTAGG",
+    "LAST_VALUE",
+    "LISTAGG",
+    "MAX",
+    "MIN",
+    "SINGLE_VALUE",
+    "STDDEV",
+    "STDDEV_POP",
+    "STDDEV_SAMP",
+    "SUM",
+    "SUM0",
+    "VARIANCE",
+    "VAR_POP",
+    "VAR_SAMP",
 ];
 
 /// Whether a name, in capitals, is that of an aggregate function.
@@ -85,8 +103,9 @@ impl Binder<'_> {
                 .advice("remove it: rows are taken in the order in which they come"));
         }
         if star && name != "COUNT" {
-            return Err(Error::config(format!("{name}(*) does not exist"))
-                .advice("only COUNT takes '*'"));
+            return Err(
+                Error::config(format!("{name}(*) does not exist")).advice("only COUNT takes '*'")
+            );
         }
         let mut options = vec![];
         for clause in &call.clauses {
@@ -111,7 +130,8 @@ impl Binder<'_> {
             "LISTAGG" => options.push(",".to_owned()),
             "JSON_OBJECTAGG" | "JSON_ARRAYAGG" => {
                 if options.is_empty() {
-                    options.push(if name == "JSON_OBJECTAGG" { "NULL" } else { "ABSENT" }.to_owned());
+                    options
+                        .push(if name == "JSON_OBJECTAGG" { "NULL" } else { "ABSENT" }.to_owned());
                 }
                 // The aggregate puts texts together that are JSON already.
                 if let Some(value) = args.pop() {

@@ -5,19 +5,19 @@
 //! a base of their own; the query binder ([`super::query`]) makes the plan nodes that
 //! compute them and puts real columns in their place.
 
+use super::Binder;
 use super::aggregate::{self, PendingAggregate};
 use super::literal;
 use super::over::PendingOver;
 use super::scope::Scope;
-use super::Binder;
+use crate::dialect::Span;
+use crate::dialect::ast::{
+    self, Behaviour, BinaryOp, Call, CallClause, ExprKind, Ident, Test, UnaryOp, WindowSpec,
+};
 use crate::expr::{Expr, Node};
 use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
     json_value,
-};
-use crate::dialect::Span;
-use crate::dialect::ast::{
-    self, Behaviour, BinaryOp, Call, CallClause, ExprKind, Ident, Test, UnaryOp, WindowSpec,
 };
 use crate::plan::logical::{Rel, WindowPart};
 use crate::types::{SqlType, TimeAttribute, TypeKind};
@@ -453,8 +453,10 @@ impl Binder<'_> {
                 if let Some(ty) = returning
                     && !ty.is_text()
                 {
-                    return Err(Error::config(format!("JSON_QUERY RETURNING {ty} is not supported"))
-                        .advice("return STRING"));
+                    return Err(Error::config(format!(
+                        "JSON_QUERY RETURNING {ty} is not supported"
+                    ))
+                    .advice("return STRING"));
                 }
                 let (empty, error) = (problem(on_empty)?, problem(on_error)?);
                 json_query(input.clone(), path.clone(), wrapper, empty, error)
@@ -490,8 +492,10 @@ impl Binder<'_> {
         cx: &mut Cx<'_>,
     ) -> Result<Expr> {
         if let Some(clause) = cx.no_aggregates {
-            return Err(Error::config(format!("{window}_START and the like cannot stand in {clause}"))
-                .advice(format!("use them in SELECT of a query grouped by {window}")));
+            return Err(Error::config(format!(
+                "{window}_START and the like cannot stand in {clause}"
+            ))
+            .advice(format!("use them in SELECT of a query grouped by {window}")));
         }
         let ltz = match call.args.first() {
             Some(time) => {

@@ -4,9 +4,9 @@ use super::Binder;
 use super::expr::Cx;
 use super::scope::{Scope, ScopeColumn};
 use crate::catalog::{ColumnKind, Object, TableDef, ViewDef};
-use crate::expr::{Expr, Node};
 use crate::dialect::Span;
 use crate::dialect::ast::{self, Alias, Hint, Ident, JoinCondition, ObjectName, TableRef};
+use crate::expr::{Expr, Node};
 use crate::plan::condition::{Side, conjuncts, side, split, time_bounds};
 use crate::plan::logical::{Field, JoinKind, Rel, Schema};
 use crate::types::{SqlType, TimeAttribute, TypeKind};
@@ -20,7 +20,8 @@ impl Binder<'_> {
         match table {
             TableRef::Table { name, hints, as_of, alias } => {
                 if let Some(as_of) = as_of {
-                    return Err(self.fail(as_of.span, "FOR SYSTEM_TIME AS OF needs a join")
+                    return Err(self
+                        .fail(as_of.span, "FOR SYSTEM_TIME AS OF needs a join")
                         .advice("write FROM a JOIN b FOR SYSTEM_TIME AS OF a.ts ON ..."));
                 }
                 let (rel, full) = self.named_table(name, hints)?;
@@ -41,19 +42,13 @@ impl Binder<'_> {
             TableRef::Join { left, right, kind, condition, span } => {
                 self.join(left, right, *kind, condition, *span)
             }
-            TableRef::MatchRecognize { span, .. } => {
-                Err(self.fail(*span, "MATCH_RECOGNIZE is not supported yet")
-                    .advice("it comes with the issue on complex event processing"))
-            }
+            TableRef::MatchRecognize { span, .. } => Err(self
+                .fail(*span, "MATCH_RECOGNIZE is not supported yet")
+                .advice("it comes with the issue on complex event processing")),
         }
     }
 
-    fn aliased(
-        &self,
-        rel: Rel,
-        alias: Option<&Alias>,
-        full: &[String],
-    ) -> Result<(Rel, Scope)> {
+    fn aliased(&self, rel: Rel, alias: Option<&Alias>, full: &[String]) -> Result<(Rel, Scope)> {
         let Some(alias) = alias else {
             let scope = Scope::of_table(full, rel.schema());
             return Ok((rel, scope));
@@ -134,7 +129,8 @@ impl Binder<'_> {
         };
         let schema: Schema = read.iter().map(plain).collect();
         let scan = Rel::Scan { table: Arc::clone(table), options, columns: read.clone(), schema };
-        let inner = self.within(self.text, (table.path.catalog.clone(), table.path.database.clone()))?;
+        let inner =
+            self.within(self.text, (table.path.catalog.clone(), table.path.database.clone()))?;
         let at = |e: Error, column: &str| e.at(format!("column '{column}' of '{}'", table.path));
         let mut rel = scan;
         if read.len() < table.columns.len() {
@@ -187,7 +183,16 @@ impl Binder<'_> {
             ast::JoinKind::Anti => JoinKind::Anti,
         };
         if let TableRef::Unnest { expr, ordinality, alias } = right {
-            return self.join_unnest(left, left_scope, expr, *ordinality, alias, kind, condition, span);
+            return self.join_unnest(
+                left,
+                left_scope,
+                expr,
+                *ordinality,
+                alias,
+                kind,
+                condition,
+                span,
+            );
         }
         if let TableRef::Table { name, hints, as_of: Some(as_of), alias } = right {
             let (right, full) = self.named_table(name, hints)?;
@@ -206,7 +211,13 @@ impl Binder<'_> {
             let rel = inner.query(query)?;
             super::subquery::no_outer(&rel).map_err(|e| self.place(e, query.span))?;
             let (right, right_scope) = self.aliased(rel, alias.as_ref(), &[])?;
-            return self.join_bound((left, left_scope), (right, right_scope), kind, condition, span);
+            return self.join_bound(
+                (left, left_scope),
+                (right, right_scope),
+                kind,
+                condition,
+                span,
+            );
         }
         let right = self.from(right)?;
         self.join_bound((left, left_scope), right, kind, condition, span)
@@ -311,7 +322,8 @@ impl Binder<'_> {
         span: Span,
     ) -> Result<(Rel, Scope)> {
         if !matches!(kind, JoinKind::Inner | JoinKind::Left) {
-            return Err(self.fail(span, "a temporal join must be an INNER or LEFT JOIN")
+            return Err(self
+                .fail(span, "a temporal join must be an INNER or LEFT JOIN")
                 .advice("turn the join around"));
         }
         let mut cx = Cx::plain(&left_scope, "FOR SYSTEM_TIME AS OF");
@@ -322,7 +334,8 @@ impl Binder<'_> {
                 TimeAttribute::Proctime => "a lookup join by processing time is not supported yet",
                 _ => "FOR SYSTEM_TIME AS OF needs a time attribute of the left table",
             };
-            return Err(self.fail(as_of.span, what)
+            return Err(self
+                .fail(as_of.span, what)
                 .advice("name the rowtime column of the left table"));
         };
         let time_column = *time_column;
@@ -362,16 +375,19 @@ impl Binder<'_> {
             JoinKind::Inner => false,
             JoinKind::Left => true,
             _ => {
-                return Err(self.fail(span, "UNNEST can only be CROSS JOINed or LEFT JOINed")
+                return Err(self
+                    .fail(span, "UNNEST can only be CROSS JOINed or LEFT JOINed")
                     .advice("use LEFT JOIN UNNEST(...) ON TRUE"));
             }
         };
-        let (rel, scope) = self.unnest(left, left_scope, expr, ordinality, alias.as_ref(), outer)?;
+        let (rel, scope) =
+            self.unnest(left, left_scope, expr, ordinality, alias.as_ref(), outer)?;
         let JoinCondition::On(on) = condition else { return Ok((rel, scope)) };
         let mut cx = Cx::plain(&scope, "ON");
         let all = conjuncts(self.condition(on, &mut cx, "ON")?);
         if outer && !all.is_empty() {
-            return Err(self.fail(on.span, "LEFT JOIN UNNEST only takes ON TRUE")
+            return Err(self
+                .fail(on.span, "LEFT JOIN UNNEST only takes ON TRUE")
                 .advice("filter in WHERE, or in a subquery"));
         }
         Ok((rel.filtered(all), scope))
@@ -415,8 +431,7 @@ impl Binder<'_> {
         let mut names: Vec<String> = vec![];
         if let Some(alias) = alias {
             if !alias.columns.is_empty() && alias.columns.len() != elements.len() {
-                let what =
-                    format!("{} names for {} columns", alias.columns.len(), elements.len());
+                let what = format!("{} names for {} columns", alias.columns.len(), elements.len());
                 return Err(self.fail(alias.name.span, what).advice("name every column once"));
             }
             for (field, name) in elements.iter_mut().zip(&alias.columns) {

@@ -2,8 +2,8 @@
 //!
 //! Source: Calcite's rules for the types of literals, as Flink shows them with TYPEOF.
 
-use crate::expr::{EvalContext, Expr, fold};
 use crate::dialect::ast::{IntervalUnit, TimeUnit};
+use crate::expr::{EvalContext, Expr, fold};
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
 use millstream_core::{Error, Result};

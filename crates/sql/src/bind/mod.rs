@@ -25,9 +25,9 @@ mod types;
 mod window;
 
 use crate::catalog::Catalog;
-use crate::functions::Registry;
 use crate::dialect::ast::{Cte, ObjectName, Query};
 use crate::dialect::{Span, place};
+use crate::functions::Registry;
 use crate::plan::logical::Rel;
 use crate::settings::Settings;
 use millstream_core::{Error, Result};

@@ -6,9 +6,9 @@
 use super::Binder;
 use super::aggregate::{PendingAggregate, is_aggregate};
 use super::expr::{Cx, OVERS};
-use crate::expr::Expr;
 use crate::dialect::Span;
 use crate::dialect::ast::{self, Bound, Call, Frame, WindowRef, WindowSpec};
+use crate::expr::Expr;
 use crate::plan::logical::FrameBound;
 use crate::types::SqlType;
 use crate::value::Value;
@@ -131,7 +131,8 @@ impl Binder<'_> {
         };
         if let Some(function) = ranking {
             if !call.args.is_empty() || spec.frame.is_some() {
-                return Err(self.fail(span, format!("{name} takes no arguments and no frame"))
+                return Err(self
+                    .fail(span, format!("{name} takes no arguments and no frame"))
                     .advice(format!("write {name}() OVER (PARTITION BY .. ORDER BY ..)")));
             }
             pending.rows = true;
@@ -139,7 +140,8 @@ impl Binder<'_> {
         }
         if pending.order_by.is_empty() {
             let what = "the window can only be ordered in ASCENDING mode by a time attribute";
-            return Err(self.fail(spec.span, format!("OVER without ORDER BY: {what}"))
+            return Err(self
+                .fail(spec.span, format!("OVER without ORDER BY: {what}"))
                 .advice("add ORDER BY with the rowtime column"));
         }
         let aggregate = match name {
@@ -149,29 +151,29 @@ impl Binder<'_> {
                 self.pending_aggregate(name, call, cx, may_be_empty)?
             }
             _ => {
-                return Err(self.fail(span, format!("{name} is not supported with OVER"))
+                return Err(self
+                    .fail(span, format!("{name} is not supported with OVER"))
                     .advice("use ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD or an aggregate"));
             }
         };
-        if matches!(name, "LAG" | "LEAD") {
-            pending.rows = true;
-        }
         let ty = aggregate.ty.clone();
         Ok(PendingOver { window: pending, function: PendingFunction::Aggregate(aggregate), ty })
     }
 
     fn window_spec(&self, window: &WindowRef, cx: &Cx<'_>) -> Result<WindowSpec> {
         let named = |name: &ast::Ident| {
-            cx.windows.iter().find(|(n, _)| n.value == name.value).map(|(_, s)| s.clone()).ok_or_else(
-                || {
+            cx.windows
+                .iter()
+                .find(|(n, _)| n.value == name.value)
+                .map(|(_, s)| s.clone())
+                .ok_or_else(|| {
                     let known = cx.windows.iter().map(|(n, _)| n.value.as_str());
                     let error = self.fail(name.span, format!("window '{}' not found", name.value));
                     match crate::nearest::hint(&name.value, known) {
                         Some(hint) => error.advice(hint),
                         None => error.advice("define it with WINDOW name AS (...)"),
                     }
-                },
-            )
+                })
         };
         match window {
             WindowRef::Named(name) => named(name),
@@ -207,7 +209,8 @@ impl Binder<'_> {
     ) -> Result<()> {
         pending.rows = frame.rows;
         if frame.end != Bound::CurrentRow {
-            return Err(self.fail(span, "OVER windows only support frames that end at CURRENT ROW")
+            return Err(self
+                .fail(span, "OVER windows only support frames that end at CURRENT ROW")
                 .advice("write BETWEEN ... AND CURRENT ROW"));
         }
         pending.start = match &frame.start {
@@ -221,14 +224,16 @@ impl Binder<'_> {
                     Some(Value::Interval(ms)) if !frame.rows && *ms >= 0 => *ms,
                     _ => {
                         let what = format!("the bound of the frame must be {wanted}");
-                        return Err(self.fail(amount.span, what)
-                            .advice("for example ROWS 10 PRECEDING, RANGE INTERVAL '1' HOUR PRECEDING"));
+                        return Err(self.fail(amount.span, what).advice(
+                            "for example ROWS 10 PRECEDING, RANGE INTERVAL '1' HOUR PRECEDING",
+                        ));
                     }
                 };
                 FrameBound::Preceding(amount)
             }
             _ => {
-                return Err(self.fail(span, "a frame cannot begin behind the current row")
+                return Err(self
+                    .fail(span, "a frame cannot begin behind the current row")
                     .advice("begin it with PRECEDING or CURRENT ROW"));
             }
         };

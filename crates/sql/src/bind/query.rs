@@ -16,12 +16,12 @@ use super::scope::Scope;
 use super::subquery::{as_subquery, written_conjuncts};
 use super::window::{is_group_window, time_expression};
 use crate::coercion::common_type;
-use crate::expr::{EvalContext, Expr, Node, fold};
 use crate::dialect::Span;
 use crate::dialect::ast::{
     self, ExprKind, GroupItem, Ident, OrderItem, Query, Select, SelectItem, SetExpr, SetOp,
     WindowRef, WindowSpec,
 };
+use crate::expr::{EvalContext, Expr, Node, fold};
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{
     AggregateCall, Field, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey, Window,
@@ -62,7 +62,8 @@ impl Binder<'_> {
                     match inner.expr(&item.expr, &mut cx)?.node {
                         Node::Column(i) => i,
                         _ => {
-                            return Err(inner.fail(item.expr.span, "ORDER BY takes columns here")
+                            return Err(inner
+                                .fail(item.expr.span, "ORDER BY takes columns here")
                                 .advice("wrap the query: SELECT * FROM (...) ORDER BY ..."));
                         }
                     }
@@ -220,9 +221,9 @@ impl Binder<'_> {
         cx.no_aggregates = None;
         cx.no_overs = None;
         if grouped {
-            cx.group_count = Some(grouping.as_ref().map_or(0, |g| {
-                g.keys.len() + usize::from(g.window.is_some())
-            }));
+            cx.group_count = Some(
+                grouping.as_ref().map_or(0, |g| g.keys.len() + usize::from(g.window.is_some())),
+            );
         }
         let (mut exprs, mut names, mut spans) = (vec![], vec![], vec![]);
         for item in &select.items {
@@ -248,7 +249,8 @@ impl Binder<'_> {
             keys.push(sort_key(item, column));
         }
         if select.having.is_some() && !grouped {
-            return Err(self.fail(select.span, "HAVING needs GROUP BY or an aggregate")
+            return Err(self
+                .fail(select.span, "HAVING needs GROUP BY or an aggregate")
                 .advice("use WHERE"));
         }
         let mut overs = std::mem::take(&mut cx.overs);
@@ -259,9 +261,8 @@ impl Binder<'_> {
             for sub in scalars {
                 rel = scalar_join(rel, sub);
             }
-            let place = |e: Expr| {
-                e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| base + s))
-            };
+            let place =
+                |e: Expr| e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| base + s));
             exprs = exprs.into_iter().map(place).collect();
             having = having.map(place);
             qualify = qualify.map(place);
@@ -271,7 +272,8 @@ impl Binder<'_> {
             });
         }
         if grouped {
-            let grouping = grouping.unwrap_or(Grouping { keys: vec![], sets: vec![vec![]], window: None });
+            let grouping =
+                grouping.unwrap_or(Grouping { keys: vec![], sets: vec![vec![]], window: None });
             let parts = GroupParts {
                 aggregates: std::mem::take(&mut cx.aggregates),
                 groupings: std::mem::take(&mut cx.groupings),
@@ -323,7 +325,8 @@ impl Binder<'_> {
         }
         let hidden = exprs.len() > selected;
         if select.distinct && hidden {
-            return Err(self.fail(select.span, "ORDER BY of SELECT DISTINCT takes selected columns")
+            return Err(self
+                .fail(select.span, "ORDER BY of SELECT DISTINCT takes selected columns")
                 .advice("select the column too"));
         }
         let unique = unique_names(&names);
@@ -445,7 +448,9 @@ impl Binder<'_> {
         let expr = self.expr(&item.expr, cx)?;
         names.push(match (&item.alias, &item.expr.kind) {
             (Some(alias), _) => alias.value.clone(),
-            (None, ExprKind::Name(parts)) => parts.last().map_or_else(String::new, |p| p.value.clone()),
+            (None, ExprKind::Name(parts)) => {
+                parts.last().map_or_else(String::new, |p| p.value.clone())
+            }
             _ => format!("EXPR${}", names.len()),
         });
         exprs.push(expr);
@@ -498,7 +503,8 @@ impl Binder<'_> {
                 {
                     let window = self.group_window(call, scope, e.span)?;
                     if grouping.window.replace(window).is_some() {
-                        return Err(self.fail(e.span, "GROUP BY has two windows")
+                        return Err(self
+                            .fail(e.span, "GROUP BY has two windows")
                             .advice("keep one"));
                     }
                     return Ok(vec![vec![]]);
@@ -581,9 +587,10 @@ impl Binder<'_> {
             // A name of the list, when FROM has no column of this name.
             Err(error) => {
                 let alias = match &written.kind {
-                    ExprKind::Name(parts) if parts.len() == 1 => select.items.iter().find(|i| {
-                        i.alias.as_ref().is_some_and(|a| a.value == parts[0].value)
-                    }),
+                    ExprKind::Name(parts) if parts.len() == 1 => select
+                        .items
+                        .iter()
+                        .find(|i| i.alias.as_ref().is_some_and(|a| a.value == parts[0].value)),
                     _ => None,
                 };
                 match alias {
@@ -605,7 +612,8 @@ impl Binder<'_> {
             if i < MARK && !is_virtual(i) {
                 let name = scope.columns.get(i).map_or("?", |c| c.name.as_str());
                 let what = format!("expression '{name}' is not being grouped");
-                return Err(self.fail(span, what)
+                return Err(self
+                    .fail(span, what)
                     .advice("put it into GROUP BY, or into an aggregate function"));
             }
         }
@@ -666,7 +674,8 @@ impl Binder<'_> {
             }
         };
         if sets.len() > 1 && window.is_some() {
-            return Err(self.fail(span, "GROUPING SETS with a group window are not supported")
+            return Err(self
+                .fail(span, "GROUPING SETS with a group window are not supported")
                 .advice("use a window table function: FROM TABLE(TUMBLE(...))"));
         }
         let width = input.len();
@@ -678,8 +687,7 @@ impl Binder<'_> {
             rel = expand(rel, &sets, keys.len(), width);
             group_keys.push(width);
         }
-        let mut schema: Schema =
-            group_keys.iter().map(|k| rel.schema()[*k].clone()).collect();
+        let mut schema: Schema = group_keys.iter().map(|k| rel.schema()[*k].clone()).collect();
         for field in &mut schema {
             // A plain grouping gives keys as they are; only windows keep time going.
             if window.is_some() {
@@ -715,7 +723,8 @@ impl Binder<'_> {
                     let (of, same, _) = self.group_window(&call, scope, span)?;
                     if of != name || same != kind {
                         let what = format!("{of}_{part:?} is of another window than GROUP BY");
-                        return Err(self.fail(span, what.to_uppercase())
+                        return Err(self
+                            .fail(span, what.to_uppercase())
                             .advice("write the same arguments"));
                     }
                 }
@@ -957,11 +966,8 @@ fn is_global(rel: &Rel) -> bool {
 
 /// The same rows without duplicates.
 fn distinct(rel: Rel) -> Rel {
-    let schema: Schema = rel
-        .schema()
-        .iter()
-        .map(|f| Field { name: f.name.clone(), ty: f.ty.clone() })
-        .collect();
+    let schema: Schema =
+        rel.schema().iter().map(|f| Field { name: f.name.clone(), ty: f.ty.clone() }).collect();
     let keys = (0..schema.len()).collect();
     Rel::Aggregate { input: Box::new(rel), keys, calls: vec![], window: None, schema }
 }
@@ -1034,7 +1040,8 @@ fn calls_aggregate(e: &ast::Expr) -> bool {
             let own = call.over.is_none() && super::aggregate::is_aggregate(&name);
             let in_over = match &call.over {
                 Some(WindowRef::Spec(spec)) => {
-                    any(&spec.partition_by) || spec.order_by.iter().any(|o| calls_aggregate(&o.expr))
+                    any(&spec.partition_by)
+                        || spec.order_by.iter().any(|o| calls_aggregate(&o.expr))
                 }
                 _ => false,
             };
@@ -1047,10 +1054,14 @@ fn calls_aggregate(e: &ast::Expr) -> bool {
         ExprKind::BinaryOp(a, _, b) | ExprKind::Index(a, b) => {
             calls_aggregate(a) || calls_aggregate(b)
         }
-        ExprKind::DistinctFrom { left, right, .. } => calls_aggregate(left) || calls_aggregate(right),
-        ExprKind::And(l) | ExprKind::Or(l) | ExprKind::Row(l) | ExprKind::Array(l) | ExprKind::Map(l) => {
-            any(l)
+        ExprKind::DistinctFrom { left, right, .. } => {
+            calls_aggregate(left) || calls_aggregate(right)
         }
+        ExprKind::And(l)
+        | ExprKind::Or(l)
+        | ExprKind::Row(l)
+        | ExprKind::Array(l)
+        | ExprKind::Map(l) => any(l),
         ExprKind::Between { expr, low, high, .. } => {
             calls_aggregate(expr) || calls_aggregate(low) || calls_aggregate(high)
         }

@@ -2,8 +2,8 @@
 //!
 //! Names are compared as they are written: Flink's identifiers are case-sensitive.
 
-use crate::nearest;
 use crate::dialect::ast::Ident;
+use crate::nearest;
 use crate::plan::logical::Schema;
 use crate::types::SqlType;
 use millstream_core::{Error, Result};
@@ -71,9 +71,10 @@ impl Scope {
         for table_parts in (0..parts.len().min(4)).rev() {
             let (table, rest) = parts.split_at(table_parts);
             let Some(column) = rest.first() else { continue };
-            let mut found = self.columns.iter().enumerate().filter(|(_, c)| {
-                c.name == column.value && Self::table_matches(&c.table, table)
-            });
+            let mut found =
+                self.columns.iter().enumerate().filter(|(_, c)| {
+                    c.name == column.value && Self::table_matches(&c.table, table)
+                });
             let Some((index, first)) = found.next() else { continue };
             let other = found.find(|(_, c)| !(c.hidden && table.is_empty()));
             if other.is_some() && !first.hidden {

@@ -13,8 +13,8 @@ use super::Binder;
 use super::expr::{Cx, OUTER, is_virtual, virtual_index};
 use super::from::make_join;
 use super::scope::Scope;
-use crate::expr::{Expr, Node};
 use crate::dialect::ast::{self, ExprKind, UnaryOp};
+use crate::expr::{Expr, Node};
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{JoinKind, Rel};
 use millstream_core::{Error, Result};
@@ -61,9 +61,7 @@ impl Binder<'_> {
         let width = rel.schema().len();
         let mut all: Vec<Expr> = correlated
             .into_iter()
-            .map(|c| {
-                c.map_columns(&|i| virtual_index(i, OUTER).unwrap_or_else(|| width + i))
-            })
+            .map(|c| c.map_columns(&|i| virtual_index(i, OUTER).unwrap_or_else(|| width + i)))
             .collect();
         if let Some(probe) = probe {
             let mut cx = Cx::plain(scope, "WHERE");

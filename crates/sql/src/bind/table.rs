@@ -6,12 +6,12 @@ use super::Binder;
 use super::expr::Cx;
 use super::scope::Scope;
 use crate::catalog::{Column, ColumnKind, Path, PrimaryKey, TableDef, Watermark};
-use crate::nearest;
 use crate::dialect::ast::{
     self, AlterTable, ColumnDef, CreateTable, Enforcement, Ident, KeyDef, LikeDef, Position,
     WatermarkDef,
 };
 use crate::dialect::unparse;
+use crate::nearest;
 use crate::plan::logical::Field;
 use crate::types::{SqlType, TimeAttribute, TypeKind};
 use millstream_core::{Error, Result};
@@ -119,7 +119,8 @@ impl Binder<'_> {
         if including.watermarks && (watermarks.is_empty() || !including.overwrite_watermarks) {
             if let Some(watermark) = &source.watermark {
                 if !watermarks.is_empty() {
-                    return Err(self.fail(like.source.span(), "there is a watermark in both tables")
+                    return Err(self
+                        .fail(like.source.span(), "there is a watermark in both tables")
                         .advice("add OVERWRITING WATERMARKS or EXCLUDING WATERMARKS"));
                 }
                 let name = &source.columns[watermark.column].name;
@@ -141,7 +142,8 @@ impl Binder<'_> {
                     Some(_) if including.options == Mode::Overwriting => {}
                     Some(_) => {
                         let what = format!("option '{key}' is in both tables");
-                        return Err(self.fail(like.source.span(), what)
+                        return Err(self
+                            .fail(like.source.span(), what)
                             .advice("add OVERWRITING OPTIONS to keep the new value"));
                     }
                 }
@@ -167,7 +169,8 @@ impl Binder<'_> {
                 "EXCLUDING" => Mode::Excluding,
                 "OVERWRITING" => Mode::Overwriting,
                 other => {
-                    return Err(self.fail(like.source.span(), format!("LIKE does not know {other}"))
+                    return Err(self
+                        .fail(like.source.span(), format!("LIKE does not know {other}"))
                         .advice("use INCLUDING, EXCLUDING or OVERWRITING"));
                 }
             };
@@ -259,15 +262,18 @@ impl Binder<'_> {
 
     fn set_key(&self, table: &mut TableDef, key: &KeyDef) -> Result<()> {
         if key.unique {
-            return Err(self.fail(key.span, "UNIQUE constraints are not supported")
+            return Err(self
+                .fail(key.span, "UNIQUE constraints are not supported")
                 .advice("use PRIMARY KEY (...) NOT ENFORCED"));
         }
         if key.enforcement != Enforcement::NotEnforced {
-            return Err(self.fail(key.span, "a PRIMARY KEY cannot be ENFORCED: Flink does not own the data")
+            return Err(self
+                .fail(key.span, "a PRIMARY KEY cannot be ENFORCED: Flink does not own the data")
                 .advice("write PRIMARY KEY (...) NOT ENFORCED"));
         }
         if table.primary_key.is_some() {
-            return Err(self.fail(key.span, "there is a primary key already")
+            return Err(self
+                .fail(key.span, "there is a primary key already")
                 .advice("keep one; with LIKE, add EXCLUDING CONSTRAINTS"));
         }
         let mut columns = vec![];
@@ -283,10 +289,10 @@ impl Binder<'_> {
             column.ty.nullable = false;
             columns.push(name.value.clone());
         }
-        let name = key.name.as_ref().map_or_else(
-            || format!("PK_{}", columns.join("_")),
-            |n| n.value.clone(),
-        );
+        let name = key
+            .name
+            .as_ref()
+            .map_or_else(|| format!("PK_{}", columns.join("_")), |n| n.value.clone());
         table.primary_key = Some(PrimaryKey { name, columns });
         Ok(())
     }
@@ -295,23 +301,29 @@ impl Binder<'_> {
         let [watermark] = watermarks else {
             return match watermarks {
                 [] => Ok(()),
-                [_, second, ..] => Err(self.fail(second.expr.span, "there are several watermarks")
+                [_, second, ..] => Err(self
+                    .fail(second.expr.span, "there are several watermarks")
                     .advice("a table has one")),
                 _ => Ok(()),
             };
         };
         let [name] = watermark.column.as_slice() else {
-            return Err(self.fail(watermark.expr.span, "a watermark on a field of a ROW is not supported")
+            return Err(self
+                .fail(watermark.expr.span, "a watermark on a field of a ROW is not supported")
                 .advice("add a computed column for the field"));
         };
         let Some(column) = table.column_index(&name.value) else {
-            let what =
-                format!("the rowtime attribute field '{}' is not defined in the table schema", name.value);
+            let what = format!(
+                "the rowtime attribute field '{}' is not defined in the table schema",
+                name.value
+            );
             let error = self.fail(name.span, what);
-            return Err(match nearest::hint(&name.value, table.columns.iter().map(|c| c.name.as_str())) {
-                Some(hint) => error.advice(hint),
-                None => error.advice("define the column"),
-            });
+            return Err(
+                match nearest::hint(&name.value, table.columns.iter().map(|c| c.name.as_str())) {
+                    Some(hint) => error.advice(hint),
+                    None => error.advice("define the column"),
+                },
+            );
         };
         let text = unparse::expr(&watermark.expr, self.text);
         table.watermark = Some(Watermark { column, expr: watermark.expr.clone(), text });
@@ -331,7 +343,8 @@ impl Binder<'_> {
             if let ColumnKind::Computed { expr, .. } = &column.kind {
                 let mut cx = Cx::plain(&scope, "a computed column");
                 let bound = self.expr(expr, &mut cx);
-                let bound = bound.map_err(|e| e.at(format!("computed column '{}'", column.name)))?;
+                let bound =
+                    bound.map_err(|e| e.at(format!("computed column '{}'", column.name)))?;
                 column.ty = bound.ty;
             } else {
                 column.ty = column.ty.clone().without_attribute();
@@ -339,10 +352,8 @@ impl Binder<'_> {
         }
         let Some(watermark) = &table.watermark else { return Ok(()) };
         let column = &table.columns[watermark.column];
-        let fits = matches!(
-            column.ty.kind,
-            TypeKind::Timestamp(0..=3) | TypeKind::TimestampLtz(0..=3)
-        );
+        let fits =
+            matches!(column.ty.kind, TypeKind::Timestamp(0..=3) | TypeKind::TimestampLtz(0..=3));
         if !fits {
             let what = format!(
                 "invalid data type of time field for watermark definition: '{}' is {}",
@@ -364,8 +375,7 @@ impl Binder<'_> {
             return Err(Error::config(what).advice("for example ts - INTERVAL '5' SECOND"));
         }
         let at = watermark.column;
-        table.columns[at].ty =
-            table.columns[at].ty.clone().with_attribute(TimeAttribute::Rowtime);
+        table.columns[at].ty = table.columns[at].ty.clone().with_attribute(TimeAttribute::Rowtime);
         Ok(())
     }
 
@@ -416,9 +426,11 @@ impl Binder<'_> {
                     let Some(at) = new.column_index(&name.value) else {
                         return Err(self.unknown_column(&new, name, "DROP"));
                     };
-                    let in_key = new.primary_key.as_ref().is_some_and(|k| k.columns.contains(&name.value));
+                    let in_key =
+                        new.primary_key.as_ref().is_some_and(|k| k.columns.contains(&name.value));
                     if in_key || watermark_name.as_deref() == Some(&name.value) {
-                        let what = format!("column '{}' is part of the key or the watermark", name.value);
+                        let what =
+                            format!("column '{}' is part of the key or the watermark", name.value);
                         return Err(self.fail(name.span, what).advice("drop those first"));
                     }
                     let column = new.columns.remove(at);

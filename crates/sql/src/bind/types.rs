@@ -6,9 +6,29 @@ use crate::types::{MAX_LENGTH, RowField, SqlType, TypeKind};
 use millstream_core::Result;
 
 const NAMES: &[&str] = &[
-    "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "CHAR",
-    "VARCHAR", "STRING", "BINARY", "VARBINARY", "BYTES", "DATE", "TIME", "TIMESTAMP",
-    "TIMESTAMP_LTZ", "INTERVAL", "ARRAY", "MAP", "MULTISET", "ROW",
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INT",
+    "BIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "CHAR",
+    "VARCHAR",
+    "STRING",
+    "BINARY",
+    "VARBINARY",
+    "BYTES",
+    "DATE",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMP_LTZ",
+    "INTERVAL",
+    "ARRAY",
+    "MAP",
+    "MULTISET",
+    "ROW",
 ];
 
 impl Binder<'_> {
@@ -58,7 +78,8 @@ impl Binder<'_> {
                 TypeKind::TimestampLtz(small(number(0, 0, 9, 6)?))
             }
             "TIMESTAMP WITH TIME ZONE" | "TIME WITH LOCAL TIME ZONE" | "TIME WITH TIME ZONE" => {
-                return Err(self.fail(t.span, format!("{} is not supported", t.name))
+                return Err(self
+                    .fail(t.span, format!("{} is not supported", t.name))
                     .advice("use TIMESTAMP_LTZ, an instant, or TIMESTAMP, a time without zone"));
             }
             "INTERVAL" => match t.interval.as_ref().map(|i| i.from) {

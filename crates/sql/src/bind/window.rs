@@ -6,9 +6,9 @@
 use super::Binder;
 use super::expr::Cx;
 use super::scope::Scope;
-use crate::expr::{Expr, Node};
 use crate::dialect::Span;
 use crate::dialect::ast::{self, Call, ExprKind, Ident, TableRef};
+use crate::expr::{Expr, Node};
 use crate::plan::logical::{Field, Rel, Window, WindowKind};
 use crate::types::{SqlType, TimeAttribute, TypeKind};
 use crate::value::Value;
@@ -26,7 +26,8 @@ impl Binder<'_> {
     /// `TABLE(f(...))`: a window function over a table.
     pub(super) fn table_function(&self, call: &ast::Expr) -> Result<(Rel, String)> {
         let ExprKind::Call(inner) = &call.kind else {
-            return Err(self.fail(call.span, "TABLE(...) needs a call of a table function")
+            return Err(self
+                .fail(call.span, "TABLE(...) needs a call of a table function")
                 .advice("for example TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR))"));
         };
         let name = inner.name.to_string().to_ascii_uppercase();
@@ -125,7 +126,8 @@ impl Binder<'_> {
             match args.get_mut(index) {
                 Some(place) if place.is_none() => *place = Some(value),
                 _ => {
-                    return Err(self.fail(span, format!("{} has too many arguments", call.name))
+                    return Err(self
+                        .fail(span, format!("{} has too many arguments", call.name))
                         .advice(format!("the arguments are: {}", names.join(", "))));
                 }
             }
@@ -137,7 +139,8 @@ impl Binder<'_> {
         let (rel, scope, partition) = match &arg.kind {
             ExprKind::TableArg { name, query, partition_by, order_by } => {
                 if !order_by.is_empty() {
-                    return Err(self.fail(arg.span, "ORDER BY cannot stand here")
+                    return Err(self
+                        .fail(arg.span, "ORDER BY cannot stand here")
                         .advice("windows take rows by their time"));
                 }
                 let (rel, scope) = match query {
@@ -161,7 +164,8 @@ impl Binder<'_> {
                 (rel, scope, [].as_slice())
             }
             _ => {
-                return Err(self.fail(arg.span, "the first argument must be a table")
+                return Err(self
+                    .fail(arg.span, "the first argument must be a table")
                     .advice("write TABLE name, or a query in parentheses"));
             }
         };
@@ -193,10 +197,9 @@ impl Binder<'_> {
     fn need_time(&self, ty: &SqlType, span: Span) -> Result<()> {
         match ty.attribute {
             TimeAttribute::Rowtime => Ok(()),
-            TimeAttribute::Proctime => {
-                Err(self.fail(span, "windows over processing time are not supported yet")
-                    .advice("use a rowtime: a column with WATERMARK FOR"))
-            }
+            TimeAttribute::Proctime => Err(self
+                .fail(span, "windows over processing time are not supported yet")
+                .advice("use a rowtime: a column with WATERMARK FOR")),
             TimeAttribute::None => {
                 let what = format!(
                     "the window function requires the timecol is a time attribute type, but is {ty}"
@@ -217,11 +220,11 @@ impl Binder<'_> {
         let value = crate::expr::fold(value, &crate::expr::EvalContext::utc())?;
         match (value.as_literal(), &value.ty.kind) {
             (Some(Value::Interval(ms)), TypeKind::IntervalDaySecond) => Ok(*ms),
-            (Some(Value::Interval(_)), _) => {
-                Err(self.fail(e.span, "a window cannot be measured in months or years")
-                    .advice("use days, hours, minutes or seconds"))
-            }
-            _ => Err(self.fail(e.span, "the size of a window must be a constant interval")
+            (Some(Value::Interval(_)), _) => Err(self
+                .fail(e.span, "a window cannot be measured in months or years")
+                .advice("use days, hours, minutes or seconds")),
+            _ => Err(self
+                .fail(e.span, "the size of a window must be a constant interval")
                 .advice("for example INTERVAL '5' MINUTE")),
         }
     }
@@ -229,7 +232,8 @@ impl Binder<'_> {
     fn positive(&self, e: &ast::Expr) -> Result<i64> {
         match self.milliseconds(e)? {
             ms if ms > 0 => Ok(ms),
-            ms => Err(self.fail(e.span, format!("a window cannot be {ms} ms long"))
+            ms => Err(self
+                .fail(e.span, format!("a window cannot be {ms} ms long"))
                 .advice("use an interval above 0")),
         }
     }

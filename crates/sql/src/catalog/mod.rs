@@ -8,8 +8,8 @@
 
 pub mod table;
 
-use crate::nearest;
 use crate::dialect::ast::{Ident, ObjectName};
+use crate::nearest;
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,9 +98,7 @@ impl Catalog {
         let part = |i: &Ident| i.value.clone();
         match name.0.as_slice() {
             [c, d, o] => Path { catalog: part(c), database: part(d), object: part(o) },
-            [d, o] => {
-                Path { catalog: catalog.to_owned(), database: part(d), object: part(o) }
-            }
+            [d, o] => Path { catalog: catalog.to_owned(), database: part(d), object: part(o) },
             rest => Path {
                 catalog: catalog.to_owned(),
                 database: database.to_owned(),
@@ -120,9 +118,8 @@ impl Catalog {
     }
     fn database(&self, catalog: &str, database: &str) -> Result<&Database> {
         let all = self.databases(catalog)?;
-        all.get(database).ok_or_else(|| {
-            unknown("database", database, all.keys().map(String::as_str).collect())
-        })
+        all.get(database)
+            .ok_or_else(|| unknown("database", database, all.keys().map(String::as_str).collect()))
     }
     fn database_mut(&mut self, catalog: &str, database: &str) -> Result<&mut Database> {
         self.database(catalog, database)?;
@@ -263,7 +260,9 @@ impl Catalog {
             self.database_mut(&path.catalog, &path.database)?.objects.remove(&path.object);
         }
         let object = match object {
-            Object::Table(t) => Object::Table(Arc::new(TableDef { path: to.clone(), ..(*t).clone() })),
+            Object::Table(t) => {
+                Object::Table(Arc::new(TableDef { path: to.clone(), ..(*t).clone() }))
+            }
             Object::View(v) => Object::View(Arc::new(ViewDef { path: to.clone(), ..(*v).clone() })),
         };
         self.create(to, object, temporary, false, false).map(|_| ())
@@ -317,7 +316,8 @@ impl Catalog {
             let what = format!("database {database} already exists in catalog {catalog}");
             return Err(Error::config(what).advice("add IF NOT EXISTS, or drop it first"));
         }
-        let made = Database { comment, options: options.into_iter().collect(), ..Default::default() };
+        let made =
+            Database { comment, options: options.into_iter().collect(), ..Default::default() };
         if let Some(databases) = self.catalogs.get_mut(&catalog) {
             databases.insert(database, made);
         }
@@ -327,7 +327,11 @@ impl Catalog {
     ///
     /// # Errors
     /// `Config`, when it does not exist.
-    pub fn alter_database(&mut self, name: &ObjectName, options: Vec<(String, String)>) -> Result<()> {
+    pub fn alter_database(
+        &mut self,
+        name: &ObjectName,
+        options: Vec<(String, String)>,
+    ) -> Result<()> {
         let (catalog, database) = self.database_name(name)?;
         self.database_mut(&catalog, &database)?.options.extend(options);
         Ok(())
@@ -336,7 +340,12 @@ impl Catalog {
     ///
     /// # Errors
     /// `Config`, when it does not exist, is in use, or is not empty and `cascade` is not set.
-    pub fn drop_database(&mut self, name: &ObjectName, if_exists: bool, cascade: bool) -> Result<()> {
+    pub fn drop_database(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<()> {
         let (catalog, database) = self.database_name(name)?;
         if if_exists && !self.databases(&catalog)?.contains_key(&database) {
             return Ok(());
@@ -381,7 +390,12 @@ impl Catalog {
     ///
     /// # Errors
     /// `Config`, when it exists.
-    pub fn create_catalog(&mut self, name: &str, default_database: &str, if_not_exists: bool) -> Result<()> {
+    pub fn create_catalog(
+        &mut self,
+        name: &str,
+        default_database: &str,
+        if_not_exists: bool,
+    ) -> Result<()> {
         if self.catalogs.contains_key(name) {
             if if_not_exists {
                 return Ok(());

@@ -160,7 +160,9 @@ impl Reader {
                 match &ty.kind {
                     TypeKind::Boolean => Value::Boolean(noise & 1 == 1),
                     TypeKind::Char(n) => Value::text(hex(row, column, *n as usize)),
-                    TypeKind::Varchar(n) => Value::text(hex(row, column, (*length).min(*n as usize))),
+                    TypeKind::Varchar(n) => {
+                        Value::text(hex(row, column, (*length).min(*n as usize)))
+                    }
                     TypeKind::Float | TypeKind::Double => Value::Float(between),
                     TypeKind::Decimal { scale, .. } => {
                         Value::Decimal((between * 10f64.powi(i32::from(*scale))) as i128)
@@ -209,8 +211,7 @@ impl TableReader for Reader {
         let rows: Vec<u64> = (0..count).map(|i| self.next + i * self.step).collect();
         let mut columns = vec![];
         for (column, field) in self.datagen.schema.iter().enumerate() {
-            let values: Vec<Value> =
-                rows.iter().map(|r| self.value(*r, column, now_ms)).collect();
+            let values: Vec<Value> = rows.iter().map(|r| self.value(*r, column, now_ms)).collect();
             columns.push(array_of(&values, &field.ty)?);
         }
         self.next += count * self.step;

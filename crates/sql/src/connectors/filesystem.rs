@@ -150,11 +150,8 @@ impl TableSource for FileSource {
             .filter(|(i, _)| i % count == index)
             .map(|(_, path)| (path, 0))
             .collect();
-        let former: BTreeMap<String, u64> = context
-            .restored
-            .list_union::<(String, u64)>(STATE)?
-            .into_iter()
-            .collect();
+        let former: BTreeMap<String, u64> =
+            context.restored.list_union::<(String, u64)>(STATE)?.into_iter().collect();
         for (path, offset) in &mut files {
             *offset = former.get(&path.display().to_string()).copied().unwrap_or(0);
         }
@@ -234,8 +231,8 @@ impl FileReader {
                     "file.size" => Value::Int(found.len() as i64),
                     _ => {
                         let modified = found.modified().ok();
-                        let since = modified
-                            .and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok());
+                        let since =
+                            modified.and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok());
                         since.map_or(Value::Null, |d| Value::Timestamp(d.as_millis() as i64))
                     }
                 },
@@ -266,8 +263,10 @@ impl FileReader {
             let read =
                 reader.read_until(b'\n', &mut record).map_err(|e| io_error(path, "read", &e))?;
             if record.len() > MAX_RECORD_BYTES {
-                return Err(Error::data(format!("a record has more than {MAX_RECORD_BYTES} bytes"))
-                    .at(format!("file '{}' at byte {start}", path.display())));
+                return Err(Error::data(format!(
+                    "a record has more than {MAX_RECORD_BYTES} bytes"
+                ))
+                .at(format!("file '{}' at byte {start}", path.display())));
             }
             if read == 0 || !self.decoder.record_continues(&record) {
                 break;
@@ -356,7 +355,10 @@ fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         let special = c.is_control()
-            || matches!(c, '"' | '#' | '%' | '\'' | '*' | '/' | ':' | '=' | '?' | '\\' | '{' | '[' | ']' | '^');
+            || matches!(
+                c,
+                '"' | '#' | '%' | '\'' | '*' | '/' | ':' | '=' | '?' | '\\' | '{' | '[' | ']' | '^'
+            );
         if special {
             let mut buffer = [0; 4];
             c.encode_utf8(&mut buffer).bytes().for_each(|b| out += &format!("%{b:02X}"));
@@ -423,8 +425,9 @@ impl FileWriter {
             let at = self.table.schema.iter().position(|f| f.name == *key);
             let text = at.and_then(|i| {
                 let value = row.get(i)?;
-                (!value.is_null())
-                    .then(|| super::format::json::plain_text(value, &self.table.schema[i].ty, false))
+                (!value.is_null()).then(|| {
+                    super::format::json::plain_text(value, &self.table.schema[i].ty, false)
+                })
             });
             let text = text.unwrap_or_else(|| self.table.default_partition.clone());
             folder.push(format!("{}={}", escape(key), escape(&text)));

@@ -168,11 +168,7 @@ pub struct Factory {
 pub const FACTORIES: &[Factory] = &[
     Factory { name: "blackhole", source: None, sink: Some(blackhole::sink) },
     Factory { name: "datagen", source: Some(datagen::source), sink: None },
-    Factory {
-        name: "filesystem",
-        source: Some(filesystem::source),
-        sink: Some(filesystem::sink),
-    },
+    Factory { name: "filesystem", source: Some(filesystem::source), sink: Some(filesystem::sink) },
     Factory { name: "print", source: None, sink: Some(print::sink) },
 ];
 

@@ -103,12 +103,10 @@ impl<'a> TableOptions<'a> {
     /// # Errors
     /// `Config`, naming the first and the nearest known one.
     pub fn finish(self) -> Result<()> {
-        let read = |k: &&String| {
-            self.known.contains(*k) || self.prefixes.iter().any(|p| k.starts_with(p))
-        };
+        let read =
+            |k: &&String| self.known.contains(*k) || self.prefixes.iter().any(|p| k.starts_with(p));
         let Some(unknown) = self.values.keys().find(|k| !read(k)) else { return Ok(()) };
-        let what =
-            format!("unsupported options found for '{}': '{unknown}'", self.connector);
+        let what = format!("unsupported options found for '{}': '{unknown}'", self.connector);
         let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
         Err(match nearest::hint(unknown, known.iter().copied()) {
             Some(hint) => Error::config(what).advice(hint),

@@ -511,8 +511,17 @@ impl SetOp {
 #[allow(missing_docs)]
 pub enum SetExpr {
     Select(Box<Select>),
-    SetOp { op: SetOp, all: bool, left: Box<SetExpr>, right: Box<SetExpr>, span: Span },
-    Values { rows: Vec<Vec<Expr>>, span: Span },
+    SetOp {
+        op: SetOp,
+        all: bool,
+        left: Box<SetExpr>,
+        right: Box<SetExpr>,
+        span: Span,
+    },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        span: Span,
+    },
     Query(Box<Query>),
     /// `TABLE t`.
     Table(ObjectName),

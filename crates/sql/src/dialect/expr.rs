@@ -18,15 +18,40 @@ use millstream_core::Result;
 
 /// Functions that are called without parentheses.
 const BARE_FUNCTIONS: &[&str] = &[
-    "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
     "CURRENT_ROW_TIMESTAMP",
 ];
 
 /// Reserved words that are functions when a parenthesis follows.
 const RESERVED_FUNCTIONS: &[&str] = &[
-    "LEFT", "RIGHT", "REPLACE", "YEAR", "MONTH", "HOUR", "MINUTE", "SECOND", "GROUPING", "TRUNCATE",
-    "DATE", "TIMESTAMP", "TIME", "USER", "FILTER", "ROW", "CHAR", "EXTRACT", "LOCALTIME",
-    "LOCALTIMESTAMP", "CURRENT_TIMESTAMP", "CURRENT_TIME", "CURRENT_DATE", "INSERT",
+    "LEFT",
+    "RIGHT",
+    "REPLACE",
+    "YEAR",
+    "MONTH",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "GROUPING",
+    "TRUNCATE",
+    "DATE",
+    "TIMESTAMP",
+    "TIME",
+    "USER",
+    "FILTER",
+    "ROW",
+    "CHAR",
+    "EXTRACT",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+    "CURRENT_TIMESTAMP",
+    "CURRENT_TIME",
+    "CURRENT_DATE",
+    "INSERT",
 ];
 
 const COMPARISON: u8 = 4;

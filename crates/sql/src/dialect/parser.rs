@@ -67,7 +67,8 @@ impl<'a> Parser<'a> {
     /// Runs `parse` one level deeper.
     pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.error_here(format!("the statement is nested deeper than {MAX_DEPTH}"))
+            return Err(self
+                .error_here(format!("the statement is nested deeper than {MAX_DEPTH}"))
                 .advice("split it with views, or flatten the expression"));
         }
         self.depth += 1;
@@ -217,7 +218,8 @@ impl<'a> Parser<'a> {
         }
         if parts.len() > 3 {
             let span = ObjectName(parts).span();
-            return Err(self.error_at(span, "a name has more than three parts")
+            return Err(self
+                .error_at(span, "a name has more than three parts")
                 .advice("write [[catalog.]database.]object"));
         }
         Ok(ObjectName(parts))

@@ -28,7 +28,8 @@ impl Parser<'_> {
         let mut with = vec![];
         if self.take_word("WITH") {
             if self.is_word("RECURSIVE") {
-                return Err(self.error_here("recursive queries are not supported")
+                return Err(self
+                    .error_here("recursive queries are not supported")
                     .advice("remove RECURSIVE"));
             }
             with = self.comma_list(|p| {
@@ -289,7 +290,8 @@ impl Parser<'_> {
 
     fn chain_limit(&self, length: usize) -> Result<()> {
         if length > MAX_CHAIN / 10 {
-            return Err(self.error_here("too many joins in one query")
+            return Err(self
+                .error_here("too many joins in one query")
                 .advice("split the query with views"));
         }
         Ok(())

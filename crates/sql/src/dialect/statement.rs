@@ -231,7 +231,8 @@ impl Parser<'_> {
         };
         let kind = kind.to_ascii_uppercase();
         if or_replace && kind != "VIEW" {
-            return Err(self.error_here(format!("CREATE OR REPLACE {kind} is not supported"))
+            return Err(self
+                .error_here(format!("CREATE OR REPLACE {kind} is not supported"))
                 .advice("drop it first"));
         }
         match kind.as_str() {
@@ -333,7 +334,8 @@ impl Parser<'_> {
         }
         table.comment = self.comment()?;
         if self.is_word("DISTRIBUTED") {
-            return Err(self.error_here("DISTRIBUTED BY is not supported")
+            return Err(self
+                .error_here("DISTRIBUTED BY is not supported")
                 .advice("remove it: no connector here has buckets"));
         }
         if self.take_words(&["PARTITIONED", "BY"]) {
@@ -547,7 +549,8 @@ impl Parser<'_> {
                 self.ident()?;
                 return Ok(AlterTable::DropPrimaryKey);
             }
-            if self.is_word("WATERMARK") && (self.is_mark_at(1, ";") || *self.peek_at(1) == Tok::End)
+            if self.is_word("WATERMARK")
+                && (self.is_mark_at(1, ";") || *self.peek_at(1) == Tok::End)
             {
                 self.advance();
                 return Ok(AlterTable::DropWatermark);
@@ -567,7 +570,8 @@ impl Parser<'_> {
             return Ok(Statement::UseCatalog(self.ident()?));
         }
         if self.is_word("MODULES") {
-            return Err(self.error_here("modules are not supported")
+            return Err(self
+                .error_here("modules are not supported")
                 .advice("all functions are built in"));
         }
         Ok(Statement::UseDatabase(self.object_name()?))
@@ -590,8 +594,17 @@ impl Parser<'_> {
     fn show(&mut self) -> Result<Statement> {
         self.need_word("SHOW")?;
         let kinds = [
-            "CATALOGS", "CURRENT", "DATABASES", "TABLES", "VIEWS", "COLUMNS", "FUNCTIONS",
-            "CREATE", "JARS", "MODULES", "JOBS",
+            "CATALOGS",
+            "CURRENT",
+            "DATABASES",
+            "TABLES",
+            "VIEWS",
+            "COLUMNS",
+            "FUNCTIONS",
+            "CREATE",
+            "JARS",
+            "MODULES",
+            "JOBS",
         ];
         let Tok::Word(kind) = self.peek() else {
             return self.expected_word("what to show", &kinds);
@@ -646,9 +659,8 @@ impl Parser<'_> {
         if self.take_words(&["PLAN", "FOR"]) {
             // The plain form.
         } else {
-            let known = [
-                "ESTIMATED_COST", "CHANGELOG_MODE", "PLAN_ADVICE", "JSON_EXECUTION_PLAN", "STATE",
-            ];
+            let known =
+                ["ESTIMATED_COST", "CHANGELOG_MODE", "PLAN_ADVICE", "JSON_EXECUTION_PLAN", "STATE"];
             while let Some(word) = known.iter().find(|w| self.is_word(w)) {
                 self.advance();
                 details.push((*word).to_owned());

@@ -36,7 +36,8 @@ fn mistakes_are_shown_with_their_place_and_the_nearest_word() {
 #[test]
 fn deep_nesting_and_long_chains_end_with_an_error() {
     on_large_stack(|| {
-        for (open, close) in [("(", ")"), ("- ", ""), ("NOT ", ""), ("ABS(", ")"), ("ARRAY[", "]")] {
+        for (open, close) in [("(", ")"), ("- ", ""), ("NOT ", ""), ("ABS(", ")"), ("ARRAY[", "]")]
+        {
             let text = format!("SELECT {}1{}", open.repeat(1000), close.repeat(1000));
             assert!(error(&text).contains("nested deeper"), "{open}");
             let half = MAX_DEPTH / 2 - 20;

@@ -244,8 +244,7 @@ impl Operator for NotNull {
                     "set 'table.exec.sink.not-null-enforcer' = 'DROP' to drop such rows silently",
                 ));
             }
-            let keep: BooleanArray =
-                (0..array.len()).map(|i| Some(!array.is_null(i))).collect();
+            let keep: BooleanArray = (0..array.len()).map(|i| Some(!array.is_null(i))).collect();
             batch = batch.filter(&keep)?;
         }
         if !batch.is_empty() {

@@ -7,8 +7,8 @@
 //! have the types that their columns have.
 
 use crate::catalog::TableDef;
-use crate::expr::Expr;
 use crate::dialect::ast::SetOp;
+use crate::expr::Expr;
 use crate::types::SqlType;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -476,7 +476,9 @@ impl Rel {
             Rel::Aggregate { keys, calls: c, .. } => {
                 format!("LogicalAggregate(group=[{}], calls=[{}])", list(keys), calls(c))
             }
-            Rel::Expand { projections, .. } => format!("LogicalExpand(sets=[{}])", projections.len()),
+            Rel::Expand { projections, .. } => {
+                format!("LogicalExpand(sets=[{}])", projections.len())
+            }
             Rel::WindowTable { window, .. } => {
                 format!(
                     "LogicalTableFunctionScan({}, time_col=[{}])",
@@ -509,7 +511,8 @@ impl Rel {
                     })
                     .collect();
                 let limit = limit.map_or_else(String::new, |l| format!(", fetch=[{l}]"));
-                let offset = if *offset > 0 { format!(", offset=[{offset}]") } else { String::new() };
+                let offset =
+                    if *offset > 0 { format!(", offset=[{offset}]") } else { String::new() };
                 format!("LogicalSort(sort=[{}]{offset}{limit})", keys.join(", "))
             }
         }

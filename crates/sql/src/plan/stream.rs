@@ -149,10 +149,9 @@ impl Node {
     pub(crate) fn name(&self) -> String {
         let names: Vec<&str> = match self.inputs.as_slice() {
             [] => vec![],
-            inputs => inputs
-                .iter()
-                .flat_map(|(n, _)| n.schema.iter().map(|f| f.name.as_str()))
-                .collect(),
+            inputs => {
+                inputs.iter().flat_map(|(n, _)| n.schema.iter().map(|f| f.name.as_str())).collect()
+            }
         };
         let name = |i: &usize| names.get(*i).copied().unwrap_or("?").to_owned();
         let list = |l: &[usize]| l.iter().map(name).collect::<Vec<_>>().join(", ");
@@ -226,7 +225,9 @@ impl Node {
                     order(&s.order)
                 )
             }
-            Op::Deduplicate(s) => format!("Deduplicate(keep=[{:?}], key=[{}])", s.keep, list(&s.keys)),
+            Op::Deduplicate(s) => {
+                format!("Deduplicate(keep=[{:?}], key=[{}])", s.keep, list(&s.keys))
+            }
             Op::WindowRank(s) => format!(
                 "WindowRank(rankStart={}, rankEnd={}, partitionBy=[{}], orderBy=[{}])",
                 s.start,
@@ -295,7 +296,9 @@ impl Node {
                 format!("rows of both inputs within {} ms", s.upper_ms.abs().max(s.lower_ms.abs()))
             }
             Op::TemporalJoin(_) => "versions since the watermark, and waiting left rows".into(),
-            Op::TopN(s) if s.input_retracts => format!("all rows of each partition, {}", ttl(&s.ttl_ms)),
+            Op::TopN(s) if s.input_retracts => {
+                format!("all rows of each partition, {}", ttl(&s.ttl_ms))
+            }
             Op::TopN(s) => format!("the best rows of each partition, {}", ttl(&s.ttl_ms)),
             Op::Deduplicate(s) => format!("one row a key, {}", ttl(&s.ttl_ms)),
             Op::WindowRank(_) => "the best rows of open windows".into(),
@@ -330,14 +333,17 @@ impl Node {
         let mut todo = vec![(self, 0usize, None::<String>)];
         while let Some((node, depth, exchange)) = todo.pop() {
             let mut depth = depth;
-            let indent = |d: usize| if d == 0 { String::new() } else { format!("{}+- ", "   ".repeat(d - 1)) };
+            let indent = |d: usize| {
+                if d == 0 { String::new() } else { format!("{}+- ", "   ".repeat(d - 1)) }
+            };
             let changes = |c: Changes| match with_changes {
                 true => format!(", changelogMode=[{}]", c.text().trim_matches(['[', ']'])),
                 false => String::new(),
             };
             if let Some(exchange) = exchange {
                 let changes = changes(node.changes);
-                let _ = writeln!(text, "{}Exchange(distribution=[{exchange}]{changes})", indent(depth));
+                let _ =
+                    writeln!(text, "{}Exchange(distribution=[{exchange}]{changes})", indent(depth));
                 depth += 1;
             }
             let name = node.name();

@@ -17,7 +17,7 @@ use super::logical::{
 use super::stream::{Changes, Distribution, Node, Op, WindowColumns};
 use crate::connectors::{self, ConnectorContext};
 use crate::dialect::ast::SetOp;
-use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_filter};
+use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_columns, evaluate_filter};
 use crate::runtime::spec::{
     self, AggCall, AggFunction, JoinKeys, JoinSide, LocalTime, Predicate, RankEnd, SortColumn,
     TimeDomain, WindowAssigner, WindowColumn,
@@ -94,13 +94,8 @@ impl<'a> Translator<'a> {
     fn rel(&self, rel: &Rel, needed: &[bool]) -> Result<Node> {
         match rel {
             Rel::Scan { table, options, columns, schema } => {
-                let context = ConnectorContext {
-                    table,
-                    options,
-                    columns,
-                    schema,
-                    settings: self.settings,
-                };
+                let context =
+                    ConnectorContext { table, options, columns, schema, settings: self.settings };
                 let source = connectors::source(&context)?;
                 self.source(source, table, schema)
             }
@@ -113,6 +108,9 @@ impl<'a> Translator<'a> {
                 window: None,
             }),
             Rel::Project { input, exprs, schema } => {
+                if let Some(row) = single_row(input) {
+                    self.constant_division(exprs, &row)?;
+                }
                 let wanted = needed_by(input.schema().len(), exprs, needed);
                 let node = self.rel(input, &wanted)?;
                 Ok(calc(node, None, exprs.clone(), schema.clone()))
@@ -156,7 +154,15 @@ impl<'a> Translator<'a> {
                 let output = arrow_schema(schema);
                 let (changes, window) = (node.changes, node.window.clone());
                 let spec = spec::ExpandSpec { projections: sets, ids, output };
-                Ok(one(Op::Expand(spec), node, Distribution::Forward, schema, changes, None, window))
+                Ok(one(
+                    Op::Expand(spec),
+                    node,
+                    Distribution::Forward,
+                    schema,
+                    changes,
+                    None,
+                    window,
+                ))
             }
             Rel::WindowTable { input, window, schema } => self.window_table(input, window, schema),
             Rel::Over { input, groups, schema } => self.over(input, groups, schema),
@@ -172,6 +178,26 @@ impl<'a> Translator<'a> {
             Rel::SetOp { op, all, inputs, schema } => self.set_op(*op, *all, inputs, schema),
             Rel::Sort { input, keys, offset, limit } => self.sort(input, keys, *offset, *limit),
         }
+    }
+
+    /// Flink divides constant decimals while it plans, and fails then when one is by zero.
+    fn constant_division(&self, exprs: &[Expr], row: &[Expr]) -> Result<()> {
+        for expr in exprs {
+            let constant = substitute(expr.clone(), row);
+            let mut failed = None;
+            constant.walk(&mut |e| {
+                let divides = matches!(&e.node, ExprNode::Call(c) if c.function.name() == "/");
+                let decimal = matches!(e.ty.kind, TypeKind::Decimal { .. });
+                if divides && decimal && e.is_constant() && failed.is_none() {
+                    let context = EvalContext::new(self.zone.clone(), 0, 0);
+                    failed = evaluate_columns(e, &[], 1, &context).err();
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn all(&self, rel: &Rel) -> Result<Node> {
@@ -268,7 +294,9 @@ impl<'a> Translator<'a> {
             "LISTAGG" => AggFunction::ListAgg { separator: option(0) },
             "COLLECT" => AggFunction::Collect,
             "ARRAY_AGG" => AggFunction::ArrayAgg { ignore_nulls: option(0) == "IGNORE NULLS" },
-            "JSON_OBJECTAGG" => AggFunction::JsonObjectAgg { absent_on_null: option(0) == "ABSENT" },
+            "JSON_OBJECTAGG" => {
+                AggFunction::JsonObjectAgg { absent_on_null: option(0) == "ABSENT" }
+            }
             "JSON_ARRAYAGG" => AggFunction::JsonArrayAgg { absent_on_null: option(0) == "ABSENT" },
             "SINGLE_VALUE" => AggFunction::SingleValue,
             "LAG" => AggFunction::Lag { offset: option(0).parse().unwrap_or(1) },
@@ -342,11 +370,9 @@ impl<'a> Translator<'a> {
             };
             let has = |p| keys.iter().any(|k| part(*k) == Some(p));
             let plain = |e: &Expr| e.columns().iter().all(|c| *c < width);
-            let others_plain =
-                exprs.iter().enumerate().all(|(i, e)| part(i).is_some() || plain(e));
-            let args_plain = calls.iter().all(|c| {
-                c.args.iter().chain(&c.filter).all(|a| part(*a).is_none())
-            });
+            let others_plain = exprs.iter().enumerate().all(|(i, e)| part(i).is_some() || plain(e));
+            let args_plain =
+                calls.iter().all(|c| c.args.iter().chain(&c.filter).all(|a| part(*a).is_none()));
             if has(WindowPart::Start)
                 && has(WindowPart::End)
                 && filters.iter().all(plain)
@@ -384,7 +410,17 @@ impl<'a> Translator<'a> {
                 let parts: Vec<Option<WindowPart>> = keys.iter().map(|k| part(*k)).collect();
                 let assigner = assigner(&window.kind);
                 return self
-                    .window_aggregate_node(node, assigner, time, ltz, &window.kind, spec_keys, &moved, &parts, schema)
+                    .window_aggregate_node(
+                        node,
+                        assigner,
+                        time,
+                        ltz,
+                        &window.kind,
+                        spec_keys,
+                        &moved,
+                        &parts,
+                        schema,
+                    )
                     .map(Some);
             }
         }
@@ -406,7 +442,15 @@ impl<'a> Translator<'a> {
         let assigner = WindowAssigner::Attached { start, end };
         let time = columns.time.unwrap_or(end);
         self.window_aggregate_node(
-            node, assigner, time, columns.ltz, &columns.kind, spec_keys, calls, &parts, schema,
+            node,
+            assigner,
+            time,
+            columns.ltz,
+            &columns.kind,
+            spec_keys,
+            calls,
+            &parts,
+            schema,
         )
         .map(Some)
     }
@@ -554,13 +598,15 @@ impl<'a> Translator<'a> {
                 .map(|(function, ty)| self.over_call(function, ty, &node.schema))
                 .collect::<Result<Vec<_>>>()?;
             let first = group.order_by.first();
-            let attribute = first.map_or(TimeAttribute::None, |k| node.schema[k.column].ty.attribute);
+            let attribute =
+                first.map_or(TimeAttribute::None, |k| node.schema[k.column].ty.attribute);
             let by = Distribution::by(&group.partition_by);
             let (input_schema, output_schema) = (arrow_schema(&node.schema), arrow_schema(&output));
             width = output.len();
             let by_time = attribute != TimeAttribute::None;
             if by_time && (!first.is_some_and(|k| k.ascending) || group.order_by.len() > 1) {
-                let what = "the window can only be ordered by a single time column in ASCENDING mode";
+                let what =
+                    "the window can only be ordered by a single time column in ASCENDING mode";
                 return Err(Error::config(what).advice("ORDER BY the rowtime column alone"));
             }
             if by_time {
@@ -691,8 +737,10 @@ impl<'a> Translator<'a> {
         let mut window = None;
         let (op, changes) = if let Some((left_end, right_end, columns)) = windows {
             if !inputs_append {
-                return Err(Error::config("a window join does not take changes (updates and deletes)")
-                    .advice("join before the aggregation, or without the window"));
+                return Err(Error::config(
+                    "a window join does not take changes (updates and deletes)",
+                )
+                .advice("join before the aggregation, or without the window"));
             }
             let ltz = columns.ltz;
             window = Some(columns);
@@ -751,8 +799,7 @@ impl<'a> Translator<'a> {
             (0..left_width).map(|i| Expr::column(i, schema[i].ty.clone())).collect();
         if !kind.left_only() {
             exprs.extend(
-                (0..right_width)
-                    .map(|i| Expr::column(wide + i, schema[left_width + i].ty.clone())),
+                (0..right_width).map(|i| Expr::column(wide + i, schema[left_width + i].ty.clone())),
             );
         }
         Ok(calc(node, None, exprs, schema.clone()))
@@ -798,8 +845,9 @@ impl<'a> Translator<'a> {
         let no_key = "Temporal Table Join requires primary key in versioned table, but no primary \
                       key can be found";
         let Some(key) = right_node.key.clone() else {
-            return Err(Error::config(no_key)
-                .advice("add PRIMARY KEY (...) NOT ENFORCED, or deduplicate by rowtime in a view"));
+            return Err(Error::config(no_key).advice(
+                "add PRIMARY KEY (...) NOT ENFORCED, or deduplicate by rowtime in a view",
+            ));
         };
         let rowtime = right_node
             .schema
@@ -842,7 +890,11 @@ impl<'a> Translator<'a> {
         output.extend(right_node.schema.iter().cloned());
         let spec = spec::TemporalJoinSpec {
             kind: spec_kind(kind),
-            keys: JoinKeys { left: left_columns.clone(), right: right_columns.clone(), filter_nulls },
+            keys: JoinKeys {
+                left: left_columns.clone(),
+                right: right_columns.clone(),
+                filter_nulls,
+            },
             condition,
             rowtimes: Some((time_column, rowtime)),
             ttl_ms: self.ttl_ms,
@@ -919,18 +971,22 @@ impl<'a> Translator<'a> {
             (SetOp::Union, _) => {
                 let inputs = nodes.into_iter().map(|n| (n, Distribution::Forward)).collect();
                 let schema = schema.clone();
-                return Ok(Node { op: Op::Union, inputs, schema, changes, key: None, window: None });
+                return Ok(Node {
+                    op: Op::Union,
+                    inputs,
+                    schema,
+                    changes,
+                    key: None,
+                    window: None,
+                });
             }
             (SetOp::Intersect, false) => spec::SetOperation::Intersect,
             (SetOp::Intersect, true) => spec::SetOperation::IntersectAll,
             (SetOp::Except, false) => spec::SetOperation::Except,
             (SetOp::Except, true) => spec::SetOperation::ExceptAll,
         };
-        let spec = spec::SetOperationSpec {
-            operation,
-            ttl_ms: self.ttl_ms,
-            schema: arrow_schema(schema),
-        };
+        let spec =
+            spec::SetOperationSpec { operation, ttl_ms: self.ttl_ms, schema: arrow_schema(schema) };
         let keys: Vec<usize> = (0..schema.len()).collect();
         let inputs = nodes.into_iter().map(|n| (n, Distribution::by(&keys))).collect();
         let op = Op::SetOperation(spec);
@@ -990,11 +1046,15 @@ impl<'a> Translator<'a> {
             Rel::Project { input: below, exprs, .. } => (&**below, exprs.clone()),
             other => (other, other.columns()),
         };
-        let Rel::Over { input: source, groups, schema: over_schema } = over else { return Ok(None) };
+        let Rel::Over { input: source, groups, schema: over_schema } = over else {
+            return Ok(None);
+        };
         let [group] = groups.as_slice() else { return Ok(None) };
         let [(function, _)] = group.calls.as_slice() else { return Ok(None) };
-        if !matches!(function, OverFunction::RowNumber | OverFunction::Rank | OverFunction::DenseRank)
-        {
+        if !matches!(
+            function,
+            OverFunction::RowNumber | OverFunction::Rank | OverFunction::DenseRank
+        ) {
             return Ok(None);
         }
         let rank_column = over_schema.len() - 1;
@@ -1032,8 +1092,10 @@ impl<'a> Translator<'a> {
             return Ok(None);
         };
         if !matches!(function, OverFunction::RowNumber) {
-            return Err(Error::config("RANK and DENSE_RANK are not supported for Top-N in streaming mode")
-                .advice("use ROW_NUMBER"));
+            return Err(Error::config(
+                "RANK and DENSE_RANK are not supported for Top-N in streaming mode",
+            )
+            .advice("use ROW_NUMBER"));
         }
         let with_rank = (0..exprs.len()).any(|i| {
             let wanted = needed.get(i).copied().unwrap_or(true);
@@ -1072,8 +1134,7 @@ impl<'a> Translator<'a> {
         let partition = group.partition_by.clone();
         let order = sort_columns(&group.order_by);
         let input_schema = arrow_schema(&node.schema);
-        let schema: Schema =
-            if with_rank { over_schema.clone() } else { node.schema.clone() };
+        let schema: Schema = if with_rank { over_schema.clone() } else { node.schema.clone() };
         let output = arrow_schema(&schema);
         let append = node.changes == Changes::Append;
         if let (Some(window), RankEnd::Constant(last), true) = (node.window.clone(), end, append)
@@ -1081,7 +1142,9 @@ impl<'a> Translator<'a> {
             && partition.contains(&from)
             && partition.contains(&to)
         {
-            let is_window = |c: &usize| Some(*c) == window.start || Some(*c) == window.end || Some(*c) == window.time;
+            let is_window = |c: &usize| {
+                Some(*c) == window.start || Some(*c) == window.end || Some(*c) == window.time
+            };
             let keys: Vec<usize> = partition.into_iter().filter(|c| !is_window(c)).collect();
             let by = Distribution::by(&keys);
             let spec = spec::WindowRankSpec {
@@ -1213,12 +1276,7 @@ fn one(
 }
 
 /// Expressions over the rows of `input`; nothing when they are its columns.
-pub(crate) fn calc(
-    input: Node,
-    condition: Option<Expr>,
-    exprs: Vec<Expr>,
-    schema: Schema,
-) -> Node {
+pub(crate) fn calc(input: Node, condition: Option<Expr>, exprs: Vec<Expr>, schema: Schema) -> Node {
     let column = |e: &Expr| match e.node {
         ExprNode::Column(i) => Some(i),
         _ => None,
@@ -1282,9 +1340,7 @@ fn assigner(kind: &WindowKind) -> WindowAssigner {
 /// terms of the function's columns.
 fn below_window(rel: &Rel) -> Option<(&Rel, &Window, Vec<Expr>, Vec<Expr>)> {
     match rel {
-        Rel::WindowTable { input, window, .. } => {
-            Some((input, window, rel.columns(), vec![]))
-        }
+        Rel::WindowTable { input, window, .. } => Some((input, window, rel.columns(), vec![])),
         Rel::Filter { input, condition } => {
             let (base, window, exprs, mut filters) = below_window(input)?;
             filters.extend(conjuncts(substitute(condition.clone(), &exprs)));
@@ -1294,6 +1350,21 @@ fn below_window(rel: &Rel) -> Option<(&Rel, &Window, Vec<Expr>, Vec<Expr>)> {
             let (base, window, below, filters) = below_window(input)?;
             let exprs = exprs.iter().map(|e| substitute(e.clone(), &below)).collect();
             Some((base, window, exprs, filters))
+        }
+        _ => None,
+    }
+}
+
+/// The values of a relation that is one constant row.
+fn single_row(rel: &Rel) -> Option<Vec<Expr>> {
+    match rel {
+        Rel::Values { rows, .. } => match rows.as_slice() {
+            [row] => Some(row.clone()),
+            _ => None,
+        },
+        Rel::Project { input, exprs, .. } => {
+            let row = single_row(input)?;
+            Some(exprs.iter().map(|e| substitute(e.clone(), &row)).collect())
         }
         _ => None,
     }

@@ -6,7 +6,7 @@ use crate::catalog::{ColumnKind, Object, Path, TableDef, ViewDef};
 use crate::dialect::ast::{
     AlterTable, CreateTable, Ident, Insert, ObjectName, Query, Show, Statement,
 };
-use crate::dialect::{next_statement, Tokens, unparse};
+use crate::dialect::{Tokens, next_statement, unparse};
 use crate::plan::logical::Field;
 use crate::session::result::Column;
 use crate::types::TimeAttribute;
@@ -54,7 +54,16 @@ impl Session {
                 self.catalog.create(&path, table, temporary, quiet, false)?;
                 done
             }
-            Statement::CreateView { temporary, if_not_exists, or_replace, name, columns, comment, query, text } => {
+            Statement::CreateView {
+                temporary,
+                if_not_exists,
+                or_replace,
+                name,
+                columns,
+                comment,
+                query,
+                text,
+            } => {
                 let path = self.catalog.path(name);
                 if *if_not_exists && self.catalog.find(&path).is_some() {
                     return done;
@@ -199,7 +208,10 @@ impl Session {
         let rel = self.binder(script).query(query)?;
         if !columns.is_empty() && columns.len() != rel.schema().len() {
             let what = format!("{} names for {} columns", columns.len(), rel.schema().len());
-            return Err(self.binder(script).fail(query.span, what).advice("name every column once"));
+            return Err(self
+                .binder(script)
+                .fail(query.span, what)
+                .advice("name every column once"));
         }
         let name = |(i, f): (usize, &Field)| {
             let name = columns.get(i).map_or_else(|| f.name.clone(), |c| c.value.clone());
@@ -229,7 +241,8 @@ impl Session {
         plain.query = None;
         let (columns, keys) = (std::mem::take(&mut plain.columns), std::mem::take(&mut plain.keys));
         if !columns.is_empty() || !create.bare_columns.is_empty() || !keys.is_empty() {
-            return Err(binder.fail(query.span, "CREATE TABLE AS takes its columns from the query")
+            return Err(binder
+                .fail(query.span, "CREATE TABLE AS takes its columns from the query")
                 .advice("leave the list of columns out"));
         }
         let mut table = TableDef {
@@ -330,18 +343,28 @@ impl Session {
             Object::View(view) => {
                 for (name, ty) in &view.columns {
                     let shown = ty.clone().null_allowed().to_string();
-                    rows.push(vec![text(name), Some(shown), flag(ty.nullable), None, None, None, None]);
+                    rows.push(vec![
+                        text(name),
+                        Some(shown),
+                        flag(ty.nullable),
+                        None,
+                        None,
+                        None,
+                        None,
+                    ]);
                 }
             }
             Object::Table(table) => {
                 for (i, column) in table.columns.iter().enumerate() {
-                    let key = table.primary_key.as_ref().filter(|k| k.columns.contains(&column.name));
+                    let key =
+                        table.primary_key.as_ref().filter(|k| k.columns.contains(&column.name));
                     let key = key.map(|k| format!("PRI({})", k.columns.join(", ")));
                     let extras = match &column.kind {
                         ColumnKind::Physical => None,
                         ColumnKind::Computed { text, .. } => Some(format!("AS {text}")),
                         ColumnKind::Metadata { key, is_virtual } => {
-                            let from = key.as_ref().map_or_else(String::new, |k| format!(" FROM '{k}'"));
+                            let from =
+                                key.as_ref().map_or_else(String::new, |k| format!(" FROM '{k}'"));
                             let is_virtual = if *is_virtual { " VIRTUAL" } else { "" };
                             Some(format!("METADATA{from}{is_virtual}"))
                         }
@@ -404,10 +427,8 @@ fn create_text(table: &TableDef) -> String {
     if let Some(key) = &table.primary_key {
         let columns: Vec<String> = key.columns.iter().map(|c| unparse::quoted(c)).collect();
         let name = unparse::quoted(&key.name);
-        parts.push(format!(
-            "  CONSTRAINT {name} PRIMARY KEY ({}) NOT ENFORCED",
-            columns.join(", ")
-        ));
+        parts
+            .push(format!("  CONSTRAINT {name} PRIMARY KEY ({}) NOT ENFORCED", columns.join(", ")));
     }
     let path = &table.path;
     let name = [&path.catalog, &path.database, &path.object].map(|p| unparse::quoted(p)).join(".");

@@ -63,7 +63,8 @@ fn table(mode: &str, want: &Value, have: &Value) -> Option<String> {
         return Some(format!("not append-only: {change} {row:?}"));
     }
     if mode == "append-ordered" {
-        let plain = |rows: &[(String, Row)]| rows.iter().map(|(_, r)| r.clone()).collect::<Vec<_>>();
+        let plain =
+            |rows: &[(String, Row)]| rows.iter().map(|(_, r)| r.clone()).collect::<Vec<_>>();
         let (w, h) = (plain(&w), plain(&h));
         let at = (0..w.len().max(h.len())).find(|i| w.get(*i) != h.get(*i))?;
         return Some(format!("row {at} is {:?}, expected {:?}", h.get(at), w.get(at)));

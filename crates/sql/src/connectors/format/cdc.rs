@@ -65,9 +65,9 @@ impl Cdc {
         let mut pattern = |key: &str| -> Result<Option<regex::Regex>> {
             let Some(text) = options.get(key) else { return Ok(None) };
             let whole = format!("^(?:{text})$");
-            regex::Regex::new(&whole).map(Some).map_err(|e| {
-                Error::config(format!("option '{key}' is not a pattern: {e}"))
-            })
+            regex::Regex::new(&whole)
+                .map(Some)
+                .map_err(|e| Error::config(format!("option '{key}' is not a pattern: {e}")))
         };
         let (mut database, mut table) = (None, None);
         if dialect == Dialect::Canal {
@@ -93,10 +93,10 @@ impl Cdc {
                     false => &json,
                 };
                 let row = |side: &str| match payload.get(side) {
-                    None | Some(JsonText::Null) => Err(Error::data(format!(
-                        "the '{side}' field of a change message is null"
-                    ))
-                    .advice("with PostgreSQL, set REPLICA IDENTITY of the table to FULL")),
+                    None | Some(JsonText::Null) => {
+                        Err(Error::data(format!("the '{side}' field of a change message is null"))
+                            .advice("with PostgreSQL, set REPLICA IDENTITY of the table to FULL"))
+                    }
                     Some(row) => self.codec.row(row),
                 };
                 self.before_after(text_of(payload, "op")?, ["c", "r"], "u", "d", row, out)

@@ -147,7 +147,9 @@ impl JsonCodec {
     fn field(&self, object: &JsonText<'_>, name: &str, ty: &SqlType) -> Result<Value> {
         let Some(json) = object.get(name) else {
             if self.options.fail_on_missing {
-                return Err(Error::data(format!("some field is missing in the JSON data: '{name}'")));
+                return Err(Error::data(format!(
+                    "some field is missing in the JSON data: '{name}'"
+                )));
             }
             return Ok(Value::Null);
         };
@@ -283,8 +285,7 @@ impl JsonCodec {
         };
         let separator = if self.options.iso { 'T' } else { ' ' };
         let (day, clock) = written.split_once(separator).ok_or_else(wrong)?;
-        let (seconds, nanos) =
-            parse::timestamp(&format!("{day} {clock}")).map_err(|_| wrong())?;
+        let (seconds, nanos) = parse::timestamp(&format!("{day} {clock}")).map_err(|_| wrong())?;
         let value = match time_unit(precision) {
             arrow_schema::TimeUnit::Nanosecond => seconds
                 .checked_mul(1_000_000_000)
@@ -402,7 +403,8 @@ pub fn plain_text(value: &Value, ty: &SqlType, iso: bool) -> String {
             let (seconds, fraction) = (v.div_euclid(per_second), v.rem_euclid(per_second));
             let nanos = fraction * (1_000_000_000 / per_second);
             let day_s = DAY_MS / 1000;
-            let crate::calendar::Civil { year, month, day } = civil_of_days(seconds.div_euclid(day_s));
+            let crate::calendar::Civil { year, month, day } =
+                civil_of_days(seconds.div_euclid(day_s));
             let s = seconds.rem_euclid(day_s);
             let separator = if iso { 'T' } else { ' ' };
             out = format!(

@@ -42,9 +42,7 @@ impl<'a> JsonText<'a> {
     /// The value of a field; the last one when there are several.
     pub fn get(&self, key: &str) -> Option<&JsonText<'a>> {
         match self {
-            JsonText::Object(fields) => {
-                fields.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v)
-            }
+            JsonText::Object(fields) => fields.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v),
             _ => None,
         }
     }

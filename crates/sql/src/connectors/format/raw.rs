@@ -31,11 +31,22 @@ impl Raw {
             let what = format!("format 'raw' takes one column, not {}", schema.len());
             return Err(Error::config(what).advice("define a single physical column"));
         };
-        use TypeKind::{BigInt, Boolean, Char, Double, Float, Int, SmallInt, TinyInt, Varbinary, Varchar};
+        use TypeKind::{
+            BigInt, Boolean, Char, Double, Float, Int, SmallInt, TinyInt, Varbinary, Varchar,
+        };
         if !matches!(
             field.ty.kind,
-            Boolean | TinyInt | SmallInt | Int | BigInt | Float | Double | Char(_) | Varchar(_)
-                | Varbinary(_) | TypeKind::Binary(_)
+            Boolean
+                | TinyInt
+                | SmallInt
+                | Int
+                | BigInt
+                | Float
+                | Double
+                | Char(_)
+                | Varchar(_)
+                | Varbinary(_)
+                | TypeKind::Binary(_)
         ) {
             let what = format!("format 'raw' has no values of type {}", field.ty.base_text());
             return Err(Error::config(what).advice("use STRING or BYTES"));
@@ -45,7 +56,8 @@ impl Raw {
 
     fn number<const N: usize>(&self, record: &[u8]) -> Result<[u8; N]> {
         let mut bytes: [u8; N] = record.try_into().map_err(|_| {
-            let what = format!("a record of {} bytes is not of the {N} that it needs", record.len());
+            let what =
+                format!("a record of {} bytes is not of the {N} that it needs", record.len());
             Error::data(what)
         })?;
         if !self.big_endian {
