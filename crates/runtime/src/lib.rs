@@ -16,6 +16,7 @@
 //! | [`operator`] | the contract of everything that sits in a chain; no engine in sight |
 //! | [`chain`] | operators fused by direct calls; outputs and side outputs |
 //! | [`exchange`] | partitioners, credits; what goes from task to task |
+//! | [`container_edge`] | edges that carry whole columnar batches |
 //! | `task` | one chain behind its inputs: epochs, alignment, merge of watermarks |
 //! | [`sink`] | writers at the end of a chain |
 //! | [`state`] | keyed state as user functions see it |

@@ -80,8 +80,6 @@ pub fn source(
             Error::config(format!("datagen cannot make up a {} for '{}'", field.ty, field.name))
                 .advice("use numbers, text, BOOLEAN, DATE, TIME or TIMESTAMP")
         })?;
-        let past = options.duration_ms(&key("max-past"))?;
-        let _ = past;
         generators.push(Generator::Random {
             min: bound(options, "min", low)?,
             max: bound(options, "max", high)?,

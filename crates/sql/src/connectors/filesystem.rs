@@ -56,12 +56,7 @@ struct FileTable {
     default_partition: String,
 }
 
-const METADATA: &[(&str, fn() -> SqlType)] = &[
-    ("file.path", SqlType::string),
-    ("file.name", SqlType::string),
-    ("file.size", SqlType::bigint),
-    ("file.modification-time", || SqlType::timestamp_ltz(3)),
-];
+const METADATA: &[&str] = &["file.path", "file.name", "file.size", "file.modification-time"];
 
 fn table(context: &ConnectorContext<'_>, options: &mut TableOptions<'_>) -> Result<FileTable> {
     let path = options.need("path")?;
@@ -86,10 +81,10 @@ fn table(context: &ConnectorContext<'_>, options: &mut TableOptions<'_>) -> Resu
     let (mut origins, mut format_schema) = (vec![], Schema::new());
     for (field, metadata) in context.schema.iter().zip(context.metadata_keys()) {
         if let Some(key) = metadata {
-            if !METADATA.iter().any(|(name, _)| *name == key) {
-                let names: Vec<&str> = METADATA.iter().map(|(n, _)| *n).collect();
+            if !METADATA.contains(&key.as_str()) {
                 let what = format!("metadata column '{key}' is not known");
-                return Err(Error::config(what).advice(format!("there are: {}", names.join(", "))));
+                let advice = format!("there are: {}", METADATA.join(", "));
+                return Err(Error::config(what).advice(advice));
             }
             origins.push(Origin::Metadata(key));
         } else if partition_keys.contains(&field.name) {

@@ -10,7 +10,6 @@ use crate::plan::logical::Schema;
 use crate::runtime::ChangeKind;
 use crate::types::{SqlType, TypeKind, time_unit};
 use crate::value::Value;
-use crate::zone::Zone;
 use base64::Engine;
 use millstream_core::{Error, Result};
 
@@ -18,7 +17,6 @@ use millstream_core::{Error, Result};
 #[derive(Clone)]
 pub struct Csv {
     schema: Schema,
-    zone: Zone,
     delimiter: char,
     quote: Option<char>,
     escape: Option<char>,
@@ -33,7 +31,7 @@ impl Csv {
     ///
     /// # Errors
     /// `Config`, for a wrong value.
-    pub fn new(options: &mut TableOptions<'_>, schema: &Schema, zone: &Zone) -> Result<Self> {
+    pub fn new(options: &mut TableOptions<'_>, schema: &Schema) -> Result<Self> {
         let delimiter = options.character("csv.field-delimiter", ',')?;
         let quoted = !options.flag("csv.disable-quote-character", false)?;
         let quote = options.character("csv.quote-character", '"')?;
@@ -44,7 +42,6 @@ impl Csv {
         options.flag("csv.write-bigdecimal-in-scientific-notation", true)?;
         Ok(Csv {
             schema: schema.clone(),
-            zone: zone.clone(),
             delimiter,
             quote: quoted.then_some(quote),
             escape,
@@ -228,7 +225,6 @@ impl RowDecoder for Csv {
 impl RowEncoder for Csv {
     fn encode(&mut self, _kind: ChangeKind, row: &[Value], out: &mut Vec<u8>) -> Result<bool> {
         let mut line = String::new();
-        let _ = &self.zone;
         for (i, (value, field)) in row.iter().zip(&self.schema).enumerate() {
             if i > 0 {
                 line.push(self.delimiter);

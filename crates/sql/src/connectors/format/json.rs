@@ -126,7 +126,7 @@ pub struct JsonCodec {
 impl JsonCodec {
     /// For rows of these columns.
     pub fn new(options: JsonOptions, schema: &Schema, zone: &Zone) -> Self {
-        JsonCodec { options, schema: schema.clone(), zone: zone.clone() }
+        JsonCodec { options, schema: schema.clone(), zone: *zone }
     }
     /// The columns.
     pub fn schema(&self) -> &Schema {

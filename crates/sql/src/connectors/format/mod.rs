@@ -119,7 +119,7 @@ pub fn format(
     let name = options.need("format")?;
     Ok(match name {
         "json" => Arc::new(json::Json::new(options, "json.", schema, zone)?),
-        "csv" => Arc::new(csv::Csv::new(options, schema, zone)?),
+        "csv" => Arc::new(csv::Csv::new(options, schema)?),
         "raw" => Arc::new(raw::Raw::new(options, schema)?),
         "debezium-json" | "canal-json" | "maxwell-json" | "ogg-json" => {
             Arc::new(cdc::Cdc::new(options, name, schema, zone)?)
