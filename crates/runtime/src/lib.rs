@@ -16,6 +16,7 @@
 //! | [`operator`] | the contract of everything that sits in a chain; no engine in sight |
 //! | [`chain`] | operators fused by direct calls; outputs and side outputs |
 //! | [`exchange`] | partitioners, credits; what goes from task to task |
+//! | [`container_edge`] | edges that carry whole columnar batches |
 //! | `task` | one chain behind its inputs: epochs, alignment, merge of watermarks |
 //! | [`sink`] | writers at the end of a chain, and the commits behind them |
 //! | [`state`] | keyed state as user functions see it |
@@ -36,6 +37,7 @@ mod alignment;
 pub mod async_io;
 pub mod chain;
 pub mod checkpoint;
+pub mod container_edge;
 pub mod control;
 pub mod exchange;
 pub mod execution;
@@ -55,6 +57,7 @@ pub mod watermark;
 pub mod window;
 
 pub use chain::{Downstream, Node, Output, OutputTag, Receiver, RecordContext};
+pub use container_edge::{ContainerPartition, ContainerPartitioner};
 pub use control::JobHandle;
 pub use exchange::Partitioner;
 pub use execution::{ProcessLayout, RunningJob, RuntimeConfig, execute};

@@ -20,6 +20,10 @@ use timely::communication::allocator::zero_copy::initialize::initialize_networki
 use timely::communication::allocator::{Allocator, AllocatorBuilder, ProcessBuilder};
 use timely::worker::Worker;
 
+/// Stack of a worker: user code and deep expressions run on it. Only what is touched takes
+/// memory.
+const WORKER_STACK_BYTES: usize = 64 << 20;
+
 /// What a worker thread knows of its job.
 #[derive(Clone)]
 pub(super) struct WorkerEnv {
@@ -85,7 +89,11 @@ pub(crate) fn run(
                     env.control.abort(engine_panic(&*panic));
                 }
             };
-            if let Err(error) = thread::Builder::new().name(name).spawn_scoped(scope, body) {
+            if let Err(error) = thread::Builder::new()
+                .name(name)
+                .stack_size(WORKER_STACK_BYTES)
+                .spawn_scoped(scope, body)
+            {
                 control.abort(Error::retry(format!("cannot start a worker thread: {error}")));
             }
         }
