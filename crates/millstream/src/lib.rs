@@ -18,6 +18,7 @@
 //! | `kafka` | yes | [`kafka`]; needs a C compiler and make, for librdkafka |
 //! | `kafka-tls`, `kafka-sasl` | no | encrypted connections and SCRAM; Kerberos |
 //! | `postgres` | no | [`jdbc`] |
+//! | `rocksdb` | no | the RocksDB state backend; needs a C++ compiler and libclang |
 //! | `metrics` | yes | `--metrics-addr` and the progress line of every job |
 //! | `testkit` | no | [`testkit`] |
 //!
