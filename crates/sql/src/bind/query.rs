@@ -24,8 +24,8 @@ use crate::dialect::ast::{
 use crate::expr::{EvalContext, Expr, Node, fold};
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{
-    AggregateCall, Field, OverFunction, OverGroup, Rel, Schema, SortKey, Window,
-    WindowKind, WindowPart,
+    AggregateCall, Field, OverFunction, OverGroup, Rel, Schema, SortKey, Window, WindowKind,
+    WindowPart,
 };
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
@@ -263,9 +263,8 @@ impl Binder<'_> {
                 rel = joined;
                 columns.push(column);
             }
-            let place = |e: Expr| {
-                e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| columns[s]))
-            };
+            let place =
+                |e: Expr| e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| columns[s]));
             exprs = exprs.into_iter().map(place).collect();
             having = having.map(place);
             qualify = qualify.map(place);
@@ -573,12 +572,7 @@ impl Binder<'_> {
     }
 
     /// The index of a key.
-    fn group_key(
-        &self,
-        e: &ast::Expr,
-        scope: &Scope,
-        grouping: &mut Grouping,
-    ) -> Result<usize> {
+    fn group_key(&self, e: &ast::Expr, scope: &Scope, grouping: &mut Grouping) -> Result<usize> {
         let mut cx = Cx::plain(scope, "GROUP BY");
         cx.outer = self.outer.as_ref();
         // Numbers are constants here, and aliases mean nothing: as in Flink.

@@ -15,8 +15,8 @@ use super::from::make_join;
 use super::scope::Scope;
 use crate::dialect::ast::{self, ExprKind, UnaryOp};
 use crate::expr::{Expr, Node};
-use crate::plan::condition::conjuncts;
 use crate::functions::Registry;
+use crate::plan::condition::conjuncts;
 use crate::plan::logical::{AggregateCall, Field, JoinKind, Rel, Schema};
 use millstream_core::{Error, Result};
 
@@ -203,8 +203,7 @@ fn equalities(input: Rel, conditions: Vec<Expr>) -> Result<(Rel, Vec<Expr>, Vec<
             },
             _ => None,
         };
-        let all_outer =
-            |e: &Expr| e.columns().iter().all(|i| virtual_index(*i, OUTER).is_some());
+        let all_outer = |e: &Expr| e.columns().iter().all(|i| virtual_index(*i, OUTER).is_some());
         let (from_outside, inside) = match sides {
             Some((a, b)) if all_outer(&a) && !is_correlated(&b) => (a, b),
             Some((a, b)) if all_outer(&b) && !is_correlated(&a) => (b, a),
