@@ -17,6 +17,7 @@
 
 use crate::chain::{Downstream, Receiver};
 use crate::exchange::{Body, Envelope, Payload};
+use millstream_checkpoint::fault;
 use crate::snapshot::{SnapshotKind, TaskSnapshot};
 use crate::source::SourcePoll;
 use crate::source_node::SourceHead;
@@ -242,7 +243,9 @@ impl Task {
 
     fn capture(&mut self, kind: SnapshotKind) -> Result<TaskSnapshot> {
         let mut snapshot = TaskSnapshot::new(kind);
+        fault::reach("before-snapshot");
         self.head.chain().barrier(self.current, &mut snapshot)?;
+        fault::reach("after-snapshot");
         Ok(snapshot)
     }
 
