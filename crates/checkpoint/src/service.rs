@@ -18,7 +18,7 @@ use millstream_core::{Clock, Epoch, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Commands that may wait.
 const QUEUE: usize = 4096;
@@ -133,12 +133,18 @@ impl Serving {
             // What earlier attempts have left; when storage does not answer, next time.
             let _ = leader.collect_garbage();
         }
+        let mut looked = Instant::now();
         loop {
-            match queue.recv_timeout(LOOK) {
+            match queue.recv_timeout(LOOK.saturating_sub(looked.elapsed())) {
                 Ok(Command::End { finished }) => return self.end(finished),
                 Ok(command) => self.carry_out(command),
-                Err(RecvTimeoutError::Timeout) => self.look_for_requests(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.end(false),
+            }
+            // By time, not when nothing else comes: with frequent checkpoints something always does.
+            if looked.elapsed() >= LOOK {
+                self.look_for_requests();
+                looked = Instant::now();
             }
         }
     }

@@ -100,22 +100,23 @@ fn shuffle<T>(all: &mut [T], rng: &mut Rng) {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Kill => write!(f, "kill -9 of a worker"),
-            Fault::KillAll => write!(f, "kill -9 of all workers"),
-            Fault::Stop => write!(f, "worker stopped, goes on"),
-            Fault::StopKill => write!(f, "worker stopped, killed"),
-            Fault::KillSupervisor => write!(f, "kill -9 of the supervisor"),
-            Fault::Zombie => write!(f, "zombie of a former attempt"),
-            Fault::Point(point) => write!(f, "killed at {point}"),
-            Fault::Kafka => write!(f, "Kafka killed"),
-            Fault::Postgres => write!(f, "PostgreSQL killed"),
-            Fault::DiskFull => write!(f, "disk full"),
-            Fault::Corrupt(Damage::Truncate) => write!(f, "checkpoint truncated"),
-            Fault::Corrupt(Damage::FlipBit) => write!(f, "checkpoint bit flipped"),
-            Fault::RescaleSavepoint => write!(f, "rescale by savepoint"),
-            Fault::RescaleCheckpoint => write!(f, "rescale by checkpoint"),
-        }
+        let text = match self {
+            Fault::Kill => "kill -9 of a worker",
+            Fault::KillAll => "kill -9 of all workers",
+            Fault::Stop => "worker stopped, goes on",
+            Fault::StopKill => "worker stopped, killed",
+            Fault::KillSupervisor => "kill -9 of the supervisor",
+            Fault::Zombie => "zombie of a former attempt",
+            Fault::Point(point) => return f.pad(&format!("killed at {point}")),
+            Fault::Kafka => "Kafka killed",
+            Fault::Postgres => "PostgreSQL killed",
+            Fault::DiskFull => "disk full",
+            Fault::Corrupt(Damage::Truncate) => "checkpoint truncated",
+            Fault::Corrupt(Damage::FlipBit) => "checkpoint bit flipped",
+            Fault::RescaleSavepoint => "rescale by savepoint",
+            Fault::RescaleCheckpoint => "rescale by checkpoint",
+        };
+        f.pad(text)
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) struct Run<'a> {
     parallelism: usize,
     backend: &'static str,
     watcher: Watcher,
+    injected: usize,
     happened: Vec<Happened>,
     violations: Vec<String>,
 }
@@ -88,6 +89,7 @@ pub(crate) fn run(settings: &Settings, servers: &Servers) -> Result<bool> {
         parallelism: 2,
         backend: "heap",
         watcher: Watcher::start(&servers.kafka, &topic("out"))?,
+        injected: 0,
         happened: vec![],
         violations: vec![],
         name: name.clone(),
@@ -124,6 +126,7 @@ impl Run<'_> {
             println!("{number:>4}  {fault:<28} SKIPPED: checkpoints have no small disk");
             return;
         }
+        self.injected += 1;
         match self.inject(fault).and_then(|since_ms| self.recovered(since_ms)) {
             Ok(recovery) => {
                 println!("{number:>4}  {fault:<28} {state:<11} recovered in {recovery:.2?}");
@@ -531,7 +534,7 @@ impl Run<'_> {
             let at = |part| at(part).copied().unwrap_or_default();
             format!("p50 {:.2?}, p95 {:.2?}, max {:.2?}", at(50), at(95), at(100))
         };
-        println!("faults: {} in {lasted:.0?}", self.happened.len() + self.violations.len());
+        println!("faults: {} of {} in {lasted:.0?}", self.injected, self.settings.faults);
         println!("recovery: {}", of(true));
         println!("recovery without restarts of servers: {}", of(false));
         for violation in &self.violations {
