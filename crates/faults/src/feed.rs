@@ -142,7 +142,8 @@ impl Watcher {
         let consumer = committed_reader(servers, topic)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (seen, newest_ms) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
-        let (stopped, count, newest) = (Arc::clone(&stop), Arc::clone(&seen), Arc::clone(&newest_ms));
+        let (stopped, count, newest) =
+            (Arc::clone(&stop), Arc::clone(&seen), Arc::clone(&newest_ms));
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 // Errors are the broker's restarts: the client connects again by itself.

@@ -113,10 +113,8 @@ pub(crate) fn run(options: &JobOptions) -> Result<()> {
         .uid("events")
         .key_by(|event: &Event| event.key)
         .map_with_state(|known: &mut Option<Known>, event: Event| {
-            let known = known.get_or_insert_with(|| Known {
-                weight: "x".repeat(100),
-                ..Known::default()
-            });
+            let known =
+                known.get_or_insert_with(|| Known { weight: "x".repeat(100), ..Known::default() });
             known.count += 1;
             known.sum = known.sum.wrapping_add(event.checksum);
             let Event { key, seq, made_ms, .. } = event;

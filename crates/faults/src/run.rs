@@ -281,7 +281,8 @@ impl Run<'_> {
     /// own, so that its state can be compared with the input.
     fn fork(&mut self, folder: &Path) -> Result<()> {
         let all = kept(folder.join("x").display().to_string());
-        let previous = all.iter().rev().nth(1).ok_or_else(|| Error::bug("no previous checkpoint"))?;
+        let previous =
+            all.iter().rev().nth(1).ok_or_else(|| Error::bug("no previous checkpoint"))?;
         self.starts += 1;
         let table = format!("{}_fork_{}", self.name, self.starts);
         connect(&self.servers.postgres)?.batch_execute(&state_table(&table)).map_err(failed)?;
@@ -347,10 +348,7 @@ impl Run<'_> {
 
     fn command(&self, job_id: &str) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.log(self.starts))?;
+        let log = std::fs::File::options().create(true).append(true).open(self.log(self.starts))?;
         let processes = self.parallelism.clamp(2, 3).to_string();
         let parallelism = self.parallelism.to_string();
         command
@@ -530,7 +528,8 @@ impl Run<'_> {
                 .map(|h| h.recovery)
                 .collect();
             times.sort_unstable();
-            let at = |part: usize| times.get((times.len() * part / 100).min(times.len().max(1) - 1));
+            let at =
+                |part: usize| times.get((times.len() * part / 100).min(times.len().max(1) - 1));
             let at = |part| at(part).copied().unwrap_or_default();
             format!("p50 {:.2?}, p95 {:.2?}, max {:.2?}", at(50), at(95), at(100))
         };

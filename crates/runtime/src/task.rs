@@ -17,11 +17,11 @@
 
 use crate::chain::{Downstream, Receiver};
 use crate::exchange::{Body, Envelope, Payload};
-use millstream_checkpoint::fault;
 use crate::snapshot::{SnapshotKind, TaskSnapshot};
 use crate::source::SourcePoll;
 use crate::source_node::SourceHead;
 use crate::watermark::{Merged, WatermarkMerge};
+use millstream_checkpoint::fault;
 use millstream_core::{Epoch, Error, Result, Watermark};
 use std::collections::{BTreeMap, VecDeque};
 
