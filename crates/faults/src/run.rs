@@ -87,7 +87,7 @@ pub(crate) fn run(settings: &Settings, servers: &Servers) -> Result<bool> {
         job_id: String::new(),
         starts: 0,
         parallelism: 2,
-        backend: "heap",
+        backend: if cfg!(feature = "rocksdb") { "rocksdb" } else { "heap" },
         watcher: Watcher::start(&servers.kafka, &topic("out"))?,
         injected: 0,
         happened: vec![],
