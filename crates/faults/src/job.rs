@@ -79,6 +79,9 @@ pub(crate) struct JobOptions {
     /// Only upserts into this table, up to the events of now
     #[arg(long)]
     only_upsert: Option<String>,
+    /// Writes to Kafka at least once: the verifier must see it
+    #[arg(long)]
+    at_least_once: bool,
 }
 
 pub(crate) fn run(options: &JobOptions) -> Result<()> {
@@ -142,10 +145,17 @@ pub(crate) fn run(options: &JobOptions) -> Result<()> {
             .topic(format!("{name}-out"))
             .key(|c: &Counted, key| ser::string()(&c.key.to_string(), key))
             .value(ser::json())
-            .delivery_guarantee(DeliveryGuarantee::ExactlyOnce)
-            .transactional_id_prefix(name)
-            .transaction_timeout(Duration::from_secs(300))
-            .recovery_time(Duration::from_secs(240));
+            .delivery_guarantee(match options.at_least_once {
+                true => DeliveryGuarantee::AtLeastOnce,
+                false => DeliveryGuarantee::ExactlyOnce,
+            });
+        let kafka = match options.at_least_once {
+            true => kafka,
+            false => kafka
+                .transactional_id_prefix(name)
+                .transaction_timeout(Duration::from_secs(300))
+                .recovery_time(Duration::from_secs(240)),
+        };
         counted.sink_to(kafka.build()?).name("published").uid("published");
     }
     env.execute(name).map(|_| ())

@@ -60,6 +60,9 @@ struct RunOptions {
     /// Milliseconds between checkpoints
     #[arg(long, default_value_t = 250)]
     interval_ms: u64,
+    /// The job writes to Kafka at least once only: shows that the verifier sees it
+    #[arg(long)]
+    at_least_once: bool,
     /// The repository, for its scripts
     #[arg(long, default_value = ".")]
     repository: PathBuf,
@@ -75,6 +78,7 @@ fn break_it(options: &RunOptions) -> Result<bool> {
         faults: options.faults,
         rate: options.rate,
         interval_ms: options.interval_ms,
+        at_least_once: options.at_least_once,
         repository: options.repository.canonicalize()?,
         home: home.clone(),
     };
