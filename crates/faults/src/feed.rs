@@ -2,6 +2,7 @@
 
 use crate::job::{Counted, Event};
 use crate::rng::Rng;
+use millstream::core::{Clock, SystemClock};
 use millstream::prelude::{Error, Result};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -14,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Keys of the events.
 pub(crate) const KEYS: usize = 2000;
@@ -22,7 +23,7 @@ pub(crate) const KEYS: usize = 2000;
 pub(crate) const PARTITIONS: i32 = 4;
 
 pub(crate) fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+    SystemClock.now_ms()
 }
 
 fn failed(e: KafkaError) -> Error {
