@@ -16,6 +16,7 @@
 //! names them is gone from the log, or was never there.
 
 use crate::coordinator::Publication;
+use crate::fault;
 use crate::leader::{Answer, LeaderLog, Op, Record, Step};
 use crate::manifest::{LocatedManifest, MANIFEST, Manifest, OperatorInfo, SubtaskState};
 use crate::registry::{FileRegistry, Holder, writer_of};
@@ -352,6 +353,7 @@ impl Leader {
         let written = place.and_then(|place| {
             let manifest = self.manifest(publication.clone(), job, now_ms, &place)?;
             let bytes = manifest.encode()?;
+            fault::reach("before-manifest");
             let checksum = *blake3::hash(&bytes).as_bytes();
             place.parent.put(&format!("{}/{MANIFEST}", place.folder), bytes)?;
             Ok((place, manifest, checksum))
@@ -373,9 +375,11 @@ impl Leader {
             let directory = publication.directory.filter(|_| !own);
             let term = self.term();
             let record = Record::Published { term, epoch: epoch.0, directory, folder, checksum };
+            fault::reach("before-publish");
             if let Err(error) = self.append(record) {
                 return Outcome::Lost(error.at(format!("checkpoint {epoch}")));
             }
+            fault::reach("after-publish");
             self.files.publish(epoch.0);
             if let Some(claimed) = self.claimed.take() {
                 let _ = claimed.delete(); // what is left costs room, nothing else

@@ -23,12 +23,14 @@
 //! | [`uploader`], [`service`] | threads: snapshots in, decisions carried out |
 //! | [`requests`] | savepoints from the command line |
 //! | [`memory`] | all of it in memory, for tests |
+//! | [`fault`] | points at which tests kill a process; nothing in a product |
 //!
 //! Invariant: pure modules have no clock, thread, I/O or randomness, and only ordered
 //! maps, so that a simulation can drive them through millions of steps by seed.
 
 pub mod config;
 pub mod coordinator;
+pub mod fault;
 pub mod leader;
 pub mod leadership;
 pub mod manifest;

@@ -135,16 +135,16 @@ impl Serving {
         }
         let mut looked = Instant::now();
         loop {
-            // Also when commands come all the time.
-            if looked.elapsed() >= LOOK {
-                self.look_for_requests();
-                looked = Instant::now();
-            }
-            match queue.recv_timeout(LOOK) {
+            match queue.recv_timeout(LOOK.saturating_sub(looked.elapsed())) {
                 Ok(Command::End { finished }) => return self.end(finished),
                 Ok(command) => self.carry_out(command),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.end(false),
+            }
+            // By time, not when nothing else comes: with frequent checkpoints something always does.
+            if looked.elapsed() >= LOOK {
+                self.look_for_requests();
+                looked = Instant::now();
             }
         }
     }

@@ -8,6 +8,7 @@
 //! native files are named again only from the last completed checkpoint (see `registry`).
 
 use crate::coordinator::SubtaskId;
+use crate::fault;
 use crate::leadership::JobStorage;
 use crate::manifest::{LocatedManifest, SubtaskState};
 use crate::registry::Nameable;
@@ -149,7 +150,9 @@ impl Work {
         let directory = upload.directory.as_deref();
         let place = storage.upload_place(kind, directory, upload.epoch, *term)?;
         let base = locked(&self.known).of(&upload.id);
+        fault::reach("before-upload");
         let state = write_subtask(&place, upload.id, upload.snapshot, &base)?;
+        fault::reach("after-upload");
         if !place.self_contained {
             let files = shared_files(&state);
             locked(&self.known).stored(upload.id, upload.epoch.0, files);

@@ -21,6 +21,7 @@ use crate::snapshot::{SnapshotKind, TaskSnapshot};
 use crate::source::SourcePoll;
 use crate::source_node::SourceHead;
 use crate::watermark::{Merged, WatermarkMerge};
+use millstream_checkpoint::fault;
 use millstream_core::{Epoch, Error, Result, Watermark};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -242,7 +243,9 @@ impl Task {
 
     fn capture(&mut self, kind: SnapshotKind) -> Result<TaskSnapshot> {
         let mut snapshot = TaskSnapshot::new(kind);
+        fault::reach("before-snapshot");
         self.head.chain().barrier(self.current, &mut snapshot)?;
+        fault::reach("after-snapshot");
         Ok(snapshot)
     }
 

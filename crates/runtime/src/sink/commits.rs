@@ -14,6 +14,7 @@
 use super::{Committable, Committer};
 use crate::operator::Waker;
 use crate::snapshot::{OperatorSnapshot, Restored};
+use millstream_checkpoint::fault;
 use millstream_core::{Epoch, Error, Result};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -213,7 +214,9 @@ fn run(mut committer: Box<dyn Committer>, slot: &Slot, waker: &Waker) {
         drop(shared);
         let epochs: Vec<Epoch> = work.iter().map(|(epoch, _)| *epoch).collect();
         let all: Vec<Committable> = work.into_iter().flat_map(|(_, list)| list).collect();
+        fault::reach("before-commit");
         let committed = committer.commit(&all);
+        fault::reach("after-commit");
         let mut shared = lock(slot);
         shared.working = 0;
         match committed {

@@ -27,6 +27,7 @@ mod operator;
 
 use crate::operator::{JobInfo, OperatorContext};
 use crate::snapshot::{OperatorSnapshot, Restored};
+use millstream_checkpoint::fault;
 use millstream_core::{Batch, Data, Epoch, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -203,5 +204,8 @@ pub fn recover<T: Data>(
     };
     context.job.check_exactly_once().map_err(place)?;
     let listed = commits::listed(restored).map_err(place)?;
-    committer.recover(&listed).map_err(|e| place(e.at("commit after restore")))
+    fault::reach("before-recovery");
+    committer.recover(&listed).map_err(|e| place(e.at("commit after restore")))?;
+    fault::reach("after-recovery");
+    Ok(())
 }
