@@ -1,7 +1,6 @@
 //! What the examples share: how a job ends on a terminal.
 
-use millstream_core::Result;
-use millstream_datastream::JobExecutionResult;
+use millstream::prelude::*;
 use std::process::ExitCode;
 
 /// Says how the job ended, on stderr, and gives the exit code.

@@ -1,4 +1,5 @@
-//! Which partitions there are, at the start and while the job runs.
+//! Which partitions there are, at the start and while the job runs, and whether the
+//! topics are still the same.
 //!
 //! Each subtask looks for itself, on a thread of its own, and keeps the partitions
 //! that it owns; nobody coordinates.
@@ -11,10 +12,11 @@ use crate::error::{deleted, unknown_topic};
 use crate::offsets::OffsetsInitializer;
 use crate::signal::Signal;
 use crate::split::{EARLIEST, KafkaSplit, TopicPartition, owner_of};
+use crate::topic_ids;
 use millstream_core::{ErrorKind, Result};
 use millstream_runtime::SubtaskInfo;
 use regex::Regex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -66,15 +68,21 @@ impl Subscription {
     }
 }
 
-/// Looks for new partitions again and again.
+/// How often topics are asked for their ids while they are read.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// Watches the topics: looks for new partitions, and for topics that are others now.
 pub(crate) struct Discovery {
     pub(crate) subscription: Subscription,
     pub(crate) connection: Connection,
-    pub(crate) interval: Duration,
+    /// How often to look for partitions; never when `None`.
+    pub(crate) interval: Option<Duration>,
     pub(crate) stop_at: Option<OffsetsInitializer>,
     pub(crate) subtask: SubtaskInfo,
     /// Every partition seen so far, whoever owns it.
     pub(crate) known: BTreeSet<TopicPartition>,
+    /// Ids of the topics that this subtask reads.
+    pub(crate) ids: BTreeMap<String, String>,
 }
 
 impl Discovery {
@@ -86,15 +94,34 @@ impl Discovery {
         signal: &Arc<Signal>,
         mut found: impl FnMut(Result<Vec<KafkaSplit>>),
     ) {
+        let start = Instant::now();
+        let mut next_watch = start + WATCH;
+        let mut next_look = self.interval.map(|interval| start + interval);
         loop {
-            let next = Instant::now() + self.interval;
+            let next = next_look.map_or(next_watch, |look| look.min(next_watch));
             while Instant::now() < next && !stop.load(Ordering::Acquire) {
                 signal.wait(next.saturating_duration_since(Instant::now()));
             }
             if stop.load(Ordering::Acquire) {
                 return;
             }
-            match self.look() {
+            let now = Instant::now();
+            let mut seen = Ok(Vec::new());
+            if next_watch <= now {
+                // Short, as closing waits for it; what is not answered is asked again.
+                let deadline = Deadline::after(Duration::from_secs(2));
+                seen = topic_ids::check_unchanged(&self.ids, &self.connection, deadline)
+                    .map(|()| Vec::new());
+                next_watch = Instant::now() + WATCH;
+            }
+            if let (Some(interval), Some(look)) = (self.interval, next_look)
+                && look <= now
+                && seen.is_ok()
+            {
+                seen = self.look();
+                next_look = Some(Instant::now() + interval);
+            }
+            match seen {
                 Ok(new) if new.is_empty() => {}
                 Ok(new) => found(Ok(new)),
                 // The reader notices brokers that stay away; the next look may succeed.
@@ -128,7 +155,8 @@ impl Discovery {
         };
         let split = |(partition, stop)| KafkaSplit::new(partition, EARLIEST, stop);
         let mut splits: Vec<_> = mine.into_iter().zip(stops).map(split).collect();
-        crate::topic_ids::check(&mut splits, &self.connection, deadline)?;
+        topic_ids::check(&mut splits, &self.connection, deadline)?;
+        self.ids.extend(topic_ids::of(&splits));
         self.known.extend(new);
         Ok(splits)
     }

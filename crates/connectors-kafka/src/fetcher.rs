@@ -14,7 +14,7 @@
 //! its last record, dropped and refused ones included.
 
 use crate::client::{Cluster, Connection};
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::letter_of;
 use crate::error::{authentication, deleted, gone, is_transient, is_unknown_topic, not_allowed};
 use crate::offsets::range_of;
 use crate::partition_queue::{Message, PartitionQueue};
@@ -22,6 +22,7 @@ use crate::record::{Headers, KafkaRecord};
 use crate::signal::Signal;
 use crate::split::{EARLIEST, KafkaSplit};
 use millstream_core::{Batch, Data, Error, Result};
+use millstream_formats::BadRecords;
 use millstream_runtime::{Counter, Waker};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
@@ -97,7 +98,8 @@ pub(crate) struct Inbox<T> {
     waker: Waker,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks; a panic elsewhere has left nothing half done behind these locks.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -169,13 +171,6 @@ impl<T> Inbox<T> {
     }
 }
 
-/// What happens to refused records.
-pub(crate) enum Refused {
-    Fail,
-    Skip(Counter),
-    DeadLetter(Arc<DeadLetters>, Counter),
-}
-
 struct Reading {
     split: KafkaSplit,
     /// None when the split was at its end already.
@@ -191,14 +186,27 @@ pub(crate) struct Fetcher<T> {
     pub(crate) connection: Connection,
     pub(crate) inbox: Arc<Inbox<T>>,
     pub(crate) deserialize: Deserialize<T>,
-    pub(crate) refused: Refused,
-    pub(crate) errors: Counter,
+    pub(crate) bad: Arc<Mutex<BadRecords>>,
     pub(crate) bytes_in: Counter,
     pub(crate) unavailable_timeout: Duration,
     splits: Vec<Reading>,
-    /// The split that was read last.
-    turn: usize,
+    turns: Turns,
     next_health_check: Instant,
+}
+
+/// Whose turn it is.
+///
+/// It is remembered over rests: a round that ends early because the inbox is full goes
+/// on behind the split that was read last, so that none starves behind the others.
+#[derive(Default)]
+struct Turns(usize);
+
+impl Turns {
+    /// The next of `count` splits, which is not 0.
+    fn next(&mut self, count: usize) -> usize {
+        self.0 = (self.0 + 1) % count;
+        self.0
+    }
 }
 
 /// How a message ended the batch early.
@@ -209,13 +217,11 @@ enum Cut {
 }
 
 impl<T: Data> Fetcher<T> {
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         connection: Connection,
         inbox: Arc<Inbox<T>>,
         deserialize: Deserialize<T>,
-        refused: Refused,
-        errors: Counter,
+        bad: Arc<Mutex<BadRecords>>,
         bytes_in: Counter,
         unavailable_timeout: Duration,
     ) -> Self {
@@ -223,12 +229,11 @@ impl<T: Data> Fetcher<T> {
             connection,
             inbox,
             deserialize,
-            refused,
-            errors,
+            bad,
             bytes_in,
             unavailable_timeout,
             splits: Vec::new(),
-            turn: 0,
+            turns: Turns::default(),
             next_health_check: Instant::now(),
         }
     }
@@ -289,13 +294,11 @@ impl<T: Data> Fetcher<T> {
             self.connection.serve_events();
             self.check_health()?;
             let mut any = false;
-            for _ in 0..self.splits.len() {
-                if !self.inbox.has_room() {
-                    break;
-                }
-                // In turn also over the pauses, so that no partition starves behind others.
-                self.turn = (self.turn + 1) % self.splits.len();
-                any |= self.fetch(self.turn)?;
+            let mut tried = 0;
+            while tried < self.splits.len() && self.inbox.has_room() {
+                tried += 1;
+                let index = self.turns.next(self.splits.len());
+                any |= self.fetch(index)?;
             }
             if !any {
                 self.look_after_silent()?;
@@ -357,7 +360,7 @@ impl<T: Data> Fetcher<T> {
         let mut batch = Batch::new();
         let (mut rows, mut bytes) = (0, 0);
         let mut cut = None;
-        let (deserialize, refused, errors) = (&*self.deserialize, &self.refused, &self.errors);
+        let (deserialize, bad) = (&*self.deserialize, &self.bad);
         let taken = queue.take(BATCH_ROWS, |message| {
             match message.error() {
                 None => {}
@@ -383,7 +386,7 @@ impl<T: Data> Fetcher<T> {
                 Ok(Some(value)) => batch.push(value, record.timestamp),
                 Ok(None) => {}
                 Err(error) => {
-                    if let Err(e) = refuse(refused, errors, &record, &error) {
+                    if let Err(e) = lock(bad).handle(error, || letter_of(&record)) {
                         cut = Some(Cut::Failed(e));
                         return false;
                     }
@@ -504,39 +507,41 @@ fn record_of<'a>(split: &'a KafkaSplit, message: &'a Message) -> KafkaRecord<'a>
     }
 }
 
-/// Carries the policy out; an error ends the attempt.
-fn refuse(
-    policy: &Refused,
-    errors: &Counter,
-    record: &KafkaRecord<'_>,
-    error: &Error,
-) -> Result<()> {
-    errors.add(1);
-    match policy {
-        Refused::Skip(skipped) => skipped.add(1),
-        Refused::DeadLetter(letters, sent) => {
-            letters.send(record, error)?;
-            sent.add(1);
-        }
-        Refused::Fail => {
-            let KafkaRecord { topic, partition, offset, .. } = record;
-            return Err(Error::data(format!(
-                "the record at topic '{topic}' partition {partition} offset {offset} cannot be \
-                 read: {}",
-                error.message()
-            ))
-            .advice(
-                "fix the deserializer or the data, or choose on_parse_error(ParsePolicy::Skip) \
-                 or ParsePolicy::dead_letter(topic)",
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     Error::user(format!("the Kafka deserializer panicked: {text}"))
         .advice("let it answer an error for records that it cannot read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_fair_however_few_batches_the_inbox_takes_at_a_time() {
+        for (splits, room) in [(1, 1), (3, 1), (3, 2), (3, 7), (5, 4)] {
+            let mut turns = Turns::default();
+            let mut batches = vec![0_i32; splits];
+            for _ in 0..100 {
+                // A round of `Fetcher::read`: at most one turn each, and room for so many.
+                for _ in 0..room.min(splits) {
+                    batches[turns.next(splits)] += 1;
+                }
+                let (least, most) = (batches.iter().min().unwrap(), batches.iter().max().unwrap());
+                assert!(most - least <= 1, "{splits} splits, room for {room}: {batches:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_split_that_is_added_gets_its_turns() {
+        let mut turns = Turns::default();
+        for _ in 0..4 {
+            turns.next(2);
+        }
+        let mut next: Vec<_> = (0..3).map(|_| turns.next(3)).collect();
+        next.sort_unstable();
+        assert_eq!(next, [0, 1, 2]);
+    }
 }

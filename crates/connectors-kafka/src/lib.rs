@@ -13,7 +13,7 @@
 //! | [`de`], [`ser`] | bytes to values and back |
 //! | [`KafkaRecord`], [`ProducerRecord`] | a record on its way in, and out |
 //! | [`OffsetsInitializer`] | where reading starts and ends |
-//! | [`ParsePolicy`] | records that cannot be read |
+//! | [`ParsePolicy`] | records that cannot be read; of the formats crate |
 //!
 //! # Cargo features
 //! librdkafka is built from source with cc and make; all four compressions can be
@@ -33,7 +33,6 @@ mod error;
 mod fetcher;
 mod offsets;
 mod partition_queue;
-mod policy;
 mod producer;
 mod properties;
 mod reader;
@@ -45,8 +44,8 @@ mod source;
 mod split;
 mod topic_ids;
 
+pub use millstream_formats::ParsePolicy;
 pub use offsets::{OffsetReset, OffsetsInitializer};
-pub use policy::ParsePolicy;
 pub use record::{Header, Headers, KafkaRecord, ProducerRecord};
 pub use sink::{DeliveryGuarantee, KafkaSink, KafkaSinkBuilder};
-pub use source::{KafkaSource, KafkaSourceBuilder};
+pub use source::{IsolationLevel, KafkaSource, KafkaSourceBuilder};

@@ -5,16 +5,16 @@
 //! the last that was fetched; it never blocks, but for dead letters at a snapshot.
 
 use crate::committer::{Committer, Offsets};
-use crate::dead_letter::DeadLetters;
-use crate::fetcher::{Event, Inbox};
+use crate::fetcher::{Event, Inbox, lock};
 use crate::split::{DISCOVERED_STATE, KafkaSplit, SPLITS_STATE};
 use millstream_core::{Data, Epoch, Error, Result};
+use millstream_formats::BadRecords;
 use millstream_runtime::source::SplitIndex;
 use millstream_runtime::{
     Gauge, MetricGroup, OperatorSnapshot, SourceOutput, SourcePoll, SourceReader,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ impl Position {
 pub(crate) struct KafkaReader<T> {
     inbox: Arc<Inbox<T>>,
     threads: Vec<JoinHandle<()>>,
-    dead_letters: Option<Arc<DeadLetters>>,
+    bad: Arc<Mutex<BadRecords>>,
     positions: Vec<Position>,
     /// Whether partitions may still be added.
     discovers: bool,
@@ -60,7 +60,7 @@ impl<T: Data> KafkaReader<T> {
     pub(crate) fn new(
         inbox: Arc<Inbox<T>>,
         threads: Vec<JoinHandle<()>>,
-        dead_letters: Option<Arc<DeadLetters>>,
+        bad: Arc<Mutex<BadRecords>>,
         splits: Vec<KafkaSplit>,
         discovers: bool,
         committer: Option<(Arc<Committer>, JoinHandle<()>)>,
@@ -69,7 +69,7 @@ impl<T: Data> KafkaReader<T> {
         let mut reader = KafkaReader {
             inbox,
             threads,
-            dead_letters,
+            bad,
             positions: Vec::new(),
             discovers,
             committer,
@@ -148,7 +148,7 @@ impl<T: Data> KafkaReader<T> {
     }
 
     fn flush_dead_letters(&self) -> Result<()> {
-        self.dead_letters.as_ref().map_or(Ok(()), |letters| letters.flush())
+        lock(&self.bad).flush()
     }
 }
 

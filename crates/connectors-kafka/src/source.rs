@@ -9,13 +9,11 @@
 
 use crate::client::{Cluster, Connection, Deadline};
 use crate::committer::Committer;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::DeadLetterTopic;
 use crate::discovery::{Discovery, Subscription};
 use crate::error::unknown_topic;
-use crate::fetcher::{Deserialize, Fetcher, Inbox, Refused};
+use crate::fetcher::{Deserialize, Fetcher, Inbox};
 use crate::offsets::{OffsetsInitializer, check_range};
-use crate::policy::ParsePolicy;
-use crate::producer::{Producer, Surroundings, defaults};
 use crate::properties::Properties;
 use crate::reader::KafkaReader;
 use crate::record::KafkaRecord;
@@ -23,11 +21,13 @@ use crate::signal::Signal;
 use crate::split::{
     DISCOVERED_STATE, EARLIEST, KafkaSplit, SPLITS_STATE, TopicPartition, owner_of,
 };
+use crate::topic_ids;
 use millstream_core::{Data, Error, Result};
+use millstream_formats::{BadRecords, ParsePolicy};
 use millstream_runtime::{OperatorContext, Source, SourceReader};
 use regex::Regex;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,11 +35,11 @@ use std::time::Duration;
 ///
 /// A split is a partition; the Kafka timestamp is given to the watermark strategy as
 /// the record's event time. Positions are stored in checkpoints; the group's offsets
-/// are only for monitoring. Records of aborted transactions are not read (property
-/// `isolation.level` changes that).
+/// are only for monitoring. Records of aborted transactions are not read, unless
+/// [`IsolationLevel`] says so.
 ///
 /// ```
-/// use millstream_kafka::{KafkaSource, OffsetsInitializer, ParsePolicy, de};
+/// use millstream_kafka::{KafkaSource, OffsetsInitializer, de};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ use std::time::Duration;
 ///     .group_id("click-counts")
 ///     .starting_offsets(OffsetsInitializer::earliest())
 ///     .deserializer(de::json::<Click>())
-///     .on_parse_error(ParsePolicy::dead_letter("clicks-unreadable"))
+///     .dead_letter_topic("clicks-unreadable")
 ///     .build()?;
 /// # Ok::<(), millstream_core::Error>(())
 /// ```
@@ -65,6 +65,7 @@ pub struct KafkaSource<T> {
     deserialize: Deserialize<T>,
     on_parse_error: ParsePolicy,
     commits: bool,
+    isolation_level: IsolationLevel,
     connect_timeout: Duration,
     unavailable_timeout: Duration,
 }
@@ -82,7 +83,9 @@ impl<T: Data> KafkaSource<T> {
             discovery: Duration::from_secs(300),
             deserialize: None,
             on_parse_error: ParsePolicy::Fail,
+            dead_letter_topic: None,
             commits: true,
+            isolation_level: IsolationLevel::default(),
             connect_timeout: Duration::from_secs(10),
             unavailable_timeout: Duration::from_secs(300),
         }
@@ -112,9 +115,35 @@ pub struct KafkaSourceBuilder<T> {
     discovery: Duration,
     deserialize: Option<Deserialize<T>>,
     on_parse_error: ParsePolicy,
+    dead_letter_topic: Option<String>,
     commits: bool,
+    isolation_level: IsolationLevel,
     connect_timeout: Duration,
     unavailable_timeout: Duration,
+}
+
+/// Which records of transactions a source reads.
+///
+/// Flink and Java's consumer read uncommitted records unless told otherwise. This source,
+/// like librdkafka, reads committed ones only: what an exactly-once sink has aborted is not
+/// data, and to count it would be silently wrong, while to wait for a commit is only later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// Records of committed transactions, and those outside of transactions. A record comes
+    /// when no earlier transaction of its partition is open any more.
+    #[default]
+    ReadCommitted,
+    /// All records as soon as they are written, also those of aborted transactions.
+    ReadUncommitted,
+}
+
+impl IsolationLevel {
+    fn name(self) -> &'static str {
+        match self {
+            IsolationLevel::ReadCommitted => "read_committed",
+            IsolationLevel::ReadUncommitted => "read_uncommitted",
+        }
+    }
 }
 
 /// Properties that have an option, or that must not be changed.
@@ -122,6 +151,7 @@ const MANAGED: &[(&str, &str)] = &[
     ("enable.auto.commit", "offsets are committed at checkpoints: commit_offsets_on_checkpoint"),
     ("auto.commit.interval.ms", "offsets are committed at checkpoints"),
     ("enable.auto.offset.store", "leave it out: positions are kept in checkpoints"),
+    ("isolation.level", "use isolation_level(IsolationLevel::..)"),
     ("enable.partition.eof", "leave it out: the connector needs it"),
     ("group.instance.id", "leave it out: partitions are assigned by the job, not by the group"),
 ];
@@ -141,6 +171,12 @@ impl<T: Data> KafkaSourceBuilder<T> {
     /// that are created while the job runs. Kafka's own (`__...`) are left out.
     pub fn topic_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.pattern = Some(pattern.into());
+        self
+    }
+    /// Which records of transactions are read; [`IsolationLevel::ReadCommitted`] when not
+    /// called.
+    pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
+        self.isolation_level = level;
         self
     }
     /// The consumer group whose offsets are read (`committed`) and written.
@@ -182,6 +218,16 @@ impl<T: Data> KafkaSourceBuilder<T> {
     /// What happens to records that the deserializer refuses; the job fails when not called.
     pub fn on_parse_error(mut self, policy: ParsePolicy) -> Self {
         self.on_parse_error = policy;
+        self
+    }
+    /// Writes records that the deserializer refuses to this topic of the same brokers, which
+    /// must exist: as they are, with key, headers and timestamp, and in further headers what
+    /// went wrong (`millstream.error`) and where the record was (`millstream.topic`,
+    /// `.partition`, `.offset`). Letters are safe before the checkpoint that covers their
+    /// records; after a failure some may be written twice. In place of
+    /// [`on_parse_error`](Self::on_parse_error).
+    pub fn dead_letter_topic(mut self, topic: impl Into<String>) -> Self {
+        self.dead_letter_topic = Some(topic.into());
         self
     }
     /// Whether completed checkpoints commit their offsets to the group, for monitoring;
@@ -236,6 +282,31 @@ impl<T: Data> KafkaSourceBuilder<T> {
         }
     }
 
+    fn policy(&mut self, subscription: &Subscription) -> Result<ParsePolicy> {
+        let Some(topic) = self.dead_letter_topic.take() else {
+            return Ok(self.on_parse_error.clone());
+        };
+        if !matches!(self.on_parse_error, ParsePolicy::Fail) {
+            return Err(Error::config("on_parse_error and dead_letter_topic are both set")
+                .advice("leave one of them out"));
+        }
+        let refused = |why| {
+            let what = format!("dead_letter_topic '{topic}' {why}");
+            Err(Error::config(what).advice("name a topic of its own"))
+        };
+        if topic.is_empty() {
+            return refused("has no name");
+        }
+        if subscription.contains(&topic) {
+            return refused("is read by this source");
+        }
+        Ok(ParsePolicy::DeadLetter(Arc::new(DeadLetterTopic {
+            properties: self.properties.of_connection(),
+            topic,
+            connect_timeout: self.connect_timeout,
+        })))
+    }
+
     /// Checks the options.
     ///
     /// # Errors
@@ -255,16 +326,7 @@ impl<T: Data> KafkaSourceBuilder<T> {
             return Err(Error::config("committed offsets are asked for, but group_id is not set")
                 .advice("set group_id, or start at other offsets"));
         }
-        if let ParsePolicy::DeadLetter { topic } = &self.on_parse_error {
-            let reads_it = subscription.contains(topic);
-            if topic.is_empty() || reads_it {
-                let why = if reads_it { "is read by this source" } else { "has no topic" };
-                return Err(Error::config(format!(
-                    "on_parse_error: dead letter topic '{topic}' {why}"
-                ))
-                .advice("name a topic of its own"));
-            }
-        }
+        let on_parse_error = self.policy(&subscription)?;
         let Some(deserialize) = self.deserialize else {
             return Err(Error::config("deserializer is not set").advice(
                 "set it to de::json(), de::string(), de::bytes(), de::value_only(..) or your own",
@@ -280,8 +342,9 @@ impl<T: Data> KafkaSourceBuilder<T> {
             discovery,
             is_bounded: self.is_bounded,
             deserialize,
-            on_parse_error: self.on_parse_error,
+            on_parse_error,
             commits: self.commits && has_group,
+            isolation_level: self.isolation_level,
             connect_timeout: self.connect_timeout,
             unavailable_timeout: self.unavailable_timeout,
         })
@@ -297,6 +360,7 @@ impl<T: Data> KafkaSource<T> {
         let mut p = self.properties.clone();
         // Required by the client; without group id of the user nothing is committed.
         p.set_default(&["group.id"], format!("millstream-{uid}"));
+        p.set("isolation.level", self.isolation_level.name());
         p.set("enable.auto.commit", "false");
         p.set("enable.auto.offset.store", "false");
         p.set("enable.partition.eof", "true");
@@ -308,22 +372,6 @@ impl<T: Data> KafkaSource<T> {
         p.set_default(&["fetch.queue.backoff.ms"], "5");
         p.set_default(&["reconnect.backoff.max.ms"], "1000");
         p
-    }
-
-    fn dead_letters(&self, context: &OperatorContext) -> Result<Option<Arc<DeadLetters>>> {
-        let ParsePolicy::DeadLetter { topic } = &self.on_parse_error else { return Ok(None) };
-        let mut properties = self.properties.of_connection();
-        properties.set_default(&["enable.idempotence"], "true");
-        defaults(&mut properties);
-        let surroundings = Surroundings {
-            waker: context.waker.clone(),
-            errors: context.metrics.counter("numDeadLetterSendErrors"),
-            tolerant: false,
-            connect_timeout: self.connect_timeout,
-        };
-        let producer = Producer::connect(properties, Some(topic), surroundings)
-            .map_err(|e| e.at("on_parse_error"))?;
-        Ok(Some(Arc::new(DeadLetters::new(producer, topic.clone()))))
     }
 
     /// The splits that this subtask reads, each with its position.
@@ -363,7 +411,7 @@ impl<T: Data> KafkaSource<T> {
         };
         let fresh = new.into_iter().zip(starts);
         splits.extend(fresh.map(|(partition, start)| KafkaSplit::new(partition, start, None)));
-        crate::topic_ids::check(&mut splits, with, deadline)?;
+        topic_ids::check(&mut splits, with, deadline)?;
         self.add_stops(&mut splits, partitions, with, deadline)?;
         if with.properties.get("auto.offset.reset") == Some("error") {
             for split in splits.iter().filter(|s| !s.is_finished() && s.next_offset != EARLIEST) {
@@ -427,23 +475,13 @@ impl<T: Data> Source for KafkaSource<T> {
         let partitions = self.subscription.partitions(&with, deadline)?;
         self.check_match(&partitions)?;
         let splits = self.splits(&partitions, &with, deadline, context)?;
-        let dead_letters = self.dead_letters(context)?;
-
-        let refused = match (&self.on_parse_error, &dead_letters) {
-            (_, Some(letters)) => Refused::DeadLetter(
-                Arc::clone(letters),
-                metrics.counter("numParseErrorsDeadLettered"),
-            ),
-            (ParsePolicy::Skip, None) => Refused::Skip(metrics.counter("numParseErrorsSkipped")),
-            _ => Refused::Fail,
-        };
+        let bad = Arc::new(Mutex::new(BadRecords::open(&self.on_parse_error, context)?));
         let inbox = Arc::new(Inbox::new(signal, context.waker.clone()));
         let mut fetcher = Fetcher::new(
             with.clone(),
             Arc::clone(&inbox),
             Arc::clone(&self.deserialize),
-            refused,
-            metrics.counter("numRecordsInErrors"),
+            Arc::clone(&bad),
             metrics.counter("numBytesIn"),
             self.unavailable_timeout,
         );
@@ -460,25 +498,24 @@ impl<T: Data> Source for KafkaSource<T> {
             }
         };
         let mut threads = vec![spawn(name.clone(), move || fetcher.run())?];
-        if let Some(interval) = self.discovery {
-            let discovery = Discovery {
-                subscription: self.subscription.clone(),
-                connection: with,
-                interval,
-                stop_at: self.stopping.clone(),
-                subtask: context.subtask.clone(),
-                known: partitions.into_iter().collect(),
-            };
-            let inbox = Arc::clone(&inbox);
-            threads.push(spawn(format!("{name}-partitions"), move || {
-                discovery
-                    .run(&inbox.stop, &inbox.discovery_signal, |found| inbox.discovered(found));
-            })?);
-        }
+        let discovery = Discovery {
+            subscription: self.subscription.clone(),
+            connection: with,
+            interval: self.discovery,
+            stop_at: self.stopping.clone(),
+            subtask: context.subtask.clone(),
+            known: partitions.into_iter().collect(),
+            ids: topic_ids::of(&splits),
+        };
+        let to_fetcher = Arc::clone(&inbox);
+        threads.push(spawn(format!("{name}-topics"), move || {
+            let inbox = to_fetcher;
+            discovery.run(&inbox.stop, &inbox.discovery_signal, |found| inbox.discovered(found));
+        })?);
         Ok(Box::new(KafkaReader::new(
             inbox,
             threads,
-            dead_letters,
+            bad,
             splits,
             self.discovery.is_some(),
             committer,
@@ -510,7 +547,7 @@ mod tests {
         assert!(text.contains("group_id is not set"), "{text}");
         let text = refused(builder().topics(["a"]).property("enable.auto.commit", "true"));
         assert!(text.contains("commit_offsets_on_checkpoint"), "{text}");
-        let own = builder().topic_pattern("a.*").on_parse_error(ParsePolicy::dead_letter("a-dead"));
+        let own = builder().topic_pattern("a.*").dead_letter_topic("a-dead");
         assert!(refused(own).contains("is read by this source"));
         let none = KafkaSource::<String>::builder().bootstrap_servers("h:1").topics(["a"]);
         assert!(refused(none).contains("deserializer is not set"));

@@ -1,6 +1,6 @@
 //! Kafka's ids of topics, which tell a topic that was deleted and created again.
 //!
-//! Before data flows: a stored position of a former topic of the same name must not be
+//! Before data flows, and every few seconds while it does: a position of a former topic of the same name must not be
 //! used for the new one, where it names other records. rdkafka does not wrap this
 //! request, so librdkafka is called here.
 //!
@@ -16,10 +16,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::IsError;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
-use std::time::Duration;
 
-/// How long an answer is waited for: some servers that speak Kafka's protocol give none.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// The id of a topic that has none.
 const NONE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
@@ -31,7 +28,8 @@ fn topic_ids(topics: &[&str], with: &Connection, deadline: Deadline) -> BTreeMap
         return ids;
     }
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let timeout = deadline.remaining().min(PATIENCE);
+    // Some servers that speak Kafka's protocol give no answer: time is left for the rest.
+    let timeout = deadline.remaining() / 2;
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the client is alive; names are zero-terminated and copied by librdkafka; what
     // is made here is destroyed here, the event after the last use of what it owns; the
@@ -82,6 +80,31 @@ fn topic_ids(topics: &[&str], with: &Connection, deadline: Deadline) -> BTreeMap
         sys::rd_kafka_queue_destroy(queue);
     }
     ids
+}
+
+/// The ids that the splits' topics had when reading began.
+pub(crate) fn of(splits: &[KafkaSplit]) -> BTreeMap<String, String> {
+    let with_id = |s: &KafkaSplit| Some((s.topic.clone(), s.topic_id.clone()?));
+    splits.iter().filter_map(with_id).collect()
+}
+
+/// Refuses to go on when one of the topics, known by these ids, is another one now.
+pub(crate) fn check_unchanged(
+    known: &BTreeMap<String, String>,
+    with: &Connection,
+    deadline: Deadline,
+) -> Result<()> {
+    let topics: Vec<_> = known.keys().map(String::as_str).collect();
+    let now = topic_ids(&topics, with, deadline);
+    match known.iter().find(|(topic, id)| now.get(*topic).is_some_and(|now| now != *id)) {
+        Some((topic, id)) => Err(Error::config(format!(
+            "Kafka topic '{topic}' was deleted and created again (id {id} before, {} now) while \
+             it was being read: some of its records may have been passed over",
+            now.get(topic).map_or("", String::as_str)
+        ))
+        .advice("start without stored positions to read the new topic from its beginning")),
+        None => Ok(()),
+    }
 }
 
 /// Gives each split the id of its topic, and refuses one whose stored id is another.

@@ -139,6 +139,39 @@ impl<T> Batch<T> {
             self.values.append(&mut other.values);
         }
     }
+    /// Moves every record to the end of the batch in `targets` that `owners` has at its row.
+    ///
+    /// ```
+    /// # use millstream_core::Batch;
+    /// let mut targets = [Batch::new(), Batch::new()];
+    /// Batch::from(vec!["a", "b", "c"]).deal_out(&[0, 1, 0], &mut targets);
+    /// assert_eq!(targets[0].values(), ["a", "c"]);
+    /// ```
+    ///
+    /// # Panics
+    /// When there are not as many owners as records, or an owner is no index of `targets`.
+    pub fn deal_out(self, owners: &[u16], targets: &mut [Batch<T>]) {
+        assert_eq!(owners.len(), self.len());
+        let timed = !self.timestamps.is_empty();
+        // Column by column: each loop moves items of one size.
+        if timed {
+            for target in targets.iter_mut() {
+                target.timestamps.resize(target.values.len(), NO_TIMESTAMP);
+                target.timestamps.reserve(target.values.capacity() - target.values.len());
+            }
+            for (timestamp, owner) in self.timestamps.into_iter().zip(owners) {
+                targets[usize::from(*owner)].timestamps.push(timestamp);
+            }
+        }
+        for (value, owner) in self.values.into_iter().zip(owners) {
+            targets[usize::from(*owner)].values.push(value);
+        }
+        if !timed {
+            for target in targets.iter_mut().filter(|t| !t.timestamps.is_empty()) {
+                target.timestamps.resize(target.values.len(), NO_TIMESTAMP);
+            }
+        }
+    }
     /// The event time of record `row`, or [`NO_TIMESTAMP`].
     #[inline]
     pub fn timestamp(&self, row: usize) -> EventTime {
@@ -265,6 +298,27 @@ mod tests {
                 .map(|(v, t)| (v, t.unwrap_or(NO_TIMESTAMP)))
                 .collect();
             prop_assert_eq!(got, want);
+        }
+
+        #[test]
+        fn dealing_out_is_pushing_one_by_one(
+            batches in prop::collection::vec(
+                prop::collection::vec((0u32..100, prop::option::of(-9i64..9), 0u16..3), 0..9), 0..5),
+        ) {
+            let (mut got, mut want) = (vec![Batch::new(); 3], vec![Batch::new(); 3]);
+            for rows in batches {
+                let (mut batch, mut owners) = (Batch::new(), Vec::new());
+                for (value, time, owner) in rows {
+                    batch.push(value, time.unwrap_or(NO_TIMESTAMP));
+                    want[owner as usize].push(value, time.unwrap_or(NO_TIMESTAMP));
+                    owners.push(owner);
+                }
+                batch.deal_out(&owners, &mut got);
+            }
+            for (got, want) in got.into_iter().zip(want) {
+                prop_assert!(got.timestamps.is_empty() || got.timestamps.len() == got.len());
+                prop_assert!(got.into_iter().eq(want));
+            }
         }
     }
 }

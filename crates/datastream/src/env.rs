@@ -6,6 +6,7 @@
 //!   --hosts a,b,c        each of them was started by somebody; --process-index says which
 //! ```
 
+use crate::monitoring::{Monitoring, MonitoringArgs};
 use crate::stream::DataStream;
 use clap::Parser;
 use millstream_core::{Data, Error, Result};
@@ -14,7 +15,7 @@ use millstream_runtime::execution::{ProcessLayout, RunningJob, RuntimeConfig, ex
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
 use std::cell::RefCell;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +43,9 @@ pub struct JobArgs {
     /// Which of --hosts this process is
     #[arg(long, value_name = "I", requires = "hosts", help_heading = "Running")]
     pub process_index: Option<usize>,
+    /// What people see of the job while it runs
+    #[command(flatten)]
+    pub monitoring: MonitoringArgs,
 }
 
 const SECRET: &str = "MILLSTREAM_SECRET";
@@ -72,16 +76,17 @@ struct Settings {
 
 impl Default for StreamExecutionEnvironment {
     fn default() -> Self {
-        Self::with_args(JobArgs { processes: 1, ..JobArgs::default() })
+        let monitoring = MonitoringArgs { no_progress: true, ..MonitoringArgs::default() };
+        Self::with_args(JobArgs { processes: 1, monitoring, ..JobArgs::default() })
     }
 }
 
 impl StreamExecutionEnvironment {
-    /// For a job in this process alone.
+    /// For a job in this process alone, which serves no metrics and shows no progress.
     pub fn new() -> Self {
         Self::default()
     }
-    /// With the options of the command line; answers `--help` and wrong options itself.
+    /// With the options of the command line ([`JobArgs`]); answers `--help` and wrong options itself.
     pub fn from_args() -> Self {
         Self::with_args(JobArgs::parse())
     }
@@ -249,9 +254,11 @@ impl StreamExecutionEnvironment {
                 children.0.push(start_child(index, &config)?);
             }
         }
+        let index = config.layout.process;
+        let monitoring = Monitoring::start(&self.args.monitoring, job_name, index, &self.metrics)?;
         let started = Instant::now();
         let job = self.start(config, listener)?;
-        Ok(JobClient { job, children, started, name: job_name.to_owned() })
+        Ok(JobClient { job, children, started, name: job_name.to_owned(), monitoring })
     }
 }
 
@@ -311,6 +318,7 @@ pub struct JobClient {
     children: Children,
     started: Instant,
     name: String,
+    monitoring: Monitoring,
 }
 
 impl JobClient {
@@ -322,12 +330,16 @@ impl JobClient {
     pub fn is_finished(&self) -> bool {
         self.job.is_finished()
     }
+    /// Where this process serves its metrics, when `--metrics-addr` asks for it.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.monitoring.address()
+    }
     /// Waits for the end.
     ///
     /// # Errors
     /// What ended the job; `Cancelled` after a cancel.
     pub fn wait(self) -> Result<JobExecutionResult> {
-        let JobClient { job, mut children, started, name } = self;
+        let JobClient { job, mut children, started, name, monitoring: _shown_to_the_end } = self;
         let metrics = job.handle().metrics().clone();
         job.wait()?;
         children.wait()?;

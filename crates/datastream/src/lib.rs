@@ -17,6 +17,7 @@ mod connected;
 mod env;
 mod function;
 mod keyed;
+mod monitoring;
 mod process;
 mod stream;
 mod transform;
@@ -31,5 +32,6 @@ pub use function::{
     ProcessFunction, RuntimeContext,
 };
 pub use keyed::KeyedStream;
+pub use monitoring::MonitoringArgs;
 pub use stream::DataStream;
 pub use windowed::{IntervalJoined, JoinedStreams, WindowedJoin, WindowedStream};

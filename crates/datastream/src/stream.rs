@@ -7,6 +7,7 @@ use crate::keyed::KeyedStream;
 use crate::process::{KeyedProcessOperator, Unkeyed};
 use crate::transform::{Filter, FlatMap, Map};
 use millstream_core::{Batch, Data, Key, Result};
+use millstream_runtime::async_io::{AsyncFunction, AsyncOptions, AsyncWaitOperator};
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{
     AssignWatermarks, Chaining, Input, NodeId, NodeSpec, Operator, OperatorContext, OutputTag,
@@ -89,6 +90,77 @@ impl<T: Data> DataStream<T> {
     ) -> DataStream<U> {
         let f = prototype(f);
         self.transform("flat_map", move |_| Ok(FlatMap::new(f())))
+    }
+
+    /// Asks an outside system about every record without waiting for one answer before
+    /// the next question (Flink's `AsyncDataStream`). The options say whether results
+    /// come in the order of the records (`orderedWait`) or as they are answered
+    /// (`unorderedWait`), how many requests may be in flight, how long to wait, and what
+    /// to send again. A result has its record's event time and overtakes no watermark.
+    ///
+    /// `function` is a closure that gives a future, or an [`AsyncFunction`]; it runs on
+    /// the I/O runtime, not on a worker. Each subtask has a clone and its own capacity.
+    /// What is in flight at a checkpoint is stored, and asked again after a restore.
+    ///
+    /// # Errors
+    /// An error that is not retried any more, and a timeout unless the function answers
+    /// it, end the job. Options that make no sense end it before it runs.
+    ///
+    /// ```
+    /// use millstream_datastream::StreamExecutionEnvironment;
+    /// use millstream_runtime::WatermarkStrategy;
+    /// use millstream_runtime::async_io::{AsyncOptions, RetryStrategy};
+    /// # use millstream_core::{Epoch, Result};
+    /// # use millstream_runtime::*;
+    /// use std::time::Duration;
+    /// # struct Ids;
+    /// # impl Source for Ids {
+    /// #     type Out = u32;
+    /// #     fn create_reader(&self, _: &OperatorContext) -> Result<Box<dyn SourceReader<u32>>> {
+    /// #         Ok(Box::new(Ids))
+    /// #     }
+    /// # }
+    /// # impl SourceReader<u32> for Ids {
+    /// #     fn poll(&mut self, out: &mut SourceOutput<'_, u32>) -> Result<SourcePoll> {
+    /// #         let split = out.add_split();
+    /// #         (1..=3).for_each(|n| out.collect(split, n, 100 * i64::from(n)));
+    /// #         Ok(SourcePoll::End)
+    /// #     }
+    /// #     fn snapshot(&mut self, _: Epoch, _: &mut OperatorSnapshot) -> Result<()> {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// /// Stands for a request over the network.
+    /// async fn look_up(id: u32) -> Result<Option<String>> {
+    ///     Ok((id != 2).then(|| format!("user-{id}")))
+    /// }
+    ///
+    /// let env = StreamExecutionEnvironment::new();
+    /// env.set_parallelism(1);
+    /// env.from_source(Ids, WatermarkStrategy::no_watermarks(), "ids")
+    ///     .async_wait(
+    ///         |id: u32| look_up(id),
+    ///         AsyncOptions::ordered(Duration::from_secs(5))
+    ///             .capacity(20)
+    ///             .retry(RetryStrategy::fixed_delay(3, Duration::from_millis(100))),
+    ///     )
+    ///     .map(|user| assert!(user == "user-1" || user == "user-3"));
+    /// env.execute("users")?;
+    /// # Ok::<(), millstream_core::Error>(())
+    /// ```
+    #[doc(alias = "orderedWait")]
+    #[doc(alias = "unorderedWait")]
+    pub fn async_wait<U: Data, F>(&self, function: F, options: AsyncOptions<U>) -> DataStream<U>
+    where
+        F: AsyncFunction<T, U> + Clone,
+    {
+        let (function, checked) = (prototype(function), options.clone());
+        let stream = self.transform("async_wait", move |_| {
+            Ok(AsyncWaitOperator::new(function(), options.clone()))
+        });
+        let node = stream.upstreams[0].node;
+        self.graph.borrow_mut().job.set_validation(node, move || checked.validate());
+        stream
     }
 
     /// Runs a [`ProcessFunction`]: side outputs, context, metrics.

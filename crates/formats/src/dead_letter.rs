@@ -9,44 +9,86 @@
 
 use base64::Engine;
 use millstream_core::{Error, Result};
-use millstream_runtime::SubtaskInfo;
-use serde_json::json;
+use millstream_runtime::OperatorContext;
+use serde_json::{Map, Value};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 /// A record that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its bytes as they came.
-    pub raw: Vec<u8>,
+    /// Its bytes as they came; `None` is Kafka's record without a value.
+    pub raw: Option<Vec<u8>>,
     /// Why it could not be read.
     pub error: String,
     /// Where it came from, such as `file 'a.csv' at byte 120` or
     /// `topic 'events' partition 3 offset 9`.
     pub origin: String,
+    /// Its key, where records have one.
+    pub key: Option<Vec<u8>>,
+    /// Its headers, where records have them; names may repeat.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Its time in milliseconds since 1970, where records have one.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Adds `bytes` as text when they are UTF-8, else as `<name>_base64`.
+fn put(into: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => into.insert(name.to_owned(), text.into()),
+        Err(_) => {
+            let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+            into.insert(format!("{name}_base64"), text.into())
+        }
+    };
 }
 
 impl DeadLetter {
-    /// One line of JSON: `raw` as text when it is UTF-8, else `raw_base64`.
+    /// One line of JSON: `raw` as text when it is UTF-8, else `raw_base64`; `key`,
+    /// `headers` and `timestamp_ms` when the record has them.
     ///
     /// ```
     /// use millstream_formats::DeadLetter;
-    /// let letter = DeadLetter { raw: b"1,".to_vec(), error: "short".into(), origin: "a".into() };
+    /// let letter = DeadLetter {
+    ///     raw: Some(b"1,".to_vec()),
+    ///     error: "short".into(),
+    ///     origin: "a".into(),
+    ///     ..DeadLetter::default()
+    /// };
     /// assert_eq!(letter.to_json(), r#"{"error":"short","origin":"a","raw":"1,"}"#);
-    /// let letter = DeadLetter { raw: vec![0xff], ..letter };
-    /// assert_eq!(letter.to_json(), r#"{"error":"short","origin":"a","raw_base64":"/w=="}"#);
+    /// let letter = DeadLetter { raw: Some(vec![0xff]), key: Some(b"k".to_vec()), ..letter };
+    /// assert_eq!(
+    ///     letter.to_json(),
+    ///     r#"{"error":"short","key":"k","origin":"a","raw_base64":"/w=="}"#
+    /// );
     /// ```
     pub fn to_json(&self) -> String {
-        let (error, origin) = (&self.error, &self.origin);
-        let letter = match std::str::from_utf8(&self.raw) {
-            Ok(raw) => json!({ "origin": origin, "error": error, "raw": raw }),
-            Err(_) => {
-                let raw = base64::engine::general_purpose::STANDARD.encode(&self.raw);
-                json!({ "origin": origin, "error": error, "raw_base64": raw })
-            }
-        };
-        letter.to_string()
+        let mut letter = Map::new();
+        letter.insert("origin".into(), self.origin.as_str().into());
+        letter.insert("error".into(), self.error.as_str().into());
+        if let Some(raw) = &self.raw {
+            put(&mut letter, "raw", raw);
+        }
+        if let Some(key) = &self.key {
+            put(&mut letter, "key", key);
+        }
+        if let Some(timestamp_ms) = self.timestamp_ms {
+            letter.insert("timestamp_ms".into(), timestamp_ms.into());
+        }
+        if !self.headers.is_empty() {
+            // A list, as names may repeat.
+            let header = |(name, value): &(String, Option<Vec<u8>>)| {
+                let mut header = Map::new();
+                header.insert("name".into(), name.as_str().into());
+                if let Some(value) = value {
+                    put(&mut header, "value", value);
+                }
+                Value::Object(header)
+            };
+            letter.insert("headers".into(), self.headers.iter().map(header).collect());
+        }
+        Value::Object(letter).to_string()
     }
 }
 
@@ -56,11 +98,11 @@ pub trait DeadLetterQueue: Send + Sync {
     ///
     /// # Errors
     /// When the place is not there.
-    fn open(&self, subtask: &SubtaskInfo) -> Result<Box<dyn DeadLetterWriter>>;
+    fn open(&self, context: &OperatorContext) -> Result<Box<dyn DeadLetterWriter>>;
 }
 
 /// Writes the dead letters of one subtask.
-pub trait DeadLetterWriter {
+pub trait DeadLetterWriter: Send {
     /// Takes a letter; may keep it in a bounded buffer.
     ///
     /// # Errors
@@ -115,7 +157,8 @@ impl FileWriter {
 }
 
 impl DeadLetterQueue for FileDeadLetterQueue {
-    fn open(&self, subtask: &SubtaskInfo) -> Result<Box<dyn DeadLetterWriter>> {
+    fn open(&self, context: &OperatorContext) -> Result<Box<dyn DeadLetterWriter>> {
+        let subtask = &context.subtask;
         let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let uid: String = subtask.uid.chars().map(plain).collect();
         let path = self.folder.join(format!("{uid}-{}.jsonl", subtask.index));

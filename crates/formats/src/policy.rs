@@ -13,17 +13,22 @@ use std::sync::Arc;
 /// What a source does with a record that does not parse.
 ///
 /// ```
-/// use millstream_formats::{BadRecords, ParsePolicy};
+/// use millstream_formats::{BadRecords, DeadLetter, ParsePolicy};
 /// use millstream_core::Error;
 /// use millstream_runtime::OperatorContext;
 ///
 /// let context = OperatorContext::for_tests("events");
 /// let mut bad = BadRecords::open(&ParsePolicy::Skip, &context).unwrap();
-/// bad.handle(b"{oops", Error::data("not JSON"), || "file 'a' at byte 9".into()).unwrap();
+/// let letter = || DeadLetter {
+///     raw: Some(b"{oops".to_vec()),
+///     origin: "file 'a' at byte 9".into(),
+///     ..DeadLetter::default()
+/// };
+/// bad.handle(Error::data("not JSON"), letter).unwrap();
 /// assert_eq!(context.metrics.counter("numRecordsSkipped").get(), 1);
 ///
 /// let mut bad = BadRecords::open(&ParsePolicy::Fail, &context).unwrap();
-/// let error = bad.handle(b"{oops", Error::data("not JSON"), || "file 'a' at byte 9".into());
+/// let error = bad.handle(Error::data("not JSON"), letter);
 /// assert!(error.unwrap_err().to_string().contains("file 'a' at byte 9: not JSON"));
 /// ```
 #[derive(Clone, Default)]
@@ -77,35 +82,33 @@ impl BadRecords {
             ParsePolicy::Fail => Reaction::Fail,
             ParsePolicy::Skip => Reaction::Skip(counter("numRecordsSkipped")),
             ParsePolicy::DeadLetter(queue) => {
-                let writer = queue.open(&context.subtask)?;
+                let writer = queue.open(context)?;
                 Reaction::DeadLetter(writer, counter("numDeadLetters"))
             }
         };
         Ok(BadRecords { reaction, errors: counter("numRecordsInErrors") })
     }
 
-    /// Deals with a record that `error` says is bad; `origin` tells where it is.
+    /// Deals with a record that `error` says is bad. `letter` tells what is known of it;
+    /// the letter's own `error` is set here.
     ///
     /// # Errors
     /// `error` itself under [`ParsePolicy::Fail`]; what the dead letters' place says.
-    pub fn handle(
-        &mut self,
-        raw: &[u8],
-        error: Error,
-        origin: impl FnOnce() -> String,
-    ) -> Result<()> {
+    pub fn handle(&mut self, error: Error, letter: impl FnOnce() -> DeadLetter) -> Result<()> {
         self.errors.add(1);
         match &mut self.reaction {
             Reaction::Fail => Err(error
-                .advice("fix the data, or set the parse policy to skip or dead-letter")
-                .at(origin())),
+                .advice(
+                    "fix the data or what reads it, or choose ParsePolicy::Skip or dead letters",
+                )
+                .at(letter().origin)),
             Reaction::Skip(skipped) => {
                 skipped.add(1);
                 Ok(())
             }
             Reaction::DeadLetter(writer, letters) => {
                 let error = error.message().to_owned();
-                writer.write(&DeadLetter { raw: raw.to_vec(), error, origin: origin() })?;
+                writer.write(&DeadLetter { error, ..letter() })?;
                 letters.add(1);
                 Ok(())
             }
@@ -136,8 +139,9 @@ mod tests {
         let context = OperatorContext::for_tests("my source/1");
         for attempt in 0..2 {
             let mut bad = BadRecords::open(&policy, &context).unwrap();
-            let origin = || format!("file 'x' at byte {attempt}");
-            bad.handle(b"\xff", Error::data("not text"), origin).unwrap();
+            let origin = format!("file 'x' at byte {attempt}");
+            let letter = || DeadLetter { raw: Some(vec![0xff]), origin, ..DeadLetter::default() };
+            bad.handle(Error::data("not text"), letter).unwrap();
             bad.flush().unwrap();
         }
         let text = std::fs::read_to_string(target.join("my_source_1-0.jsonl")).unwrap();

@@ -1,8 +1,9 @@
 //! The progress line: how far a long run is, on the terminal of the person who waits.
 //!
 //! A thread of its own reads the registry once a second and draws on standard error with
-//! `indicatif`. Invariant: nothing is ever written when standard error is no terminal, or
-//! when `CI` or `NO_COLOR` is set or `TERM` is `dumb`.
+//! `indicatif`. Invariant: nothing is ever written when standard error is no terminal,
+//! when `CI` or `NO_COLOR` is set or `TERM` is `dumb`, or when the job prints its records
+//! on the terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use millstream_core::{Clock, SystemClock};
@@ -16,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// How often the line is drawn; a run shorter than this shows none.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// The metric of a sink that prints its records on a terminal: where records scroll by,
+/// nobody needs the line, and it would run into them.
+const PRINTS: &str = "printsToTerminal";
 /// Draws that a rate looks back on.
 const RATE_DRAWS: usize = 5;
 
@@ -154,7 +158,11 @@ impl ProgressLine {
             let mut bar: Option<ProgressBar> = None;
             let mut target = Some(target);
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                let now = (Instant::now(), Totals::of(&registry.read()));
+                let readings = registry.read();
+                if readings.iter().any(|reading| reading.name == PRINTS) {
+                    break;
+                }
+                let now = (Instant::now(), Totals::of(&readings));
                 let (then, before) = former.front().copied().unwrap_or(now);
                 let line = now.1.line(&before, now.0 - then, SystemClock.now_ms());
                 if let Some(target) = target.take() {
@@ -269,6 +277,21 @@ mod tests {
         if !std::io::stderr().is_terminal() {
             assert!(!ProgressLine::start(&registry()).is_shown());
         }
+    }
+
+    #[test]
+    fn no_line_is_drawn_where_records_are_printed() {
+        let registry = registry();
+        let sink = OperatorContext::for_tests("sink").subtask;
+        registry.group(&sink).gauge(PRINTS).set(1);
+        let terminal = InMemoryTerm::new(5, 100);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut line = ProgressLine::draw(registry, target, Duration::from_millis(1));
+        // The thread ends by itself.
+        let (stop, thread) = line.running.take().unwrap();
+        thread.join().unwrap();
+        drop(stop);
+        assert_eq!(terminal.contents().trim(), "");
     }
 
     #[test]

@@ -14,8 +14,9 @@
 //! a target never has more than the credit window (plus one batch) of rows of one
 //! sender unprocessed, wherever they wait.
 
-use crate::chain::{BATCH_ROWS, Downstream, Receiver};
+use crate::chain::{BATCH_ROWS, Downstream, Receiver, RecordContext};
 use crate::snapshot::TaskSnapshot;
+use crate::source_node::show;
 use millstream_core::key_group::subtask_of;
 use millstream_core::{Batch, Container, Data, Epoch, Error, Key, Result, Watermark, key_group_of};
 use std::any::Any;
@@ -250,6 +251,7 @@ impl<T: Data> Partitioner<T> {
                 .collect(),
             max_parallelism: c.max_parallelism,
             key: key.clone(),
+            owners: Vec::new(),
             of: PhantomData::<fn() -> K>,
         })
     }
@@ -326,28 +328,25 @@ struct KeyPartition<K, F> {
     targets: Vec<u16>,
     max_parallelism: usize,
     key: F,
+    /// Of the rows of the batch at hand; kept for its place.
+    owners: Vec<u16>,
     of: PhantomData<fn() -> K>,
 }
 impl<T: std::fmt::Debug, K: Key, F: Fn(&T) -> K> Partition<T> for KeyPartition<K, F> {
     fn split(&mut self, batch: Batch<T>, targets: &mut [Batch<T>]) -> Result<()> {
-        let (values, timestamps) = batch.into_parts();
-        let max_parallelism = self.max_parallelism;
-        let owner = |value: &T, key: &F, of: &[u16]| {
-            let describe = || format!("key of record {}", crate::source_node::show(value));
-            let _context = crate::chain::RecordContext::new(&describe);
-            of[key_group_of(&key(value), max_parallelism) as usize] as usize
-        };
-        if timestamps.is_empty() {
-            for value in values {
-                let target = owner(&value, &self.key, &self.targets);
-                targets[target].push(value, millstream_core::NO_TIMESTAMP);
-            }
-        } else {
-            for (value, timestamp) in values.into_iter().zip(timestamps) {
-                let target = owner(&value, &self.key, &self.targets);
-                targets[target].push(value, timestamp);
-            }
-        }
+        let (key, of, max_parallelism) = (&self.key, &self.targets, self.max_parallelism);
+        // All keys first, and one context for all of them: a loop of hashes, then a loop
+        // of moves, each without the other's calls and branches.
+        let row = Cell::new(0);
+        let describe = || format!("key of record {}", show(&batch.values()[row.get()]));
+        let context = RecordContext::new(&describe);
+        self.owners.clear();
+        self.owners.extend(batch.values().iter().enumerate().map(|(at, value)| {
+            row.set(at);
+            of[key_group_of(&key(value), max_parallelism) as usize]
+        }));
+        drop(context);
+        batch.deal_out(&self.owners, targets);
         Ok(())
     }
 }
@@ -360,12 +359,12 @@ impl<T: Data, F: Fn(&T, usize) -> usize> Partition<T> for Custom<F> {
         let count = targets.len();
         for (value, timestamp) in batch {
             let target = {
-                let describe = || format!("record {}", crate::source_node::show(&value));
-                let _context = crate::chain::RecordContext::new(&describe);
+                let describe = || format!("record {}", show(&value));
+                let _context = RecordContext::new(&describe);
                 (self.choose)(&value, count)
             };
             let Some(buffer) = targets.get_mut(target) else {
-                let record = crate::source_node::show(&value);
+                let record = show(&value);
                 return Err(Error::user(format!(
                     "the custom partitioner chose target {target} of {count} for record {record}"
                 ))

@@ -2,17 +2,15 @@
 //! for a whole minute.
 //!
 //! The first hot reading sets a timer for a minute later in event time; a cool one
-//! takes it back. Sensors are wired and report in order, so the watermark is
-//! monotonous, and the timer fires as soon as the minute is really over for all.
+//! takes it back.
+//!
+//! Watermarks: sensors are wired and report in order, so the strategy is monotonous, and
+//! the timer fires as soon as the minute is really over for all machines; a bound would
+//! only delay every alert. Lateness: none. Nothing can be late in a monotonous stream,
+//! and an alert that is taken back later would be worse than none.
 
 use clap::Parser;
-use millstream_connectors::{DataGenSource, PrintSink};
-use millstream_core::{Error, EventTime, Result};
-use millstream_datastream::{
-    JobArgs, KeyedProcessFunction, ProcessContext, RuntimeContext, StreamExecutionEnvironment,
-};
-use millstream_runtime::state::ValueState;
-use millstream_runtime::watermark::WatermarkStrategy;
+use millstream::prelude::*;
 
 /// Warns of machines that stay hot.
 #[derive(Parser)]

@@ -5,24 +5,19 @@
 //!                                                └─ too late ──> late events
 //! ```
 //!
-//! Phones are offline in tunnels and report up to 5 minutes late. The watermark
-//! trails the newest event by 30 seconds: nine of ten events are there by then, so
-//! counts come out fast. Allowed lateness of 5 minutes covers the rest: each late
-//! event corrects its minute with a new count. What is later still is not lost; it
-//! goes to its own stream.
+//! Watermarks: phones are offline in tunnels and report up to 5 minutes late. The
+//! watermark trails the newest event by 30 seconds only: nine of ten events are there by
+//! then, so counts come out fast. A Kafka partition that is silent for a minute is idle
+//! and holds nothing up. Lateness: 5 minutes, for the one event in ten that is later than
+//! the watermark; each corrects its minute with a new count. What is later still is not
+//! lost: it goes to its own stream.
 //!
 //! Without `--bootstrap-servers` events are made here and results are printed; with
 //! it the same job reads and writes Kafka topics, made and filled first.
 
 use clap::Parser;
-use millstream_connectors::{DataGenSource, PrintSink};
-use millstream_core::Result;
-use millstream_datastream::{DataStream, JobArgs, StreamExecutionEnvironment};
-use millstream_runtime::watermark::WatermarkStrategy;
-use millstream_runtime::window::{AggregateFunction, TumblingEventTimeWindows, WindowContext};
-use millstream_runtime::{MetricRegistry, OutputTag};
-use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use millstream::prelude::*;
+use millstream::runtime::MetricRegistry;
 
 /// What a device reports.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,9 +58,6 @@ struct Args {
     /// Prefix of the Kafka topics; they must not exist
     #[arg(long, default_value_t = format!("mobile-{}", std::process::id()))]
     topics: String,
-    /// Serve metrics to Prometheus here, such as 127.0.0.1:9249
-    #[arg(long, value_name = "HOST:PORT")]
-    metrics: Option<String>,
 }
 
 /// Event `i`: 50 a second, one in ten up to 5 minutes late, one in a thousand later.
@@ -136,13 +128,6 @@ fn counts(events: &DataStream<Event>) -> (DataStream<Count>, DataStream<Event>) 
 
 fn run(args: &Args) -> Result<()> {
     let env = StreamExecutionEnvironment::with_args(args.job.clone());
-    let _metrics = match &args.metrics {
-        Some(address) => {
-            Some(millstream_metrics::PrometheusServer::start(address, env.metrics().clone())?)
-        }
-        None => None,
-    };
-    let _progress = millstream_metrics::ProgressLine::start(env.metrics());
     match &args.bootstrap_servers {
         Some(servers) => on_kafka(args, servers, &env)?,
         None => {
@@ -174,13 +159,12 @@ fn report(metrics: &MetricRegistry, processes: usize, took: Duration) {
 
 #[cfg(not(feature = "kafka"))]
 fn on_kafka(_: &Args, _: &str, _: &StreamExecutionEnvironment) -> Result<()> {
-    Err(millstream_core::Error::config("this build has no Kafka connector")
+    Err(Error::config("this build has no Kafka connector")
         .advice("build without --no-default-features: cargo run --release -p millstream-examples"))
 }
 
 #[cfg(feature = "kafka")]
 fn on_kafka(args: &Args, servers: &str, env: &StreamExecutionEnvironment) -> Result<()> {
-    use millstream_kafka::{KafkaSink, KafkaSource, OffsetsInitializer, de, ser};
     let topic = |name: &str| format!("{}-{name}", args.topics);
     if std::env::var_os("MILLSTREAM_CHILD_INDEX").is_none() {
         create_topics(servers, &["events", "counts", "late"].map(topic))?;
@@ -216,7 +200,6 @@ fn on_kafka(args: &Args, servers: &str, env: &StreamExecutionEnvironment) -> Res
 
 #[cfg(feature = "kafka")]
 fn create_topics(servers: &str, names: &[String]) -> Result<()> {
-    use millstream_core::Error;
     use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
     let failed = |e: String| {
         Error::retry(format!("cannot create topics: {e}"))

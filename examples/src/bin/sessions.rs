@@ -1,15 +1,13 @@
 //! Sessions: visits of a user with no pause of 30 minutes or more.
 //!
-//! Events are up to 10 seconds out of order, which is far below the gap, so a bound of
-//! 10 seconds loses nothing; an event that is later may still join a session that is
-//! open for a minute of allowed lateness, and emits it again, longer.
+//! Watermarks: clicks come up to 10 seconds out of order, so the bound is 10 seconds; next
+//! to a gap of 30 minutes the wait costs nothing. Lateness: a session that has ended is
+//! kept for one more minute, for the rare click that comes later than the bound; it
+//! emits the session again, longer. More would keep every user's session in memory for
+//! a click that hardly ever comes.
 
 use clap::Parser;
-use millstream_connectors::{DataGenSource, PrintSink};
-use millstream_datastream::{JobArgs, StreamExecutionEnvironment};
-use millstream_runtime::watermark::WatermarkStrategy;
-use millstream_runtime::window::{EventTimeSessionWindows, WindowContext};
-use std::time::Duration;
+use millstream::prelude::*;
 
 /// Finds sessions of users.
 #[derive(Parser)]

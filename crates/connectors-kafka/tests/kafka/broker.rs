@@ -23,7 +23,7 @@ pub(crate) fn servers() -> String {
     let servers = SERVERS.get_or_init(|| {
         let servers = std::env::var("MILLSTREAM_KAFKA").unwrap_or_else(|_| "127.0.0.1:9092".into());
         let probe: BaseConsumer = config(&servers).create().unwrap();
-        if let Err(e) = probe.fetch_metadata(Some("none"), Duration::from_secs(5)) {
+        if let Err(e) = probe.fetch_metadata(Some("none"), Duration::from_secs(30)) {
             panic!(
                 "no Kafka answers at {servers} ({e}): run `scripts/kafka start`, or set \
                  MILLSTREAM_KAFKA to host:port of one that runs"
@@ -65,7 +65,7 @@ impl Topic {
         for (key, value) in settings {
             topic = topic.set(key, value);
         }
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let made = block_on(admin().create_topics([&topic], &options)).unwrap();
         made.into_iter().for_each(|result| {
             result.unwrap();
@@ -214,7 +214,7 @@ pub(crate) fn row(record: &KafkaRecord<'_>) -> millstream_core::Result<Option<Ro
 }
 
 pub(crate) fn source() -> KafkaSourceBuilder<Row> {
-    KafkaSource::builder().bootstrap_servers(servers()).deserializer(row)
+    KafkaSource::builder().bootstrap_servers(servers()).connect_timeout(PATIENCE).deserializer(row)
 }
 
 pub(crate) fn numbers(of: &Topic) -> KafkaSourceBuilder<Row> {

@@ -2,16 +2,14 @@
 
 use crate::broker::{PATIENCE, Topic, numbers, plain, row, servers, source, unique};
 use millstream_core::{Error, ErrorKind};
-use millstream_kafka::{
-    KafkaSink, KafkaSource, KafkaSourceBuilder, OffsetsInitializer, ParsePolicy, de, ser,
-};
+use millstream_kafka::{KafkaSink, KafkaSource, KafkaSourceBuilder, OffsetsInitializer, de, ser};
 use millstream_runtime::SinkOperator;
 use millstream_testkit::{OperatorHarness, SourceHarness};
 use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn refused<T: millstream_core::Data>(builder: KafkaSourceBuilder<T>) -> Error {
     SourceHarness::open(&builder.build().unwrap()).err().expect("the source does not start")
@@ -31,8 +29,8 @@ fn an_unknown_topic_is_named() {
     says(&error, ErrorKind::Config, &[&format!("topic '{name}' does not exist"), "create it"]);
 
     let topic = Topic::new("there", 1);
-    let letters = numbers(&topic).on_parse_error(ParsePolicy::dead_letter(&name));
-    says(&refused(letters), ErrorKind::Config, &["on_parse_error", &name]);
+    let letters = numbers(&topic).dead_letter_topic(&name);
+    says(&refused(letters), ErrorKind::Config, &["dead_letter_topic", &name]);
 
     let sink = KafkaSink::<String>::builder().bootstrap_servers(servers()).topic(&name);
     let sink = sink.value(ser::string()).build().unwrap();
@@ -128,7 +126,8 @@ fn a_restored_position_that_is_gone_is_refused_by_name() {
     topic.delete();
     let mut error = SourceHarness::builder(&source).restored(former.clone()).open().err();
     // Brokers learn of a deletion one after the other.
-    for _ in 0..50 {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
         if error.as_ref().is_some_and(|e| e.to_string().contains("does not exist")) {
             break;
         }
@@ -177,6 +176,21 @@ fn a_topic_deleted_while_running_is_noticed_by_discovery() {
     let topic = Topic::new("deleted-pattern", 1);
     let pattern = source().topic_pattern(topic.name());
     deleted_while_running(pattern.partition_discovery(Duration::from_millis(100)), &topic);
+}
+
+#[test]
+fn a_topic_made_anew_while_running_is_noticed_though_its_offsets_look_right() {
+    let topic = Topic::new("anew-running", 1);
+    topic.fill(0, 0..3);
+    let source = numbers(&topic).partition_discovery(Duration::ZERO).build().unwrap();
+    let mut harness = SourceHarness::open(&source).unwrap();
+    assert!(harness.poll_records(PATIENCE, 3).unwrap());
+    topic.delete();
+    let again = topic.create_again(1);
+    again.fill(0, 0..9);
+    let error = harness.poll_until(PATIENCE, |_| false).unwrap_err();
+    says(&error, ErrorKind::Config, &[topic.name(), "deleted"]);
+    harness.close().unwrap();
 }
 
 #[test]

@@ -9,5 +9,7 @@
 mod broker;
 mod failures;
 mod positions;
+#[cfg(feature = "tls")]
+mod secure;
 mod sink;
 mod source;

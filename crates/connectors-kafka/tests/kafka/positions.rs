@@ -3,7 +3,7 @@
 use crate::broker::{
     PATIENCE, Topic, numbers, of_partition, plain, read_all, servers, to_latest, unique,
 };
-use millstream_kafka::{OffsetReset, OffsetsInitializer};
+use millstream_kafka::{IsolationLevel, OffsetReset, OffsetsInitializer};
 use millstream_runtime::{OperatorSnapshot, SourcePoll};
 use millstream_testkit::SourceHarness;
 use rdkafka::config::ClientConfig;
@@ -246,7 +246,7 @@ fn an_end_behind_transaction_markers_and_aborted_records_is_reached() {
     write(3..6, false);
     // The log ends with a marker that no reader ever sees.
     assert_eq!(read_all(to_latest(numbers(&topic))), of_partition(0, 0..3));
-    let uncommitted = numbers(&topic).property("isolation.level", "read_uncommitted");
+    let uncommitted = numbers(&topic).isolation_level(IsolationLevel::ReadUncommitted);
     assert_eq!(read_all(to_latest(uncommitted)), of_partition(0, 0..6));
 }
 
@@ -281,7 +281,8 @@ fn two_hundred_thousand_records_come_once_each() {
     for index in 0..2 {
         let mut harness = SourceHarness::builder(&source).subtask(index, 2).open().unwrap();
         while !harness.has_ended() {
-            harness.poll_until(PATIENCE, |events| events.len() > 20_000).unwrap();
+            let more = harness.poll_until(PATIENCE, |events| events.len() > 20_000).unwrap();
+            assert!(more || harness.has_ended(), "stuck at {last:?}");
             for ((_, partition, offset, n), timestamp) in harness.take_output() {
                 assert_eq!(timestamp, 1000 * (i64::from(n) + 1));
                 assert_eq!(offset, last[partition as usize] + 1, "in order, without gaps");

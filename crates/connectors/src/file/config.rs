@@ -77,7 +77,7 @@ impl<T: Data> FileSource<T> {
         self
     }
     /// What happens to records that do not parse (the job fails otherwise).
-    pub fn parse_policy(mut self, policy: ParsePolicy) -> Self {
+    pub fn on_parse_error(mut self, policy: ParsePolicy) -> Self {
         self.policy = policy;
         self
     }

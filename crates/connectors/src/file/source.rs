@@ -9,7 +9,7 @@ use super::config::FileSource;
 use super::listing::{list_files, owns};
 use super::open_file::{Next, OpenFile, Position};
 use millstream_core::{Data, Epoch, Error, NO_TIMESTAMP, Result};
-use millstream_formats::BadRecords;
+use millstream_formats::{BadRecords, DeadLetter};
 use millstream_runtime::source::{SourceOutput, SplitIndex};
 use millstream_runtime::{
     OperatorContext, OperatorSnapshot, SourcePoll, SourceReader, SubtaskInfo,
@@ -141,8 +141,12 @@ impl<T: Data> SourceReader<T> for FileReader<T> {
                     rows += 1;
                 }
                 Next::Bad { error, raw, offset } => {
-                    let origin = || format!("file '{path}' at byte {offset}");
-                    self.bad.handle(&raw, error, origin)?;
+                    let letter = || DeadLetter {
+                        raw: Some(raw),
+                        origin: format!("file '{path}' at byte {offset}"),
+                        ..DeadLetter::default()
+                    };
+                    self.bad.handle(error, letter)?;
                     steps += 1;
                 }
                 // A chunk is worth many steps: it may have been a slow disk's.

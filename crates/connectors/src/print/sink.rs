@@ -6,7 +6,7 @@
 use millstream_core::{Batch, Data, Error, Result};
 use millstream_runtime::{OperatorContext, Sink, SinkWriter};
 use std::fmt::{Debug, Display};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 type Format<T> = Arc<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
@@ -89,6 +89,15 @@ impl<T> PrintSink<T> {
 
 impl<T: Data> Sink<T> for PrintSink<T> {
     fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn SinkWriter<T>>> {
+        let is_watched = match &self.target {
+            Target::Stdout => std::io::stdout().is_terminal(),
+            Target::Stderr => std::io::stderr().is_terminal(),
+            Target::Writer(_) => false,
+        };
+        if is_watched {
+            // The progress line would run into these lines: it stays away when it sees this.
+            context.metrics.gauge("printsToTerminal").set(1);
+        }
         let subtask = &context.subtask;
         let number = (subtask.parallelism > 1).then(|| (subtask.index + 1).to_string());
         let parts: Vec<String> = self.name.iter().cloned().chain(number).collect();

@@ -7,6 +7,7 @@
 //!   idleness  splits that stop, end, or run ahead
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
 //!   api       every piece of the API once; `api_joins` for those with two inputs
+//!   async_wait  requests to outside systems
 //!   pressure  what may be in flight
 //!   failure   user code that panics or refuses, everywhere
 //! ```
@@ -17,6 +18,7 @@
 
 mod api;
 mod api_joins;
+mod async_wait;
 mod failure;
 mod idleness;
 mod jobs;

@@ -26,6 +26,13 @@ impl<K, V> Default for KeyTable<K, V> {
 }
 
 impl<K: Key, V> KeyTable<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+    /// Makes room for `keys` keys in all.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        self.0.reserve(keys.saturating_sub(self.0.len()), |(k, _)| hash_of(k));
+    }
     #[inline]
     pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> (&K, &mut V) {
         let entry = self.0.entry(hash_of(&key), |(k, _)| *k == key, |(k, _)| hash_of(k));

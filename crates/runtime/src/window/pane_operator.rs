@@ -51,6 +51,8 @@ pub(crate) struct PaneWindowOperator<T, K, S, A: AggregateFunction, E> {
     firing: Firing<K, A, E>,
     /// The window whose results are being emitted. Empty at every barrier.
     emitting: Option<Emitting<K, A::Acc>>,
+    /// Keys of the window that fired last: the next one will have about as many.
+    last_keys: usize,
     max_parallelism: usize,
 }
 
@@ -129,6 +131,7 @@ where
                 states: BTreeMap::new(),
             },
             emitting: None,
+            last_keys: 0,
             max_parallelism: 1,
         }
     }
@@ -186,7 +189,6 @@ where
 
     /// Takes the accumulators of all keys over a window that ends now.
     fn collect_window(&mut self, window: TimeWindow) -> KeyTable<K, A::Acc> {
-        let aggregate = &self.firing.function.aggregate;
         let mut all: Option<KeyTable<K, A::Acc>> = None;
         let mut shared_from = window.start;
         if self.firing.lateness_ms == 0 {
@@ -197,17 +199,27 @@ where
                 let Some(table) = self.tables.remove(&start) else { break };
                 match &mut all {
                     None => all = Some(table),
-                    Some(all) => merge_table(aggregate, all, &table),
+                    Some(all) => self.merge_table(all, &table),
                 }
             }
         }
         for (_, table) in self.tables.range(shared_from..window.end) {
             match &mut all {
                 None => all = Some(table.clone()),
-                Some(all) => merge_table(aggregate, all, table),
+                Some(all) => self.merge_table(all, table),
             }
         }
-        all.unwrap_or_default()
+        let all = all.unwrap_or_default();
+        self.last_keys = all.len();
+        all
+    }
+
+    fn merge_table(&self, into: &mut KeyTable<K, A::Acc>, from: &KeyTable<K, A::Acc>) {
+        let aggregate = &self.firing.function.aggregate;
+        into.reserve(self.last_keys); // growing step by step cost as much as the merge
+        for (key, acc) in from.iter() {
+            into.merge_entry(key, || acc.clone(), |former| aggregate.merge(former, acc));
+        }
     }
 
     /// Emits what is left of the window that is firing; `false` when there is no room.
@@ -250,16 +262,6 @@ where
             self.firing.states.pop_first();
         }
         Ok(())
-    }
-}
-
-fn merge_table<K: Key, A: AggregateFunction>(
-    aggregate: &A,
-    into: &mut KeyTable<K, A::Acc>,
-    from: &KeyTable<K, A::Acc>,
-) {
-    for (key, acc) in from.iter() {
-        into.merge_entry(key, || acc.clone(), |former| aggregate.merge(former, acc));
     }
 }
 

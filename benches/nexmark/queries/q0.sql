@@ -1,0 +1,2 @@
+-- q0: pass through. What reading and writing cost alone.
+SELECT auction, bidder, price, `dateTime`, extra FROM bid

@@ -1,0 +1,7 @@
+-- q19: the ten highest bids of each auction. Top-N with its rank.
+SELECT *
+FROM (
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC) AS rank_number
+    FROM bid
+)
+WHERE rank_number <= 10
