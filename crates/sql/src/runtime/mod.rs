@@ -4,7 +4,14 @@
 //! aggregate calls. Expressions are not seen here: a projection in front of an operator has
 //! already computed every column that the spec names.
 
+pub mod agg;
 pub mod change_batch;
+pub mod group_aggregate;
+pub mod partition;
+pub mod row;
 pub mod spec;
+pub mod state_table;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use change_batch::{ChangeBatch, ChangeKind};

@@ -1,0 +1,307 @@
+//! Keyed state of SQL operators: keys as row bytes, state in dense slots.
+//!
+//! ```text
+//!   key bytes ──hash──> slot 0, 1, 2 ..     what a slot holds is the operator's business:
+//!                                           columns of accumulators, bags of rows
+//!   snapshot: (state name, key group of the key) -> (key, bytes of the slot)
+//! ```
+//!
+//! This is the one module that knows how the state of SQL operators is stored and restored.
+//!
+//! Invariants: a slot belongs to one key at a time; the key group of a key is that of the
+//! exchange in front ([`hash_row`]), so a restored subtask owns what it is sent.
+
+use std::hash::{Hash, Hasher};
+
+use hashbrown::HashTable;
+use millstream_core::{Error, Result};
+use millstream_runtime::{OperatorContext, OperatorSnapshot};
+use serde::{Deserialize, Serialize};
+
+use super::row::{Rows, hash_row};
+
+/// A key in stored state. Hashes as [`hash_row`] does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredKey(Vec<u8>);
+
+impl Hash for StoredKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+/// Stores one entry of the keyed state `name`.
+///
+/// # Errors
+/// When the snapshot refuses.
+pub fn store(
+    snapshot: &mut OperatorSnapshot,
+    name: &str,
+    context: &OperatorContext,
+    key: &[u8],
+    value: Vec<u8>,
+) -> Result<()> {
+    let groups = context.subtask.max_parallelism;
+    snapshot.put_keyed(name, groups, &StoredKey(key.to_vec()), &value)
+}
+
+/// Every entry of the keyed state `name` that this subtask owns.
+///
+/// # Errors
+/// `Corrupt` when stored bytes do not decode.
+pub fn restore(context: &OperatorContext, name: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let entries = context.restored.keyed::<StoredKey, Vec<u8>>(name, &context.subtask)?;
+    Ok(entries.into_iter().map(|(key, value)| (key.0, value)).collect())
+}
+
+/// Index of a key's state.
+pub type Slot = u32;
+
+/// Keys to slots. Slots of removed keys are given out again.
+#[derive(Debug, Default)]
+pub struct KeyTable {
+    slots: HashTable<Slot>,
+    /// Hash and key of each slot; `None` for a free one.
+    keys: Vec<Option<(u64, Box<[u8]>)>>,
+    free: Vec<Slot>,
+}
+
+/// Key groups are cut from the high bits, and a subtask owns few groups: the table must not
+/// take its tags from there.
+#[inline]
+fn table_hash(hash: u64) -> u64 {
+    hash.rotate_left(32)
+}
+
+impl KeyTable {
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+    /// One more than the largest slot ever given out.
+    pub fn capacity(&self) -> usize {
+        self.keys.len()
+    }
+    /// The slot of a key, if it has one.
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        let keys = &self.keys;
+        let same = |slot: &Slot| match &keys[*slot as usize] {
+            Some((h, k)) => *h == hash && **k == *key,
+            None => false,
+        };
+        self.slots.find(table_hash(hash), same).copied()
+    }
+    /// The slot of a key, and whether it is new.
+    #[inline]
+    pub fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> (Slot, bool) {
+        match self.find(hash, key) {
+            Some(slot) => (slot, false),
+            None => (self.insert(hash, key), true),
+        }
+    }
+    fn insert(&mut self, hash: u64, key: &[u8]) -> Slot {
+        let slot = self.claim();
+        self.keys[slot as usize] = Some((hash, key.into()));
+        self.link(slot, hash);
+        slot
+    }
+    fn claim(&mut self) -> Slot {
+        self.free.pop().unwrap_or_else(|| {
+            self.keys.push(None);
+            (self.keys.len() - 1) as Slot
+        })
+    }
+    fn link(&mut self, slot: Slot, hash: u64) {
+        let keys = &self.keys;
+        let hash_of =
+            |slot: &Slot| keys[*slot as usize].as_ref().map_or(0, |(h, _)| table_hash(*h));
+        self.slots.insert_unique(table_hash(hash), slot, hash_of);
+    }
+    fn unlink(&mut self, slot: Slot) -> Option<(u64, Box<[u8]>)> {
+        let entry = self.keys.get_mut(slot as usize)?.take()?;
+        if let Ok(found) = self.slots.find_entry(table_hash(entry.0), |s| *s == slot) {
+            found.remove();
+        }
+        Some(entry)
+    }
+    /// Takes a key out; its slot is free for another.
+    pub fn remove(&mut self, slot: Slot) {
+        if self.unlink(slot).is_some() {
+            self.free.push(slot);
+        }
+    }
+    /// Gives the key of `slot` a fresh slot. The old one belongs to nobody, and is not given
+    /// out again before [`release`](Self::release).
+    ///
+    /// # Errors
+    /// Bug: the slot has no key.
+    pub fn renew(&mut self, slot: Slot) -> Result<Slot> {
+        let entry = self.unlink(slot).ok_or_else(|| Error::bug("a slot without a key"))?;
+        let fresh = self.claim();
+        let hash = entry.0;
+        self.keys[fresh as usize] = Some(entry);
+        self.link(fresh, hash);
+        Ok(fresh)
+    }
+    /// Lets a slot that [`renew`](Self::renew) has replaced be given out again.
+    pub fn release(&mut self, slot: Slot) {
+        self.free.push(slot);
+    }
+    /// The key of a slot; empty for a free one.
+    #[inline]
+    pub fn key(&self, slot: Slot) -> &[u8] {
+        match self.keys.get(slot as usize) {
+            Some(Some((_, key))) => key,
+            _ => &[],
+        }
+    }
+    /// Whether the slot has a key.
+    #[inline]
+    pub fn is_used(&self, slot: Slot) -> bool {
+        matches!(self.keys.get(slot as usize), Some(Some(_)))
+    }
+    /// All slots that have a key, ascending.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        (0..self.keys.len() as Slot).filter(|slot| self.is_used(*slot))
+    }
+    /// The slot of each row's key; new keys get one. `rows` are encoded keys.
+    pub fn find_or_insert_all(&mut self, rows: &Rows) -> Vec<Slot> {
+        rows.iter().map(|key| self.find_or_insert(hash_row(key), key).0).collect()
+    }
+}
+
+/// When the state of slots was changed last, for TTL. Does nothing without a TTL.
+#[derive(Debug, Default)]
+pub struct Expiry {
+    ttl_ms: Option<i64>,
+    touched_ms: Vec<i64>,
+    /// Where the sweep goes on.
+    hand: usize,
+}
+
+/// Slots that a sweep looks at in one batch.
+const SWEEP_SLOTS: usize = 256;
+
+impl Expiry {
+    /// State is gone this long after its last change.
+    pub fn new(ttl_ms: Option<i64>) -> Self {
+        Expiry { ttl_ms: ttl_ms.filter(|ttl| *ttl > 0), ..Self::default() }
+    }
+    /// Whether there is a TTL.
+    pub fn is_on(&self) -> bool {
+        self.ttl_ms.is_some()
+    }
+    /// The slot was changed.
+    #[inline]
+    pub fn touch(&mut self, slot: Slot, now_ms: i64) {
+        if self.ttl_ms.is_some() {
+            let slot = slot as usize;
+            if self.touched_ms.len() <= slot {
+                self.touched_ms.resize(slot + 1, i64::MIN);
+            }
+            self.touched_ms[slot] = now_ms;
+        }
+    }
+    /// When the slot was changed last, to be stored with it; 0 without a TTL.
+    pub fn touched_ms(&self, slot: Slot) -> i64 {
+        self.touched_ms.get(slot as usize).copied().unwrap_or(0)
+    }
+    /// Whether what is in the slot must not be seen any more.
+    #[inline]
+    pub fn is_expired(&self, slot: Slot, now_ms: i64) -> bool {
+        self.ttl_ms.is_some_and(|ttl| is_past(self.touched_ms(slot), ttl, now_ms))
+    }
+    /// Some slots whose time is over; called with every batch, it comes around to all.
+    pub fn sweep(&mut self, now_ms: i64) -> Vec<Slot> {
+        let Some(ttl) = self.ttl_ms else { return Vec::new() };
+        let count = self.touched_ms.len();
+        let mut gone = Vec::new();
+        for _ in 0..SWEEP_SLOTS.min(count) {
+            self.hand = if self.hand + 1 >= count { 0 } else { self.hand + 1 };
+            let touched = &mut self.touched_ms[self.hand];
+            if *touched != i64::MIN && is_past(*touched, ttl, now_ms) {
+                *touched = i64::MIN;
+                gone.push(self.hand as Slot);
+            }
+        }
+        gone
+    }
+}
+
+/// Whether `ttl_ms` have passed since `touched_ms`.
+#[inline]
+pub fn is_past(touched_ms: i64, ttl_ms: i64, now_ms: i64) -> bool {
+    touched_ms.saturating_add(ttl_ms) <= now_ms
+}
+
+/// Little-endian numbers at the front of stored bytes.
+#[derive(Debug)]
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// The next `length` bytes.
+    ///
+    /// # Errors
+    /// `Corrupt` when there are fewer.
+    pub fn bytes(&mut self, length: usize) -> Result<&'a [u8]> {
+        if self.0.len() < length {
+            return Err(Error::corrupt("stored state of a SQL operator is cut off"));
+        }
+        let (bytes, rest) = self.0.split_at(length);
+        self.0 = rest;
+        Ok(bytes)
+    }
+    /// The next number.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub fn u8(&mut self) -> Result<u8> {
+        Ok(self.bytes(1)?[0])
+    }
+    /// The next number.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub fn u32(&mut self) -> Result<u32> {
+        let mut word = [0; 4];
+        word.copy_from_slice(self.bytes(4)?);
+        Ok(u32::from_le_bytes(word))
+    }
+    /// The next number.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub fn i64(&mut self) -> Result<i64> {
+        let mut word = [0; 8];
+        word.copy_from_slice(self.bytes(8)?);
+        Ok(i64::from_le_bytes(word))
+    }
+    /// The next number.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub fn i128(&mut self) -> Result<i128> {
+        let mut word = [0; 16];
+        word.copy_from_slice(self.bytes(16)?);
+        Ok(i128::from_le_bytes(word))
+    }
+    /// The next bytes behind their length.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub fn delimited(&mut self) -> Result<&'a [u8]> {
+        let length = self.u32()? as usize;
+        self.bytes(length)
+    }
+}
+
+/// Puts bytes behind their length.
+pub fn put_delimited(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
