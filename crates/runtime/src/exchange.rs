@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// Most rows of one sender that may wait at one target.
 pub(crate) const CREDIT_WINDOW_ROWS: i64 = 64 * 1024;
 
+/// A first guess at the encoded size of a row.
+const BYTES_PER_ROW: usize = 32;
+
 /// The records of an envelope.
 pub(crate) enum Body {
     /// A container, as it is, for a target in this process.
@@ -92,7 +95,7 @@ impl Credits {
             limit.set(window as i64);
         }
     }
-    fn available(&self) -> bool {
+    pub(crate) fn available(&self) -> bool {
         self.outstanding.iter().zip(&self.window).all(|(o, w)| o.get() < w.get())
     }
 }
@@ -105,7 +108,7 @@ pub(crate) struct EdgeSender {
     pub(crate) targets: Vec<Target>,
     pub(crate) outbox: Rc<RefCell<Vec<Envelope>>>,
     pub(crate) credits: Rc<Credits>,
-    max_parallelism: usize,
+    pub(crate) max_parallelism: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +139,7 @@ impl EdgeSender {
             ..*self
         }
     }
-    fn send<T: Data>(&self, target: usize, batch: Batch<T>) -> Result<()> {
+    pub(crate) fn send<C: Container>(&self, target: usize, batch: C) -> Result<()> {
         let rows = batch.len();
         if rows == 0 {
             return Ok(());
@@ -145,7 +148,7 @@ impl EdgeSender {
         let outstanding = &self.credits.outstanding[target.subtask as usize];
         outstanding.set(outstanding.get() + rows as i64);
         let body = if target.remote {
-            let mut bytes = Vec::with_capacity(rows * size_of::<T>());
+            let mut bytes = Vec::with_capacity(rows * BYTES_PER_ROW);
             batch.encode(&mut bytes)?;
             Body::Bytes(bytes)
         } else {
@@ -155,7 +158,7 @@ impl EdgeSender {
         self.outbox.borrow_mut().push(Envelope { to: target.worker, from: self.from, payload });
         Ok(())
     }
-    fn signal(&self, payload: impl Fn() -> Payload) {
+    pub(crate) fn signal(&self, payload: impl Fn() -> Payload) {
         let mut outbox = self.outbox.borrow_mut();
         for target in &self.targets {
             outbox.push(Envelope { to: target.worker, from: self.from, payload: payload() });

@@ -13,6 +13,7 @@
 //! head has edges from other tasks.
 
 use crate::chain::{Node, Output, OutputTag, Receiver, SideOutput};
+use crate::container_edge::{ContainerPartitioner, ContainerSender};
 use crate::exchange::{Body, Connection, EdgeSender, ExchangeSender, Partitioner};
 use crate::operator::{Operator, OperatorContext};
 use crate::source::Source;
@@ -20,7 +21,9 @@ use crate::source_node::{AlignmentBoard, SourceHead, SourceNode};
 use crate::task::{Decode, Head, TypedHead};
 use crate::watermark::WatermarkStrategy;
 use millstream_core::key_group::stable_hash;
-use millstream_core::{Batch, DEFAULT_MAX_PARALLELISM, Data, Either, Error, Result};
+use millstream_core::{
+    Batch, Container, DEFAULT_MAX_PARALLELISM, Data, Either, Error, Result,
+};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -99,6 +102,39 @@ fn decode_left<A: Data, B: Data>(body: Body) -> Result<Either<Batch<A>, Batch<B>
 }
 fn decode_right<A: Data, B: Data>(body: Body) -> Result<Either<Batch<A>, Batch<B>>> {
     body.open().map(Either::Right)
+}
+
+fn left_container<A: Container, B>(body: Body) -> Result<Either<A, B>> {
+    body.open().map(Either::Left)
+}
+fn right_container<A, B: Container>(body: Body) -> Result<Either<A, B>> {
+    body.open().map(Either::Right)
+}
+fn container_edge<C: Container>(from: NodeId, partitioner: ContainerPartitioner<C>) -> JobEdge {
+    let (name, connection) = (partitioner.name(), partitioner.connection());
+    let make_sender: MakeSender = Arc::new(move |edge| {
+        let receiver: Box<dyn Receiver<C>> = Box::new(ContainerSender::new(&partitioner, edge));
+        Box::new(receiver)
+    });
+    JobEdge { from: from.0, tag: None, name, connection, make_sender }
+}
+
+impl<C: Container> Input<C> {
+    /// The input of a one-input operator over whole containers (columnar batches).
+    pub fn container(from: NodeId, partitioner: ContainerPartitioner<C>) -> Self {
+        Input { edge: container_edge(from, partitioner), decode: Body::open }
+    }
+}
+
+impl<A: Container, B: Container> Input<Either<A, B>> {
+    /// The first input of a two-input operator over whole containers.
+    pub fn left_container(from: NodeId, partitioner: ContainerPartitioner<A>) -> Self {
+        Input { edge: container_edge(from, partitioner), decode: left_container }
+    }
+    /// The second input of a two-input operator over whole containers.
+    pub fn right_container(from: NodeId, partitioner: ContainerPartitioner<B>) -> Self {
+        Input { edge: container_edge(from, partitioner), decode: right_container }
+    }
 }
 
 fn edge<T: Data>(from: NodeId, tag: Option<&'static str>, partitioner: Partitioner<T>) -> JobEdge {

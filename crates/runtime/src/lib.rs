@@ -34,6 +34,7 @@
 
 pub mod async_io;
 pub mod chain;
+pub mod container_edge;
 pub mod checkpoint;
 pub mod control;
 pub mod exchange;
@@ -54,6 +55,7 @@ pub mod watermark;
 pub mod window;
 
 pub use chain::{Downstream, Node, Output, OutputTag, Receiver, RecordContext};
+pub use container_edge::{ContainerPartition, ContainerPartitioner};
 pub use control::JobHandle;
 pub use exchange::Partitioner;
 pub use execution::{ProcessLayout, RunningJob, RuntimeConfig, execute};
