@@ -15,9 +15,18 @@
 //!
 //! Source: Flink's pages on table connectors, whose option names are used.
 
+mod blackhole;
+mod blocks;
+mod datagen;
+mod filesystem;
+mod nexmark;
 mod options;
+mod print;
+mod projection;
+mod reader;
 
 pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
+pub use reader::{TablePoll, TableReader, TableWriter, add_reader, add_writer};
 
 use crate::runtime::ChangeBatch;
 use crate::types::SqlType;
@@ -164,6 +173,11 @@ pub trait TableSource: Send + Sync {
         None
     }
 
+    /// The most subtasks that can read it; `None`: any number.
+    fn parallelism_limit(&self) -> Option<usize> {
+        None
+    }
+
     /// The names of metadata columns that it offers, with their types.
     fn metadata(&self) -> Vec<(&'static str, SqlType)> {
         vec![]
@@ -176,10 +190,9 @@ pub trait TableSource: Send + Sync {
 
 /// Writes a table.
 pub trait TableSink: Send + Sync {
-    /// The most that it takes: [`Changes::Append`] takes +I only; [`Changes::Retract`]
-    /// everything; [`Changes::Upsert`] everything by [`TableSpec::primary_key`], where -U
-    /// need not come.
-    fn accepts(&self) -> Changes;
+    /// Whether it takes such a stream. A sink with a [`TableSpec::primary_key`] that takes
+    /// [`Changes::Upsert`] does not need -U.
+    fn accepts(&self, changes: Changes) -> bool;
 
     /// Adds the sink and what belongs to it to a job; inputs have the columns of
     /// [`TableSpec::schema`]. Rows of one key must come from one subtask of the input.
@@ -210,7 +223,13 @@ pub struct Connector {
 
 /// All connectors of this build, by name.
 pub fn connectors() -> Vec<&'static Connector> {
-    vec![]
+    vec![
+        &blackhole::CONNECTOR,
+        &datagen::CONNECTOR,
+        &filesystem::CONNECTOR,
+        &nexmark::CONNECTOR,
+        &print::CONNECTOR,
+    ]
 }
 
 fn find(table: &TableSpec) -> Result<&'static Connector> {
@@ -267,4 +286,70 @@ pub fn sink(table: &TableSpec) -> Result<Arc<dyn TableSink>> {
             .at(table.place()));
     };
     make(table, options).map_err(|e| e.at(table.place()))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Tables read and written by a job in this process.
+    use super::*;
+    use crate::formats::testing::show;
+    use crate::types::SqlType;
+    use millstream_runtime::{ContainerPartitioner, RuntimeConfig, execute};
+    use std::sync::Mutex;
+
+    /// Options from pairs.
+    pub(crate) fn options(given: &[(&str, &str)]) -> BTreeMap<String, String> {
+        given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    struct Collect(Arc<Mutex<Vec<String>>>, Vec<SqlType>);
+    impl TableWriter for Collect {
+        fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
+            self.0.lock().unwrap().extend(show(batch, &self.1));
+            Ok(())
+        }
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn run(graph: JobGraph, workers: usize) -> Result<()> {
+        execute(&graph, RuntimeConfig::local("test", workers), None)?.wait()
+    }
+
+    /// All rows of a source as text, by a job of this parallelism.
+    pub(crate) fn try_read(source: &dyn TableSource, parallelism: usize) -> Result<Vec<String>> {
+        let mut graph = JobGraph::new();
+        let from = source.add_to(&mut graph, NodeSpec::default());
+        let fields = source.schema();
+        let types: Vec<SqlType> = fields
+            .fields()
+            .iter()
+            .map(|f| SqlType::from_arrow(f.data_type(), true).unwrap())
+            .collect();
+        let rows = Arc::new(Mutex::new(vec![]));
+        let to = Arc::clone(&rows);
+        let inputs = vec![Input::container(from, ContainerPartitioner::forward())];
+        add_writer(&mut graph, NodeSpec::default(), inputs, move |_| {
+            Ok(Box::new(Collect(Arc::clone(&to), types.clone())))
+        });
+        run(graph, parallelism)?;
+        let rows = std::mem::take(&mut *rows.lock().unwrap());
+        Ok(rows)
+    }
+    pub(crate) fn read(source: &dyn TableSource, parallelism: usize) -> Vec<String> {
+        try_read(source, parallelism).unwrap()
+    }
+    /// Writes the rows of a source into a sink.
+    pub(crate) fn copy(
+        source: &dyn TableSource,
+        sink: &dyn TableSink,
+        parallelism: usize,
+    ) -> Result<()> {
+        let mut graph = JobGraph::new();
+        let from = source.add_to(&mut graph, NodeSpec::default());
+        let inputs = vec![Input::container(from, ContainerPartitioner::forward())];
+        sink.add_to(&mut graph, NodeSpec::default(), inputs);
+        run(graph, parallelism)
+    }
 }

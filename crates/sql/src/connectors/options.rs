@@ -178,6 +178,13 @@ impl Options {
         Ok(Options { values: given.clone(), specs })
     }
 
+    /// Options of a format, for its tests.
+    #[cfg(test)]
+    pub(crate) fn for_tests(specs: &'static [OptionSpec], given: &[(&str, &str)]) -> Self {
+        let values = given.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        Self::check("test", &[], vec![(String::new(), specs)], &values).unwrap()
+    }
+
     /// The options of the format that the option `name` (`format`) gives, without prefix.
     pub(crate) fn of_format(
         &self,
