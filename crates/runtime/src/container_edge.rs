@@ -49,7 +49,7 @@ impl<C: Container> ContainerPartitioner<C> {
     }
     /// To the subtask of the same index.
     pub fn forward() -> Self {
-        let to_one = Self::new("FORWARD", |_| Turn { next: 0, targets: 1 });
+        let to_one = Self::new("FORWARD", |c| Turn { next: 0, targets: c.targets });
         ContainerPartitioner { connection: Connection::Forward, ..to_one }
     }
     /// Whole containers to all in turn.

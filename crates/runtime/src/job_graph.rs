@@ -21,9 +21,7 @@ use crate::source_node::{AlignmentBoard, SourceHead, SourceNode};
 use crate::task::{Decode, Head, TypedHead};
 use crate::watermark::WatermarkStrategy;
 use millstream_core::key_group::stable_hash;
-use millstream_core::{
-    Batch, Container, DEFAULT_MAX_PARALLELISM, Data, Either, Error, Result,
-};
+use millstream_core::{Batch, Container, DEFAULT_MAX_PARALLELISM, Data, Either, Error, Result};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -34,8 +34,8 @@
 
 pub mod async_io;
 pub mod chain;
-pub mod container_edge;
 pub mod checkpoint;
+pub mod container_edge;
 pub mod control;
 pub mod exchange;
 pub mod execution;

@@ -18,6 +18,7 @@ use arrow_array::{
 use millstream_core::{Error, Result};
 
 use crate::calendar::DAY_MS;
+use crate::coercion;
 use crate::decimal;
 use crate::parse;
 use crate::text;
@@ -112,7 +113,7 @@ pub fn cast(
         }
         (F::Character, F::Character) => job.text_to_text(),
         (_, F::Character) => job.to_text(),
-        (F::Character, _) => job.from_text(),
+        (F::Character, _) => job.read_text(),
         (F::Binary, F::Binary) => job.bytes_to_bytes(),
         (F::Boolean, F::Boolean) => Ok(array.clone()),
         (F::Boolean, F::Numeric) => job.boolean_to_number(),
@@ -211,6 +212,13 @@ impl Job<'_> {
                     BigInt => self.unary::<$i, Int64Type>(|v| v as i64),
                     Float => self.unary::<$i, Float32Type>(|v| v as f32),
                     Double => self.unary::<$i, Float64Type>(|v| v as f64),
+                    // An integer that fits whatever it is needs no test.
+                    Decimal { precision, scale }
+                        if coercion::as_decimal(self.from).kind.digits_fit(precision, scale) =>
+                    {
+                        let power = decimal::pow10(scale);
+                        self.unary::<$i, Decimal128Type>(|v| i128::from(v) * power)
+                    }
                     Decimal { precision, scale } => {
                         unary_opt::<$i, Decimal128Type>(self.array, self.from, self.to, |v| {
                             decimal::rescale(v.into(), 0, precision, scale)
@@ -485,7 +493,7 @@ impl Job<'_> {
         Ok(Arc::new(out.finish()))
     }
 
-    fn from_text(&self) -> Result<ArrayRef> {
+    fn read_text(&self) -> Result<ArrayRef> {
         let array =
             self.array.as_string_opt::<i32>().ok_or_else(|| wrong_array(self.array, self.from))?;
         macro_rules! read {
@@ -671,10 +679,10 @@ impl Fit {
     }
     fn append(&self, out: &mut StringBuilder, text: &mut String) {
         // Bytes bound characters, so most texts need no count.
-        if text.len() > self.most {
-            if let Some((end, _)) = text.char_indices().nth(self.most) {
-                text.truncate(end);
-            }
+        if text.len() > self.most
+            && let Some((end, _)) = text.char_indices().nth(self.most)
+        {
+            text.truncate(end);
         }
         if self.pad {
             for _ in text.chars().count()..self.most {

@@ -54,10 +54,10 @@ pub fn multiply(a: i128, b: i128, scale_sum: u8, precision: u8, scale: u8) -> Op
 pub fn add(a: i128, a_scale: u8, b: i128, b_scale: u8, precision: u8, scale: u8) -> Option<i128> {
     let common = a_scale.max(b_scale);
     let widen = |v: i128, s: u8| v.checked_mul(pow10(common - s));
-    if let (Some(x), Some(y)) = (widen(a, a_scale), widen(b, b_scale)) {
-        if let Some(sum) = x.checked_add(y) {
-            return rescale(sum, common, precision, scale);
-        }
+    if let (Some(x), Some(y)) = (widen(a, a_scale), widen(b, b_scale))
+        && let Some(sum) = x.checked_add(y)
+    {
+        return rescale(sum, common, precision, scale);
     }
     let widen = |v: i128, s: u8| i256::from_i128(v).checked_mul(wide_pow10(u32::from(common - s)));
     let sum = widen(a, a_scale)?.checked_add(widen(b, b_scale)?)?;
@@ -120,10 +120,10 @@ pub fn divide(
 ) -> Option<i128> {
     // a/10^s1 / (b/10^s2) * 10^scale  =  a * 10^(scale + s2 - s1) / b
     let shift = i32::from(scale) + i32::from(b_scale) - i32::from(a_scale);
-    if (0..=38).contains(&shift) {
-        if let Some(scaled) = a.checked_mul(pow10(shift as u8)) {
-            return checked(divide_half_up(scaled, b), precision);
-        }
+    if (0..=38).contains(&shift)
+        && let Some(scaled) = a.checked_mul(pow10(shift as u8))
+    {
+        return checked(divide_half_up(scaled, b), precision);
     }
     let (a, b) = (i256::from_i128(a), i256::from_i128(b));
     let quotient = if shift >= 0 {

@@ -263,7 +263,8 @@ fn write_java(out: &mut String, scientific: &str) {
     }
 }
 
-fn push_two(out: &mut String, number: i64) {
+/// Appends the last two digits of a number that is not negative.
+pub(crate) fn push_two(out: &mut String, number: i64) {
     out.push(char::from(b'0' + (number / 10 % 10) as u8));
     out.push(char::from(b'0' + (number % 10) as u8));
 }

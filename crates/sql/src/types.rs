@@ -429,6 +429,16 @@ impl TypeKind {
         }
     }
 
+    /// Whether every value of this DECIMAL fits DECIMAL(precision, scale) without rounding.
+    pub(crate) fn digits_fit(&self, precision: u8, scale: u8) -> bool {
+        match self {
+            TypeKind::Decimal { precision: p, scale: s } => {
+                *s <= scale && p - s <= precision - scale
+            }
+            _ => false,
+        }
+    }
+
     /// The Arrow type of arrays of this kind.
     pub fn arrow(&self) -> DataType {
         use TypeKind::*;

@@ -89,7 +89,10 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 /// The runtime that all asynchronous operators of this process share.
-pub(crate) fn shared_runtime() -> Result<Handle> {
+///
+/// # Errors
+/// Configuration: no threads could be started.
+pub fn shared_runtime() -> Result<Handle> {
     static SHARED: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();

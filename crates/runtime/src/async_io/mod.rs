@@ -25,6 +25,7 @@ mod options;
 mod retry;
 
 pub use function::AsyncFunction;
+pub use invocation::shared_runtime;
 pub use operator::AsyncWaitOperator;
 pub use options::{AsyncOptions, OutputMode};
 pub use retry::RetryStrategy;

@@ -1,9 +1,9 @@
 //! `blackhole`: takes all rows and forgets them.
 
-use super::{Changes, Connector, TableSink, TableWriter, add_writer};
+use super::{Changes, Connector, TableSink, TableWriter};
 use crate::runtime::ChangeBatch;
 use millstream_core::Result;
-use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
+use millstream_runtime::OperatorContext;
 use std::sync::Arc;
 
 pub(crate) const CONNECTOR: Connector = Connector {
@@ -21,13 +21,8 @@ impl TableSink for Blackhole {
     fn accepts(&self, _changes: Changes) -> bool {
         true
     }
-    fn add_to(
-        &self,
-        graph: &mut JobGraph,
-        spec: NodeSpec,
-        inputs: Vec<Input<ChangeBatch>>,
-    ) -> NodeId {
-        add_writer(graph, spec, inputs, |_| Ok(Box::new(Blackhole)))
+    fn create_writer(&self, _context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
+        Ok(Box::new(Blackhole))
     }
 }
 

@@ -7,17 +7,15 @@
 use super::blocks::Blocks;
 use super::projection::Projection;
 use super::{
-    Changes, Connector, FieldPath, OptionKind, OptionSpec, Options, TableColumn, TablePoll,
-    TableReader, TableSource, TableSpec, add_reader,
+    Connector, Needed, OptionKind, OptionSpec, Options, TableColumn, TablePoll, TableReader,
+    TableSource, TableSpec,
 };
 use crate::formats::columns::{Column, Rows};
 use crate::runtime::ChangeKind;
 use crate::text::units_per_second;
-use crate::types::{SqlType, TypeKind, time_unit};
-use arrow_schema::SchemaRef;
+use crate::types::{TypeKind, time_unit};
 use millstream_core::{Epoch, Error, Result};
-use millstream_runtime::OperatorSnapshot;
-use millstream_runtime::job_graph::{JobGraph, NodeId, NodeSpec};
+use millstream_runtime::{OperatorContext, OperatorSnapshot};
 use std::sync::Arc;
 
 const ANY: OptionKind = OptionKind::Real;
@@ -162,7 +160,7 @@ impl Datagen {
             rows_per_second: u64::try_from(rows_per_second).unwrap_or(1).max(1),
             rows,
             parallelism: options.number("scan.parallelism").and_then(|n| usize::try_from(n).ok()),
-            projection: Projection::all(&table.columns)?,
+            projection: Projection::all(&table.columns),
         })
     }
     /// Rows that are made at a time: a hundredth of a second's, within reason.
@@ -338,39 +336,22 @@ fn random(column: &mut Column, draw: &mut Draw, range: &Numbers, now_ms: i64) ->
 }
 
 impl TableSource for Datagen {
-    fn changes(&self) -> Changes {
-        Changes::Append
-    }
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(self.projection.schema())
-    }
-    fn is_bounded(&self) -> bool {
-        self.rows.is_some()
-    }
     fn parallelism_limit(&self) -> Option<usize> {
         self.parallelism
     }
-    fn project(&self, paths: &[FieldPath]) -> Result<Arc<dyn TableSource>> {
-        let projection = Projection::new(&self.columns, paths)?;
-        Ok(Arc::new(Datagen { projection, ..self.clone() }))
+    fn project(&self, needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        let projection = Projection::new(&self.columns, needed)?;
+        Ok(Some(Arc::new(Datagen { projection, ..self.clone() })))
     }
-    fn limit(&self, rows: u64) -> Option<Arc<dyn TableSource>> {
-        let rows = Some(self.rows.map_or(rows, |all| all.min(rows)));
-        Some(Arc::new(Datagen { rows, ..self.clone() }))
-    }
-    fn add_to(&self, graph: &mut JobGraph, spec: NodeSpec) -> NodeId {
-        let datagen = self.clone();
-        add_reader(graph, spec, move |context| {
-            let blocks = Blocks::open(context, datagen.block(), datagen.rows)?;
-            let needed = datagen.projection.needed().iter().map(|i| &datagen.columns[*i]);
-            Ok(Box::new(DatagenReader {
-                rows: Rows::new(needed.map(|c| (c.name.as_str(), &c.ty))),
-                share: context.subtask.parallelism.max(1) as u64,
-                datagen: datagen.clone(),
-                blocks,
-                due_us: None,
-            }))
-        })
+    fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
+        let needed = self.projection.needed().iter().map(|i| &self.columns[*i]);
+        Ok(Box::new(DatagenReader {
+            rows: Rows::new(needed.map(|c| (c.name.as_str(), &c.ty))),
+            share: context.subtask.parallelism.max(1) as u64,
+            blocks: Blocks::open(context, self.block(), self.rows)?,
+            datagen: self.clone(),
+            due_us: None,
+        }))
     }
 }
 
@@ -405,7 +386,7 @@ impl TableReader for DatagenReader {
             self.rows.end_row(ChangeKind::Insert);
         }
         let made = self.rows.finish()?;
-        let columns = projection.apply(made.rows().columns())?;
+        let columns = projection.apply(made.rows().columns(), made.len())?;
         let schema = Arc::clone(projection.schema());
         let batch = crate::runtime::ChangeBatch::from_columns(schema, columns, made.len(), None)?;
         Ok(TablePoll::Rows(batch))
@@ -419,7 +400,8 @@ impl TableReader for DatagenReader {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::connectors::testing::{options, read};
+    use crate::connectors::testing::{options, read, source};
+    use crate::types::SqlType;
 
     fn table(columns: &[(&str, SqlType)], given: &[(&str, &str)]) -> TableSpec {
         let columns = columns.iter().map(|(n, t)| TableColumn::physical(*n, t.clone())).collect();
@@ -445,8 +427,8 @@ mod tests {
                 ("fields.b.max", "-2"),
             ],
         );
-        let source = super::super::source(&table).unwrap();
-        let mut rows = read(&*source, 2);
+        let table = source(&table).unwrap();
+        let mut rows = read(&*table, 2);
         rows.sort();
         assert_eq!(rows, ["+I 5 1.0 -2", "+I 6 2.0 -2", "+I 7 3.0 -2"]);
     }
@@ -466,7 +448,7 @@ mod tests {
         ];
         let given =
             [("number-of-rows", "50"), ("fields.n.null-rate", "1"), ("fields.s.length", "7")];
-        let rows = read(&*super::super::source(&table(&columns, &given)).unwrap(), 1);
+        let rows = read(&*source(&table(&columns, &given)).unwrap(), 1);
         assert_eq!(rows.len(), 50);
         for row in rows {
             let words: Vec<&str> = row.split(' ').collect();
@@ -474,6 +456,6 @@ mod tests {
             assert!(row.ends_with(" null"), "{row}");
         }
         let wrong = table(&columns, &[("fields.z.min", "1")]);
-        assert!(super::super::source(&wrong).err().unwrap().to_string().contains("no column"));
+        assert!(source(&wrong).err().unwrap().to_string().contains("no column"));
     }
 }

@@ -1,17 +1,15 @@
-//! Tables outside: what a connector gives to the planner, and what it takes.
+//! Tables outside: where rows come from and go to, by the options of `WITH (...)`.
 //!
 //! ```text
-//!   TableSpec ──source()──> TableSource ──project──> TableSource ──add_to──> job graph
-//!   (columns, options)                                             out: ChangeBatch
-//!   TableSpec ──sink()────> TableSink   ────────────────────────── add_to──> job graph
+//!   'connector' = 'filesystem' ──> TableSource ──> TableReader ──ChangeBatch──> job
+//!                                  TableSink   <── TableWriter <──ChangeBatch── job
 //! ```
 //!
-//! The planner asks a source for its changes, says which columns it wants, and lets it add
-//! its operators to the graph. What runs is a runtime [`Source`](millstream_runtime::Source)
-//! with its splits and positions in checkpoints, and operators behind it that make columns.
+//! [`connectors`] is the one table of connectors. All options are declared ([`OptionSpec`])
+//! and checked when a query is planned; unknown ones are refused with the nearest name.
 //!
-//! Invariant: batches that leave a source have exactly the columns of
-//! [`TableSource::schema`], and kinds that [`TableSource::changes`] allows.
+//! Invariant: batches that leave a source have all columns of the table that it was made
+//! for, and kinds that [`TableSource::changes`] allows.
 //!
 //! Source: Flink's pages on table connectors, whose option names are used.
 
@@ -26,50 +24,19 @@ mod projection;
 mod reader;
 
 pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
-pub use reader::{TablePoll, TableReader, TableWriter, add_reader, add_writer};
+pub use projection::Needed;
+pub use reader::{TablePoll, TableReader, TableWriter};
 
-use crate::runtime::ChangeBatch;
+use crate::catalog::{ColumnKind, TableDef};
+use crate::plan::logical::Schema;
+pub use crate::plan::stream::Changes;
+use crate::settings::Settings;
 use crate::types::SqlType;
 use crate::zone::Zone;
-use arrow_schema::{Schema, SchemaRef};
 use millstream_core::{Error, Result};
-use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
+use millstream_runtime::OperatorContext;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The kinds of changes that a stream may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changes {
-    /// +I only.
-    Append,
-    /// +I, -U, +U, -D.
-    Retract,
-    /// +I, +U, -D by key.
-    Upsert,
-}
-
-impl Changes {
-    /// As plans show them.
-    pub fn text(self) -> &'static str {
-        match self {
-            Changes::Append => "[I]",
-            Changes::Retract => "[I,UB,UA,D]",
-            Changes::Upsert => "[I,UA,D]",
-        }
-    }
-    /// Whether rows are taken back.
-    pub fn retracts(self) -> bool {
-        self != Changes::Append
-    }
-    /// Of a stream made of two.
-    pub fn and(self, other: Changes) -> Changes {
-        if self == Changes::Append && other == Changes::Append {
-            Changes::Append
-        } else {
-            Changes::Retract
-        }
-    }
-}
 
 /// A column that a connector reads or writes: physical, or metadata. Computed columns are
 /// the planner's.
@@ -128,80 +95,89 @@ impl TableSpec {
             zone: Zone::UTC,
         }
     }
-    /// The Arrow schema of all columns; every column may hold NULL.
-    pub fn schema(&self) -> SchemaRef {
-        let field = |c: &TableColumn| c.ty.arrow_field(&c.name).with_nullable(true);
-        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
-    }
-    /// The columns of the format, by index.
-    pub fn physical(&self) -> Vec<usize> {
-        (0..self.columns.len()).filter(|i| self.columns[*i].metadata.is_none()).collect()
-    }
     pub(crate) fn place(&self) -> String {
         format!("table '{}'", self.name)
     }
 }
 
-/// Where a value is within the rows of a table: the index of a column, then the indices of
-/// fields of ROWs in it. `[3]` is the fourth column, `[3, 0]` the first field of its rows.
-pub type FieldPath = Vec<usize>;
-
-/// Reads a table.
+/// A table that can be read; shared by all subtasks.
 pub trait TableSource: Send + Sync {
-    /// The changes that it may emit.
-    fn changes(&self) -> Changes;
-
-    /// The columns that it emits; at first those of [`TableSpec::schema`].
-    fn schema(&self) -> SchemaRef;
-
-    /// Whether it ends by itself.
-    fn is_bounded(&self) -> bool;
-
-    /// A source of the same table that emits these columns only, in this order; a path into
-    /// a ROW makes a column of its own, NULL where the row is, named by the path. What
-    /// nobody asks for is not read as far as the format allows.
-    ///
-    /// Paths are those of the table, also when the source had a projection before.
-    ///
-    /// # Errors
-    /// Bug: a path leads nowhere.
-    fn project(&self, paths: &[FieldPath]) -> Result<Arc<dyn TableSource>>;
-
-    /// A source that may stop after so many rows, if it can; `None` if it cannot. The
-    /// planner's own LIMIT stays.
-    fn limit(&self, _rows: u64) -> Option<Arc<dyn TableSource>> {
-        None
+    /// What changes its rows may be.
+    fn changes(&self) -> Changes {
+        Changes::Append
     }
-
-    /// The most subtasks that can read it; `None`: any number.
+    /// Most subtasks that can read it.
     fn parallelism_limit(&self) -> Option<usize> {
         None
     }
-
-    /// The names of metadata columns that it offers, with their types.
-    fn metadata(&self) -> Vec<(&'static str, SqlType)> {
-        vec![]
+    /// A source of the same table that makes only what is needed, of each column: the rest
+    /// may be NULL. `None`: it makes no difference.
+    ///
+    /// # Errors
+    /// Bug: there are not as many entries as columns.
+    fn project(&self, _needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        Ok(None)
     }
-
-    /// Adds the source and what belongs to it to a job; the node answered emits
-    /// [`ChangeBatch`]es.
-    fn add_to(&self, graph: &mut JobGraph, spec: NodeSpec) -> NodeId;
+    /// The reader of one subtask.
+    ///
+    /// # Errors
+    /// When what is outside is not there.
+    fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>>;
 }
 
-/// Writes a table.
+/// A table that can be written; shared by all subtasks.
 pub trait TableSink: Send + Sync {
-    /// Whether it takes such a stream. A sink with a [`TableSpec::primary_key`] that takes
-    /// [`Changes::Upsert`] does not need -U.
+    /// Whether it takes such a stream.
     fn accepts(&self, changes: Changes) -> bool;
+    /// The writer of one subtask.
+    ///
+    /// # Errors
+    /// When what is outside is not there.
+    fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>>;
+}
 
-    /// Adds the sink and what belongs to it to a job; inputs have the columns of
-    /// [`TableSpec::schema`]. Rows of one key must come from one subtask of the input.
-    fn add_to(
-        &self,
-        graph: &mut JobGraph,
-        spec: NodeSpec,
-        inputs: Vec<Input<ChangeBatch>>,
-    ) -> NodeId;
+/// What a factory may know.
+pub struct ConnectorContext<'a> {
+    /// The table.
+    pub table: &'a TableDef,
+    /// Its options, with those of hints.
+    pub options: &'a BTreeMap<String, String>,
+    /// Columns that are read or written, by index in the table.
+    pub columns: &'a [usize],
+    /// Their names and types.
+    pub schema: &'a Schema,
+    /// The session's settings.
+    pub settings: &'a Settings,
+}
+
+impl ConnectorContext<'_> {
+    /// The table as a connector sees it.
+    fn spec(&self) -> Result<TableSpec> {
+        let column = |(i, field): (&usize, &crate::plan::logical::Field)| {
+            let column = &self.table.columns[*i];
+            TableColumn {
+                name: column.name.clone(),
+                ty: field.ty.clone().without_attribute(),
+                metadata: match &column.kind {
+                    ColumnKind::Metadata { key, .. } => {
+                        Some(key.clone().unwrap_or_else(|| column.name.clone()))
+                    }
+                    _ => None,
+                },
+            }
+        };
+        let columns: Vec<TableColumn> = self.columns.iter().zip(self.schema).map(column).collect();
+        let at = |name: &String| columns.iter().position(|c| c.name == *name);
+        let key = self.table.primary_key.as_ref().map(|key| &key.columns);
+        Ok(TableSpec {
+            name: self.table.path.to_string(),
+            primary_key: key.into_iter().flatten().filter_map(at).collect(),
+            partition_keys: self.table.partition_keys.iter().filter_map(at).collect(),
+            columns,
+            options: self.options.clone(),
+            zone: self.settings.zone()?,
+        })
+    }
 }
 
 /// A connector: its name, what it can do, its options.
@@ -235,7 +211,7 @@ pub fn connectors() -> Vec<&'static Connector> {
 fn find(table: &TableSpec) -> Result<&'static Connector> {
     let Some(name) = table.options.get("connector") else {
         return Err(Error::config(
-            "the table's options have no 'connector': where its rows are is not known",
+            "table options do not contain an option key 'connector' for discovering a connector",
         )
         .advice("add WITH ('connector' = '...')")
         .at(table.place()));
@@ -249,20 +225,16 @@ fn find(table: &TableSpec) -> Result<&'static Connector> {
     })
 }
 
-/// Checks the options of a table, as far as no outside system is needed.
-///
-/// # Errors
-/// `Config`: the connector, an option or a value of one is not known, or one is missing.
-pub fn check(table: &TableSpec) -> Result<()> {
-    let connector = find(table)?;
-    Options::of_table(connector, table).map(drop)
-}
-
 /// The source of a table.
 ///
 /// # Errors
-/// `Config`: as [`check`]; or the connector cannot be read, or not with these columns.
-pub fn source(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
+/// `Config`: an unknown connector, an unknown, wrong or missing option; or the connector
+/// cannot be read, or not with these columns.
+pub fn source(context: &ConnectorContext<'_>) -> Result<Arc<dyn TableSource>> {
+    source_of(&context.spec()?)
+}
+
+fn source_of(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
     let connector = find(table)?;
     let options = Options::of_table(connector, table)?;
     let Some(make) = connector.source else {
@@ -276,8 +248,13 @@ pub fn source(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
 /// The sink of a table.
 ///
 /// # Errors
-/// `Config`: as [`check`]; or the connector cannot be written, or not with these columns.
-pub fn sink(table: &TableSpec) -> Result<Arc<dyn TableSink>> {
+/// `Config`: an unknown connector, an unknown, wrong or missing option; or the connector
+/// cannot be written, or not with these columns.
+pub fn sink(context: &ConnectorContext<'_>) -> Result<Arc<dyn TableSink>> {
+    sink_of(&context.spec()?)
+}
+
+fn sink_of(table: &TableSpec) -> Result<Arc<dyn TableSink>> {
     let connector = find(table)?;
     let options = Options::of_table(connector, table)?;
     let Some(make) = connector.sink else {
@@ -290,51 +267,49 @@ pub fn sink(table: &TableSpec) -> Result<Arc<dyn TableSink>> {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! Tables read and written by a job in this process.
+    //! Tables read and written without an engine.
     use super::*;
     use crate::formats::testing::show;
-    use crate::types::SqlType;
-    use millstream_runtime::{ContainerPartitioner, RuntimeConfig, execute};
-    use std::sync::Mutex;
+    use crate::runtime::ChangeBatch;
 
     /// Options from pairs.
     pub(crate) fn options(given: &[(&str, &str)]) -> BTreeMap<String, String> {
         given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
-
-    struct Collect(Arc<Mutex<Vec<String>>>, Vec<SqlType>);
-    impl TableWriter for Collect {
-        fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
-            self.0.lock().unwrap().extend(show(batch, &self.1));
-            Ok(())
-        }
-        fn flush(&mut self) -> Result<()> {
-            Ok(())
+    fn context(index: usize, parallelism: usize) -> OperatorContext {
+        let mut context = OperatorContext::for_tests("table");
+        (context.subtask.index, context.subtask.parallelism) = (index, parallelism);
+        context
+    }
+    pub(crate) fn source(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
+        source_of(table)
+    }
+    pub(crate) fn sink(table: &TableSpec) -> Result<Arc<dyn TableSink>> {
+        sink_of(table)
+    }
+    fn batches(source: &dyn TableSource, index: usize, of: usize) -> Result<Vec<ChangeBatch>> {
+        let mut reader = source.create_reader(&context(index, of))?;
+        let (mut batches, mut now_ms) = (vec![], 1_700_000_000_000);
+        loop {
+            match reader.poll(now_ms)? {
+                TablePoll::Rows(batch) => batches.push(batch),
+                TablePoll::Wait(until) => now_ms = until.unwrap_or(now_ms) + 1,
+                TablePoll::End => return Ok(batches),
+            }
         }
     }
-
-    fn run(graph: JobGraph, workers: usize) -> Result<()> {
-        execute(&graph, RuntimeConfig::local("test", workers), None)?.wait()
-    }
-
-    /// All rows of a source as text, by a job of this parallelism.
+    /// All rows of a source as text, one subtask after the other.
     pub(crate) fn try_read(source: &dyn TableSource, parallelism: usize) -> Result<Vec<String>> {
-        let mut graph = JobGraph::new();
-        let from = source.add_to(&mut graph, NodeSpec::default());
-        let fields = source.schema();
-        let types: Vec<SqlType> = fields
-            .fields()
-            .iter()
-            .map(|f| SqlType::from_arrow(f.data_type(), true).unwrap())
-            .collect();
-        let rows = Arc::new(Mutex::new(vec![]));
-        let to = Arc::clone(&rows);
-        let inputs = vec![Input::container(from, ContainerPartitioner::forward())];
-        add_writer(&mut graph, NodeSpec::default(), inputs, move |_| {
-            Ok(Box::new(Collect(Arc::clone(&to), types.clone())))
-        });
-        run(graph, parallelism)?;
-        let rows = std::mem::take(&mut *rows.lock().unwrap());
+        let mut rows = vec![];
+        for index in 0..parallelism {
+            for batch in batches(source, index, parallelism)? {
+                let schema = batch.rows().schema();
+                let fields = schema.fields().iter();
+                let types: Vec<SqlType> =
+                    fields.map(|f| SqlType::from_arrow(f.data_type(), true).unwrap()).collect();
+                rows.extend(show(&batch, &types));
+            }
+        }
         Ok(rows)
     }
     pub(crate) fn read(source: &dyn TableSource, parallelism: usize) -> Vec<String> {
@@ -346,10 +321,13 @@ pub(crate) mod testing {
         sink: &dyn TableSink,
         parallelism: usize,
     ) -> Result<()> {
-        let mut graph = JobGraph::new();
-        let from = source.add_to(&mut graph, NodeSpec::default());
-        let inputs = vec![Input::container(from, ContainerPartitioner::forward())];
-        sink.add_to(&mut graph, NodeSpec::default(), inputs);
-        run(graph, parallelism)
+        for index in 0..parallelism {
+            let mut writer = sink.create_writer(&context(index, parallelism))?;
+            for batch in batches(source, index, parallelism)? {
+                writer.write(&batch)?;
+            }
+            writer.end()?;
+        }
+        Ok(())
     }
 }

@@ -6,18 +6,17 @@
 use super::blocks::Blocks;
 use super::projection::Projection;
 use super::{
-    Changes, Connector, FieldPath, OptionKind, OptionSpec, Options, TableColumn, TablePoll,
-    TableReader, TableSource, TableSpec, add_reader,
+    Connector, Needed, OptionKind, OptionSpec, Options, TableColumn, TablePoll, TableReader,
+    TableSource, TableSpec,
 };
 use crate::runtime::ChangeBatch;
 use crate::types::{SqlType, TypeKind, row_fields};
-use arrow_array::{ArrayRef, StructArray};
+use arrow_array::{ArrayRef, StructArray, new_null_array};
 use arrow_buffer::NullBuffer;
-use arrow_schema::{Fields, SchemaRef};
+use arrow_schema::{DataType, FieldRef, Fields, SchemaRef};
 use millstream_core::{Epoch, Error, Result};
 use millstream_nexmark::{Column, EventKind, NexmarkConfig};
-use millstream_runtime::OperatorSnapshot;
-use millstream_runtime::job_graph::{JobGraph, NodeId, NodeSpec};
+use millstream_runtime::{OperatorContext, OperatorSnapshot};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -78,16 +77,19 @@ struct Nexmark {
     config: NexmarkConfig,
     events: Option<u64>,
     columns: Vec<TableColumn>,
-    projection: Projection,
-    /// How to make each column of the projection.
+    schema: SchemaRef,
+    /// How to make each column.
     makers: Vec<Maker>,
 }
 
 /// How one column is made.
 #[derive(Clone)]
 enum Maker {
-    Field(&'static Column),
-    Row(EventKind, Vec<&'static Column>, Fields),
+    /// Nobody reads it.
+    Nothing(DataType),
+    EventType(&'static Column),
+    /// A row, and those of its fields that somebody reads.
+    Row(EventKind, Vec<Option<&'static Column>>, Fields),
 }
 
 fn config(options: &Options) -> Result<NexmarkConfig> {
@@ -140,44 +142,48 @@ fn check_type(column: &Column, ty: &SqlType) -> Result<()> {
 }
 
 impl Maker {
-    fn of(columns: &[TableColumn], path: &[usize]) -> Result<Self> {
-        let nowhere = || Error::bug("a projection of a column that is not there");
-        let (first, rest) = path.split_first().ok_or_else(nowhere)?;
-        let column = columns.get(*first).ok_or_else(nowhere)?;
+    fn of(column: &TableColumn, needed: &Needed) -> Result<Self> {
         let kind = match column.name.as_str() {
             "event_type" => {
                 let event_type = &Column::all()[0];
                 check_type(event_type, &column.ty)?;
-                return Ok(Maker::Field(event_type));
+                return Ok(match needed {
+                    Needed::No => Maker::Nothing(column.ty.arrow()),
+                    _ => Maker::EventType(event_type),
+                });
             }
             "person" => EventKind::Person,
             "auction" => EventKind::Auction,
             "bid" => EventKind::Bid,
             other => return Err(unknown(other, vec!["event_type", "person", "auction", "bid"])),
         };
-        let TypeKind::Row(fields) = &column.ty.kind else {
+        let TypeKind::Row(types) = &column.ty.kind else {
             return Err(Error::config(format!("nexmark: '{}' is no ROW", column.name))
                 .advice("declare it as a ROW of the fields that you need"));
         };
-        match rest {
-            [] => {
-                let made = fields.iter().map(|f| field(kind, &f.name, &f.ty));
-                Ok(Maker::Row(kind, made.collect::<Result<_>>()?, row_fields(fields)))
-            }
-            [index] => {
-                let f = fields.get(*index).ok_or_else(nowhere)?;
-                field(kind, &f.name, &f.ty).map(Maker::Field)
-            }
-            _ => Err(nowhere()),
+        let mut fields = vec![];
+        for (i, f) in types.iter().enumerate() {
+            let made = field(kind, &f.name, &f.ty)?;
+            fields.push(Some(made).filter(|_| needed.field(i) != &Needed::No));
         }
+        Ok(match needed {
+            Needed::No => Maker::Nothing(column.ty.arrow()),
+            _ => Maker::Row(kind, fields, row_fields(types)),
+        })
     }
 
     fn make(&self, config: &NexmarkConfig, numbers: Range<u64>) -> ArrayRef {
+        let rows = usize::try_from(numbers.end - numbers.start).unwrap_or(0);
         match self {
-            Maker::Field(column) => column.values(config, numbers),
+            Maker::Nothing(ty) => new_null_array(ty, rows),
+            Maker::EventType(column) => column.values(config, numbers),
             Maker::Row(kind, columns, fields) => {
-                let values = columns.iter().map(|c| c.values(config, numbers.clone())).collect();
-                let is_set = numbers.map(|n| EventKind::of(config, n) == *kind);
+                let column = |(column, field): (&Option<&Column>, &FieldRef)| match column {
+                    Some(column) => column.values(config, numbers.clone()),
+                    None => new_null_array(field.data_type(), rows),
+                };
+                let values = columns.iter().zip(fields).map(column).collect();
+                let is_set = numbers.clone().map(|n| EventKind::of(config, n) == *kind);
                 let nulls = is_set.collect::<NullBuffer>();
                 Arc::new(StructArray::new(fields.clone(), values, Some(nulls)))
             }
@@ -192,41 +198,26 @@ impl Nexmark {
             return Err(Error::config(format!("nexmark has no metadata for '{}'", column.name))
                 .advice("leave the METADATA column out"));
         }
-        let projection = Projection::all(&columns)?;
-        let paths = projection.paths().iter();
-        let makers = paths.map(|path| Maker::of(&columns, path)).collect::<Result<_>>()?;
+        let makers = columns.iter().map(|c| Maker::of(c, &Needed::All)).collect::<Result<_>>()?;
         let events = options.number("events.num").filter(|n| *n > 0);
         let events = events.and_then(|n| u64::try_from(n).ok());
-        Ok(Nexmark { config: config(options)?, events, columns, projection, makers })
+        let schema = Arc::clone(Projection::all(&columns).schema());
+        Ok(Nexmark { config: config(options)?, events, columns, schema, makers })
     }
 }
 
 impl TableSource for Nexmark {
-    fn changes(&self) -> Changes {
-        Changes::Append
+    fn project(&self, needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        if needed.len() != self.columns.len() {
+            return Err(Error::bug("a projection of other columns than the table has"));
+        }
+        let columns = self.columns.iter().zip(needed);
+        let makers = columns.map(|(c, needed)| Maker::of(c, needed)).collect::<Result<_>>()?;
+        Ok(Some(Arc::new(Nexmark { makers, ..self.clone() })))
     }
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(self.projection.schema())
-    }
-    fn is_bounded(&self) -> bool {
-        self.events.is_some()
-    }
-    fn project(&self, paths: &[FieldPath]) -> Result<Arc<dyn TableSource>> {
-        let projection = Projection::new(&self.columns, paths)?;
-        let makers =
-            paths.iter().map(|path| Maker::of(&self.columns, path)).collect::<Result<_>>()?;
-        Ok(Arc::new(Nexmark { projection, makers, ..self.clone() }))
-    }
-    fn limit(&self, rows: u64) -> Option<Arc<dyn TableSource>> {
-        let events = Some(self.events.map_or(rows, |events| events.min(rows)));
-        Some(Arc::new(Nexmark { events, ..self.clone() }))
-    }
-    fn add_to(&self, graph: &mut JobGraph, spec: NodeSpec) -> NodeId {
-        let nexmark = self.clone();
-        add_reader(graph, spec, move |context| {
-            let blocks = Blocks::open(context, BLOCK, nexmark.events)?;
-            Ok(Box::new(NexmarkReader { nexmark: nexmark.clone(), blocks }))
-        })
+    fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
+        let blocks = Blocks::open(context, BLOCK, self.events)?;
+        Ok(Box::new(NexmarkReader { nexmark: self.clone(), blocks }))
     }
 }
 
@@ -239,9 +230,9 @@ impl TableReader for NexmarkReader {
     fn poll(&mut self, _now_ms: i64) -> Result<TablePoll> {
         let Some(numbers) = self.blocks.next() else { return Ok(TablePoll::End) };
         let rows = usize::try_from(numbers.end - numbers.start).unwrap_or(0);
-        let Nexmark { config, makers, projection, .. } = &self.nexmark;
+        let Nexmark { config, makers, schema, .. } = &self.nexmark;
         let columns = makers.iter().map(|maker| maker.make(config, numbers.clone())).collect();
-        let schema = Arc::clone(projection.schema());
+        let schema = Arc::clone(schema);
         Ok(TablePoll::Rows(ChangeBatch::from_columns(schema, columns, rows, None)?))
     }
     fn snapshot(&mut self, _epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
@@ -253,7 +244,7 @@ impl TableReader for NexmarkReader {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::connectors::testing::{options, read};
+    use crate::connectors::testing::{options, read, source};
 
     fn table(more: &[(&str, &str)]) -> TableSpec {
         let bid = SqlType::row([("auction", SqlType::bigint()), ("channel", SqlType::string())]);
@@ -266,24 +257,31 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_made_as_in_its_row() {
-        let source = super::super::source(&table(&[])).unwrap();
-        assert!(source.is_bounded());
-        let rows = read(&*source, 3);
+    fn only_what_is_needed_is_made() {
+        let all = source(&table(&[])).unwrap();
+        let rows = read(&*all, 3);
         assert_eq!(rows.len(), 100);
-        let fields = source.project(&[vec![1, 0], vec![0]]).unwrap();
-        assert_eq!(fields.schema().field(0).name(), "bid.auction");
-        let bids = read(&*fields, 1).iter().filter(|r| r.ends_with(" 2")).count();
+        let needed = [Needed::No, Needed::Fields(vec![Needed::All, Needed::No])];
+        let some = source(&table(&[])).unwrap().project(&needed).unwrap().unwrap();
+        let (full, lean) = (read(&*all, 1), read(&*some, 1));
+        let bids = full.iter().filter(|r| r.starts_with("+I 2 ")).count();
         assert_eq!(bids, 92);
+        for (full, lean) in full.iter().zip(lean) {
+            // `+I 2 (1000, apple)` and `+I null (1000, NULL)`
+            let auction = |row: &str| row.split(['(', ',']).nth(1).map(str::to_owned);
+            assert_eq!(auction(full), auction(&lean));
+            assert!(lean.starts_with("+I null "), "{lean}");
+            assert!(lean.ends_with(", NULL)") || lean.ends_with(" null"), "{lean}");
+        }
     }
 
     #[test]
     fn wrong_tables_are_refused() {
         let mut wrong = table(&[]);
         wrong.columns[0].name = "eventtype".into();
-        let text = super::super::source(&wrong).err().unwrap().to_string();
+        let text = source(&wrong).err().unwrap().to_string();
         assert!(text.contains("did you mean 'event_type'?"), "{text}");
-        let text = super::super::source(&table(&[("event.num", "1")])).err().unwrap().to_string();
+        let text = source(&table(&[("event.num", "1")])).err().unwrap().to_string();
         assert!(text.contains("did you mean 'events.num'?"), "{text}");
     }
 }

@@ -6,16 +6,14 @@
 //! The prefix and the number of the subtask are there when they say something: a prefix was
 //! given, there is more than one subtask. Values are Java's text of them, as in Flink's log.
 
-use super::{
-    Changes, Connector, OptionKind, OptionSpec, TableSink, TableSpec, TableWriter, add_writer,
-};
+use super::{Changes, Connector, OptionKind, OptionSpec, TableSink, TableSpec, TableWriter};
 use crate::runtime::{ChangeBatch, ChangeKind};
 use crate::text::write_value;
 use crate::types::{SqlType, TypeKind};
 use crate::value::{Value, value_at};
 use crate::zone::Zone;
 use millstream_core::{Error, Result};
-use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
+use millstream_runtime::OperatorContext;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -52,21 +50,13 @@ impl TableSink for Print {
     fn accepts(&self, _changes: Changes) -> bool {
         true
     }
-    fn add_to(
-        &self,
-        graph: &mut JobGraph,
-        spec: NodeSpec,
-        inputs: Vec<Input<ChangeBatch>>,
-    ) -> NodeId {
-        let print = self.clone();
-        add_writer(graph, spec, inputs, move |context| {
-            let subtask = &context.subtask;
-            Ok(Box::new(PrintWriter {
-                prefix: prefix(&print.identifier, subtask.index, subtask.parallelism),
-                print: print.clone(),
-                text: String::new(),
-            }))
-        })
+    fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
+        let subtask = &context.subtask;
+        Ok(Box::new(PrintWriter {
+            prefix: prefix(&self.identifier, subtask.index, subtask.parallelism),
+            print: self.clone(),
+            text: String::new(),
+        }))
     }
 }
 

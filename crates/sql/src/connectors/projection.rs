@@ -1,46 +1,71 @@
-//! Which values of a table's rows a source emits.
+//! Which values of a table's rows anybody reads.
 //!
-//! Behind a reader, which makes the columns that any path starts in; the paths into ROWs
-//! are followed here. Invariant: a value in a row that is NULL is NULL.
+//! A source makes the columns that are needed; the others are NULL. Columns keep their
+//! places, so nothing above the source changes.
 
-use super::{FieldPath, TableColumn};
-use crate::types::{SqlType, TypeKind};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, make_array};
-use arrow_buffer::NullBuffer;
+use super::TableColumn;
+use arrow_array::{ArrayRef, new_null_array};
 use arrow_schema::{Schema, SchemaRef};
 use millstream_core::{Error, Result};
 use std::sync::Arc;
 
-/// The columns that a source emits.
+/// What is needed of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// Nothing: it may be NULL.
+    No,
+    /// Of a ROW: whether it is NULL, and these of its fields.
+    Fields(Vec<Needed>),
+    /// All of it.
+    All,
+}
+
+impl Needed {
+    /// What is needed of a field of a ROW.
+    pub fn field(&self, index: usize) -> &Needed {
+        match self {
+            Needed::Fields(fields) => fields.get(index).unwrap_or(&Needed::All),
+            other => other,
+        }
+    }
+    /// Also what another reader needs.
+    pub fn add(&mut self, other: &Needed) {
+        match (&mut *self, other) {
+            (Needed::All, _) | (_, Needed::No) => {}
+            (Needed::Fields(mine), Needed::Fields(more)) if mine.len() == more.len() => {
+                mine.iter_mut().zip(more).for_each(|(mine, more)| mine.add(more));
+            }
+            (Needed::No, other) => *self = other.clone(),
+            _ => *self = Needed::All,
+        }
+    }
+}
+
+/// The columns that a reader makes.
 #[derive(Clone, Debug)]
 pub(crate) struct Projection {
-    paths: Vec<FieldPath>,
-    /// Indices of the table's columns that must be made, in order.
+    /// Indices of the columns that are made, in order.
     needed: Vec<usize>,
     schema: SchemaRef,
 }
 
 impl Projection {
     /// All columns of a table.
-    pub(crate) fn all(columns: &[TableColumn]) -> Result<Self> {
-        let paths: Vec<FieldPath> = (0..columns.len()).map(|i| vec![i]).collect();
-        Self::new(columns, &paths)
+    pub(crate) fn all(columns: &[TableColumn]) -> Self {
+        let field = |c: &TableColumn| c.ty.arrow_field(&c.name).with_nullable(true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        Projection { needed: (0..columns.len()).collect(), schema }
     }
-    /// The values at these paths.
+    /// Those columns of which something is needed.
     ///
     /// # Errors
-    /// Bug: a path leads nowhere.
-    pub(crate) fn new(columns: &[TableColumn], paths: &[FieldPath]) -> Result<Self> {
-        let mut fields = vec![];
-        for path in paths {
-            let (name, ty) = resolve(columns, path)?;
-            fields.push(ty.arrow_field(&name).with_nullable(true));
+    /// Bug: there are not as many entries as columns.
+    pub(crate) fn new(columns: &[TableColumn], needed: &[Needed]) -> Result<Self> {
+        if needed.len() != columns.len() {
+            return Err(Error::bug("a projection of other columns than the table has"));
         }
-        let mut needed: Vec<usize> = paths.iter().filter_map(|p| p.first().copied()).collect();
-        needed.sort_unstable();
-        needed.dedup();
-        Ok(Projection { paths: paths.to_vec(), needed, schema: Arc::new(Schema::new(fields)) })
+        let wanted = needed.iter().enumerate().filter(|(_, n)| **n != Needed::No);
+        Ok(Projection { needed: wanted.map(|(i, _)| i).collect(), ..Self::all(columns) })
     }
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -51,76 +76,16 @@ impl Projection {
     pub(crate) fn needed(&self) -> &[usize] {
         &self.needed
     }
-    pub(crate) fn paths(&self) -> &[FieldPath] {
-        &self.paths
-    }
-
-    /// The output columns, from those that are needed, in the order of the table.
-    pub(crate) fn apply(&self, made: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        let column = |path: &FieldPath| {
-            let (first, rest) = path.split_first().ok_or_else(nowhere)?;
-            let at = self.needed.binary_search(first).map_err(|_| nowhere())?;
-            let array = made.get(at).ok_or_else(nowhere)?;
-            rest.iter().try_fold(Arc::clone(array), |array, field| child(&array, *field))
+    /// All columns, from those that were made.
+    pub(crate) fn apply(&self, made: &[ArrayRef], rows: usize) -> Result<Vec<ArrayRef>> {
+        if made.len() != self.needed.len() {
+            return Err(Error::bug("a reader made other columns than are needed"));
+        }
+        let mut made = made.iter();
+        let column = |(i, field): (usize, &Arc<arrow_schema::Field>)| {
+            let made = if self.needs(i) { made.next() } else { None };
+            made.cloned().unwrap_or_else(|| new_null_array(field.data_type(), rows))
         };
-        self.paths.iter().map(column).collect()
-    }
-}
-
-fn nowhere() -> Error {
-    Error::bug("a projection of a column that is not there")
-}
-
-fn resolve(columns: &[TableColumn], path: &[usize]) -> Result<(String, SqlType)> {
-    let (first, rest) = path.split_first().ok_or_else(nowhere)?;
-    let column = columns.get(*first).ok_or_else(nowhere)?;
-    let (mut name, mut ty) = (column.name.clone(), column.ty.clone());
-    for index in rest {
-        let TypeKind::Row(fields) = &ty.kind else { return Err(nowhere()) };
-        let field = fields.get(*index).ok_or_else(nowhere)?;
-        name = format!("{name}.{}", field.name);
-        ty = field.ty.clone().null_allowed();
-    }
-    Ok((name, ty))
-}
-
-/// A field of rows, NULL where the row is.
-fn child(rows: &ArrayRef, field: usize) -> Result<ArrayRef> {
-    let rows = rows.as_struct_opt().ok_or_else(nowhere)?;
-    let column = rows.columns().get(field).ok_or_else(nowhere)?;
-    let Some(nulls) = rows.nulls() else { return Ok(Arc::clone(column)) };
-    let nulls = NullBuffer::union(Some(nulls), column.nulls());
-    let data = column.to_data().into_builder().nulls(nulls).build();
-    data.map(make_array).map_err(|e| Error::bug(format!("a column without its row: {e}")))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::value::{Value, array_of, values_of};
-
-    #[test]
-    fn paths_into_rows() {
-        let row = SqlType::row([("x", SqlType::int()), ("y", SqlType::string())]);
-        let columns = [
-            TableColumn::physical("a", SqlType::int()),
-            TableColumn::physical("r", row.clone()),
-            TableColumn::physical("b", SqlType::int()),
-        ];
-        let projection = Projection::new(&columns, &[vec![1, 1], vec![0], vec![1]]).unwrap();
-        assert_eq!(projection.needed(), [0, 1]);
-        let names: Vec<_> = projection.schema().fields().iter().map(|f| f.name().clone()).collect();
-        assert_eq!(names, ["r.y", "a", "r"]);
-        let rows = [Value::Row(vec![Value::Int(1), Value::text("t")]), Value::Null];
-        let made = [
-            array_of(&[Value::Int(5), Value::Int(6)], &SqlType::int()).unwrap(),
-            array_of(&rows, &row).unwrap(),
-        ];
-        let out = projection.apply(&made).unwrap();
-        let texts = values_of(&out[0], &SqlType::string()).unwrap();
-        assert_eq!(texts, [Value::text("t"), Value::Null]);
-        assert_eq!(values_of(&out[2], &row).unwrap(), rows);
-        assert!(Projection::new(&columns, &[vec![0, 0]]).is_err());
+        Ok(self.schema.fields().iter().enumerate().map(column).collect())
     }
 }

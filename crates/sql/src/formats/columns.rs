@@ -8,7 +8,7 @@
 
 use crate::runtime::{ChangeBatch, ChangeKind};
 use crate::types::{SqlType, TypeKind, element_field, row_fields, time_unit};
-use crate::value::{Value, new_map};
+use crate::value::new_map;
 use arrow_array::types::*;
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal128Array, ListArray, NullArray, PrimitiveArray,
@@ -259,43 +259,6 @@ impl Column {
         }
         self.nulls.append_non_null();
         Ok(())
-    }
-
-    /// A value of the column's type.
-    pub(crate) fn push_value(&mut self, value: &Value) -> Result<()> {
-        match value {
-            Value::Null => {
-                self.push_null();
-                Ok(())
-            }
-            Value::Boolean(v) => self.push_bool(*v),
-            Value::Int(v) | Value::Timestamp(v) | Value::Interval(v) => self.push_int(*v),
-            Value::Date(v) | Value::Time(v) => self.push_int(i64::from(*v)),
-            Value::Float(v) => self.push_float(*v),
-            Value::Decimal(v) => self.push_decimal(*v),
-            Value::Text(v) => self.push_bytes(v.as_bytes()),
-            Value::Bytes(v) => self.push_bytes(v),
-            Value::Array(items) => {
-                let column = self.items()?;
-                items.iter().try_for_each(|item| column.push_value(item))?;
-                self.close()
-            }
-            Value::Map(entries) => {
-                let (keys, values) = self.entries()?;
-                for (key, value) in entries {
-                    keys.push_value(key)?;
-                    values.push_value(value)?;
-                }
-                self.close()
-            }
-            Value::Row(items) => {
-                let fields = self.fields()?;
-                for (field, item) in fields.iter_mut().zip(items) {
-                    field.push_value(item)?;
-                }
-                self.close()
-            }
-        }
     }
 
     fn wrong(&self, what: &str) -> Error {

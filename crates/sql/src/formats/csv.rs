@@ -488,7 +488,8 @@ mod tests {
         let rows = decode(&*csv, &columns, &["1;2|a;true", "|b;false"]).unwrap();
         assert_eq!(rows, ["+I [1, 2] (a, TRUE)", "+I [] (b, FALSE)"]);
         let batch = batch_of(&columns, &[r#"{"a":[1,2],"r":{"x":"a","y":true}}"#]);
-        assert_eq!(encode(&*csv, &columns, &batch).unwrap(), ["1;2|a;true"]);
+        // As in Flink, everything that sorts below `|` is put in quotes.
+        assert_eq!(encode(&*csv, &columns, &batch).unwrap(), ["\"1;2\"|\"a;true\""]);
         let map = [("m", SqlType::map(SqlType::string(), SqlType::int()))];
         let map = crate::formats::testing::columns(&map);
         assert!(csv.decoder(&map).err().unwrap().to_string().contains("no form for MAP"));

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use arrow_array::builder::{BooleanBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Datum, PrimitiveArray, Scalar, StringArray,
+};
 use millstream_core::{Error, Result};
 
 use crate::expr::{Columnar, EvalContext, Expr};
@@ -54,6 +56,13 @@ impl<'a> CallArgs<'a> {
     pub fn raw(&self, i: usize) -> Result<(&'a ArrayRef, bool)> {
         let column = self.get(i)?;
         Ok((column.array(), column.is_scalar()))
+    }
+    /// An argument as Arrow's kernels take it: a column, or one value for all rows.
+    pub fn datum(&self, i: usize) -> Result<Box<dyn Datum>> {
+        Ok(match self.get(i)? {
+            Columnar::Array(array) => Box::new(array.clone()),
+            Columnar::Scalar(array) => Box::new(Scalar::new(array.clone())),
+        })
     }
     /// The argument as a value, if it is the same for all rows.
     pub fn scalar(&self, i: usize) -> Result<Option<Value>> {

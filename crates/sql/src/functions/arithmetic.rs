@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Datum, PrimitiveArray, Scalar};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Datum, PrimitiveArray};
 use arrow_buffer::NullBuffer;
 use millstream_core::{Error, Result};
 
@@ -60,18 +60,8 @@ pub(super) const TABLE: &[Definition] = &[
         ceil,
         super::signature::no_kernel,
     ),
-    Definition::bound(
-        &["ROUND"],
-        &["num, [int]"],
-        |f, args| rounded(f, args),
-        |args| round(args, false),
-    ),
-    Definition::bound(
-        &["TRUNCATE"],
-        &["num, [int]"],
-        |f, args| rounded(f, args),
-        |args| round(args, true),
-    ),
+    Definition::bound(&["ROUND"], &["num, [int]"], rounded, |args| round(args, false)),
+    Definition::bound(&["TRUNCATE"], &["num, [int]"], rounded, |args| round(args, true)),
     double(&["POWER", "POW"], &["double, double"], |args| binary(args, f64::powf)),
     double(&["ATAN2"], &["double, double"], |args| binary(args, f64::atan2)),
     double(&["SQRT"], &["double"], |args| unary(args, f64::sqrt)),
@@ -186,7 +176,29 @@ fn numeric(op: Arithmetic, args: Vec<Expr>) -> Result<Expr> {
         _ => true,
     };
     let divides = matches!(op, Arithmetic::Divide | Arithmetic::Remainder);
-    if let TypeKind::Decimal { .. } = ty.kind {
+    if let TypeKind::Decimal { scale, .. } = ty.kind {
+        if is_exact(op, &a.ty, &b.ty, &ty) {
+            // Both sides get the scale of the sum, so that digits stand under each other.
+            let aligned = |e: Expr| {
+                let own = as_decimal(&e.ty);
+                let ty = match (op, &own.kind) {
+                    (Arithmetic::Multiply, _) => own,
+                    (_, TypeKind::Decimal { precision, scale: s }) => {
+                        SqlType::decimal(precision + scale - s, scale)
+                    }
+                    _ => own,
+                };
+                e.cast_unchecked(ty, false)
+            };
+            // Values under a NULL may be anything, so the operators must not panic on them.
+            let kernel: Kernel = match op {
+                Arithmetic::Add => |args| exact_decimals(args, i128::wrapping_add),
+                Arithmetic::Subtract => |args| exact_decimals(args, i128::wrapping_sub),
+                _ => |args| exact_decimals(args, i128::wrapping_mul),
+            };
+            let args = vec![aligned(a), aligned(b)];
+            return Ok(call_expr(Function::native(name, false, kernel), args, ty));
+        }
         let kernel: Kernel = match op {
             Arithmetic::Add => {
                 |args| decimals(args, |a, s, b, t, p, q| Ok(decimal::add(a, s, b, t, p, q)))
@@ -235,11 +247,7 @@ fn numeric(op: Arithmetic, args: Vec<Expr>) -> Result<Expr> {
 type ArrowKernel = fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, arrow_schema::ArrowError>;
 
 fn arrow(args: &CallArgs<'_>, kernel: ArrowKernel) -> Result<ArrayRef> {
-    let ((a, a_scalar), (b, b_scalar)) = (args.raw(0)?, args.raw(1)?);
-    let (x, y) = (Scalar::new(a.clone()), Scalar::new(b.clone()));
-    let left: &dyn Datum = if a_scalar { &x } else { a };
-    let right: &dyn Datum = if b_scalar { &y } else { b };
-    kernel(left, right).map_err(arrow_bug)
+    kernel(&*args.datum(0)?, &*args.datum(1)?).map_err(arrow_bug)
 }
 
 fn by_zero() -> Error {
@@ -309,6 +317,50 @@ fn decimals(
         (Some(a), Some(b)) => op(a, s, b, t, p, q),
         _ => Ok(None),
     })
+}
+
+/// Whether no result of `op` can have too many digits or must be rounded: the type was not
+/// cut to 38 digits. Then plain integers do.
+fn is_exact(op: Arithmetic, a: &SqlType, b: &SqlType, result: &SqlType) -> bool {
+    let digits = |ty: &SqlType| match as_decimal(ty).kind {
+        TypeKind::Decimal { precision, scale } => (i32::from(precision), i32::from(scale)),
+        _ => (0, 0),
+    };
+    let ((p, s), (q, t), (precision, scale)) = (digits(a), digits(b), digits(result));
+    match op {
+        Arithmetic::Add | Arithmetic::Subtract => {
+            scale == s.max(t) && precision == (p - s).max(q - t) + scale + 1
+        }
+        Arithmetic::Multiply => scale == s + t && precision == p + q + 1,
+        _ => false,
+    }
+}
+
+fn exact_decimals(args: &CallArgs<'_>, op: fn(i128, i128) -> i128) -> Result<ArrayRef> {
+    let (a, b) = (args.numbers::<Decimal128Type>(0)?, args.numbers::<Decimal128Type>(1)?);
+    let ty = args.result.arrow();
+    let one_sided = |column: &PrimitiveArray<Decimal128Type>, f: &dyn Fn(i128) -> i128| {
+        let out = column.unary::<_, Decimal128Type>(f);
+        Arc::new(out.with_data_type(ty.clone())) as ArrayRef
+    };
+    match (
+        a.is_scalar(),
+        b.is_scalar(),
+        a.get(0).filter(|_| a.is_scalar()),
+        b.get(0).filter(|_| b.is_scalar()),
+    ) {
+        (true, false, Some(x), _) => Ok(one_sided(b.array(), &|y| op(x, y))),
+        (false, true, _, Some(y)) => Ok(one_sided(a.array(), &|x| op(x, y))),
+        (false, false, ..) => {
+            let (x, y) = (a.array(), b.array());
+            let values = x.values().iter().zip(y.values()).map(|(x, y)| op(*x, *y)).collect();
+            let nulls = NullBuffer::union(x.nulls(), y.nulls());
+            Ok(Arc::new(PrimitiveArray::<Decimal128Type>::new(values, nulls).with_data_type(ty)))
+        }
+        _ => args.map_numbers::<Decimal128Type>(|row| {
+            Ok(a.get(row).zip(b.get(row)).map(|(a, b)| op(a, b)))
+        }),
+    }
 }
 
 /// The negation of a number or an interval.

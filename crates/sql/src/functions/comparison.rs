@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Datum, Scalar};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_ord::cmp;
 use arrow_schema::DataType;
@@ -261,8 +261,7 @@ fn run(args: &CallArgs<'_>, op: Op) -> Result<ArrayRef> {
 }
 
 fn run_boolean(args: &CallArgs<'_>, op: Op) -> Result<BooleanArray> {
-    let ((a, a_scalar), (b, b_scalar)) = (args.raw(0)?, args.raw(1)?);
-    match a.data_type() {
+    match args.raw(0)?.0.data_type() {
         DataType::Null => Ok(BooleanArray::new_null(args.rows)),
         DataType::Float32 => floats::<Float32Type>(args, op, |a, b| a.partial_cmp(&b)),
         DataType::Float64 => floats::<Float64Type>(args, op, |a, b| a.partial_cmp(&b)),
@@ -282,10 +281,7 @@ fn run_boolean(args: &CallArgs<'_>, op: Op) -> Result<BooleanArray> {
                 Op::Greater => cmp::gt,
                 Op::GreaterOrEqual => cmp::gt_eq,
             };
-            let (x, y) = (Scalar::new(a.clone()), Scalar::new(b.clone()));
-            let left: &dyn Datum = if a_scalar { &x } else { a };
-            let right: &dyn Datum = if b_scalar { &y } else { b };
-            kernel(left, right).map_err(arrow_bug)
+            kernel(&*args.datum(0)?, &*args.datum(1)?).map_err(arrow_bug)
         }
     }
 }

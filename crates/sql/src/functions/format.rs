@@ -12,6 +12,7 @@ use millstream_core::{Error, Result};
 use crate::calendar::{
     civil_of_days, day_of_year, days_of_civil, days_of_month, iso_week, weekday,
 };
+use crate::text::push_two;
 use crate::zone::{Zone, parse_offset};
 
 const MONTHS: [&str; 12] = [
@@ -118,8 +119,16 @@ impl Pattern {
                 }
                 Part::Field(letter, width) => (*letter, *width),
             };
-            let mut number = |value: i64| {
-                let _ = write!(out, "{value:0width$}");
+            let mut number = |value: i64| match (width, value) {
+                // Two digits are nearly all there is; they need no formatting machinery.
+                (2, 0..100) => push_two(out, value),
+                (4, 0..10_000) => {
+                    push_two(out, value / 100);
+                    push_two(out, value % 100);
+                }
+                _ => {
+                    let _ = write!(out, "{value:0width$}");
+                }
             };
             match letter {
                 'y' | 'u' if width == 2 => number(i64::from(date.year.rem_euclid(100))),
@@ -255,13 +264,13 @@ impl Pattern {
                 's' => second = digits(&mut rest, least, most)?,
                 'S' if lenient => {
                     // SimpleDateFormat reads S as a number of milliseconds.
-                    nanos = digits(&mut rest, least, most)? * 1_000_000;
+                    nanos = digits(&mut rest, least, most)?.min(1_000_000_000) * 1_000_000;
                 }
                 'S' => {
                     let value = digits(&mut rest, width, width)?;
                     nanos = value.checked_mul(10_i64.checked_pow(9 - (width as u32).min(9))?)?;
                 }
-                'n' => nanos = digits(&mut rest, least, most)?,
+                'n' => nanos = digits(&mut rest, least, most)?.min(999_999_999),
                 'a' => {
                     let marker = rest.get(..2)?;
                     half_day = Some(match marker.to_ascii_uppercase().as_str() {
@@ -318,7 +327,7 @@ impl Pattern {
             // `DateTimeFormatter` takes a day that a month lacks for its last day.
             day = day.min(days_of_month(year as i32, month as i32).into());
         }
-        let fields = [month, day, hour, minute, second];
+        let fields = [month, day, hour, minute, second, day_in_year.unwrap_or(1)];
         if fields.iter().any(|f| *f > 1_000_000) {
             return None;
         }

@@ -17,14 +17,21 @@
 
 pub mod args;
 pub mod conditional;
+pub mod json;
 pub mod signature;
 pub mod user;
 
 mod arithmetic;
+mod codes;
+mod collection;
 mod comparison;
 mod conversion;
 mod format;
+mod printf;
+mod regexp;
+mod string;
 mod temporal;
+mod url;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -131,7 +138,13 @@ static BUILTIN: LazyLock<BTreeMap<&'static str, (&'static Definition, FunctionRe
             arithmetic::TABLE,
             conditional::TABLE,
             conversion::TABLE,
+            string::TABLE,
+            regexp::TABLE,
+            codes::TABLE,
+            url::TABLE,
             temporal::TABLE,
+            collection::TABLE,
+            json::TABLE,
         ] {
             for definition in table {
                 let function = Arc::new(Function {

@@ -6,10 +6,10 @@
 //! | kind | takes | passes on |
 //! |---|---|---|
 //! | `text` | CHAR, VARCHAR | as it is |
-//! | `int`, `bigint` | integers that fit | INT, BIGINT |
+//! | `int`, `bigint` | integers | INT (a BIGINT wraps around), BIGINT |
 //! | `double` | numbers | DOUBLE |
 //! | `num` | numbers | as it is |
-//! | `bool`, `bytes`, `date`, `array`, `map`, `row`, `interval` | that family | as it is |
+//! | `bool`, `bytes`, `array`, `map`, `multiset`, `row`, `interval` | that family | as it is |
 //! | `time` | DATE, TIME, TIMESTAMP, TIMESTAMP_LTZ | as it is |
 //! | `stamp` | TIMESTAMP, TIMESTAMP_LTZ | as it is |
 //! | `symbol` | a text literal that the parser made of keywords | as it is |
@@ -218,7 +218,6 @@ fn fit_one(kind: &str, arg: &Expr) -> Option<Expr> {
             "num" => SqlType::int(),
             "bool" => SqlType::boolean(),
             "bytes" => SqlType::bytes(),
-            "date" => SqlType::date(),
             "time" | "stamp" => SqlType::timestamp(3),
             "interval" => SqlType::new(TypeKind::IntervalDaySecond),
             _ => return None,
@@ -232,12 +231,12 @@ fn fit_one(kind: &str, arg: &Expr) -> Option<Expr> {
         "num" => family == Family::Numeric,
         "bool" => family == Family::Boolean,
         "bytes" => family == Family::Binary,
-        "date" => family == Family::Date,
         "time" => matches!(family, Family::Date | Family::Time | Family::Timestamp),
         "stamp" => family == Family::Timestamp,
         "interval" => family == Family::Interval,
         "array" => family == Family::Array,
         "map" => family == Family::Map,
+        "multiset" => family == Family::Multiset,
         "row" => family == Family::Row,
         _ => false,
     };
@@ -245,7 +244,7 @@ fn fit_one(kind: &str, arg: &Expr) -> Option<Expr> {
         return Some(arg.clone());
     }
     let wanted = match kind {
-        "int" if ty.is_integer() && ty.kind != TypeKind::BigInt => SqlType::int(),
+        "int" if ty.is_integer() => SqlType::int(),
         "bigint" if ty.is_integer() => SqlType::bigint(),
         "double" if ty.is_numeric() => SqlType::double(),
         _ => return None,

@@ -688,8 +688,12 @@ fn date_format(args: &CallArgs<'_>) -> Result<ArrayRef> {
         return args.map_text(|row, out| {
             let Some(text) = texts.get(row) else { return Ok(false) };
             let Ok((seconds, nanos)) = crate::parse::timestamp(text) else { return Ok(false) };
-            let done =
-                patterns.with(row, |p| Ok(Some(p.write(out, seconds, nanos, &Zone::UTC))))?;
+            let done = patterns.with(row, |p| {
+                Ok({
+                    let _: () = p.write(out, seconds, nanos, &Zone::UTC);
+                    Some(())
+                })
+            })?;
             Ok(done.is_some())
         });
     }
@@ -708,7 +712,12 @@ fn date_format(args: &CallArgs<'_>) -> Result<ArrayRef> {
             value.div_euclid(per_second),
             value.rem_euclid(per_second) * (1_000_000_000 / per_second),
         );
-        let done = patterns.with(row, |p| Ok(Some(p.write(out, seconds, nanos, &zone))))?;
+        let done = patterns.with(row, |p| {
+            Ok({
+                let _: () = p.write(out, seconds, nanos, &zone);
+                Some(())
+            })
+        })?;
         Ok(done.is_some())
     })
 }
@@ -837,7 +846,12 @@ fn from_unixtime(args: &CallArgs<'_>) -> Result<ArrayRef> {
     let patterns = Patterns::of(args, 1, DEFAULT_PATTERN)?;
     args.map_text(|row, out| {
         let Some(seconds) = seconds.get(row) else { return Ok(false) };
-        let done = patterns.with(row, |p| Ok(Some(p.write(out, seconds, 0, &zone))))?;
+        let done = patterns.with(row, |p| {
+            Ok({
+                let _: () = p.write(out, seconds, 0, &zone);
+                Some(())
+            })
+        })?;
         Ok(done.is_some())
     })
 }

@@ -62,7 +62,7 @@ impl ChangeKind {
             ChangeKind::Delete => "-D",
         }
     }
-    fn from_byte(byte: u8) -> Result<Self> {
+    pub(crate) fn from_byte(byte: u8) -> Result<Self> {
         match byte {
             0 => Ok(ChangeKind::Insert),
             1 => Ok(ChangeKind::UpdateBefore),

@@ -6,12 +6,31 @@
 
 pub mod agg;
 pub mod change_batch;
+pub mod changelog_normalize;
+pub mod correlate;
+pub mod deduplicate;
+pub mod drop_update_before;
+pub mod expand;
 pub mod group_aggregate;
+pub mod join;
+pub mod over;
 pub mod partition;
 pub mod row;
+pub mod session;
+pub mod set_operation;
+pub mod sort;
+pub mod sort_key;
 pub mod spec;
 pub mod state_table;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod top_n;
+pub mod updating_over;
+pub mod upsert_materialize;
+pub mod watermark;
+pub mod window;
+pub mod window_aggregate;
+pub mod window_rank;
+pub mod window_table;
 
 pub use change_batch::{ChangeBatch, ChangeKind};

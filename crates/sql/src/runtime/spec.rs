@@ -121,11 +121,11 @@ pub enum AggFunction {
     },
     /// SINGLE_VALUE: fails on a second row (scalar subqueries).
     SingleValue,
-    /// ROW_NUMBER, in OVER only.
+    /// ROW_NUMBER without arguments, in OVER only.
     RowNumber,
-    /// RANK, in OVER only.
+    /// RANK of the sort columns as arguments, in OVER only.
     Rank,
-    /// DENSE_RANK, in OVER only.
+    /// DENSE_RANK of the sort columns as arguments, in OVER only.
     DenseRank,
     /// LAG(value [, offset [, default]]), in OVER only. The default is the second argument.
     Lag {
@@ -642,6 +642,8 @@ pub enum Correlation {
     Unnest {
         /// The column.
         column: usize,
+        /// Whether it is a MULTISET, whose elements come as often as they are in it.
+        multiset: bool,
         /// WITH ORDINALITY: the position, from 1, is the last output column.
         with_ordinality: bool,
     },

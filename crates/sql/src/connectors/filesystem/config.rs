@@ -156,7 +156,7 @@ impl Files {
             roll_interval_ms: options
                 .duration_ms("sink.rolling-policy.rollover-interval")
                 .unwrap_or(1_800_000),
-            projection: Projection::all(&table.columns)?,
+            projection: Projection::all(&table.columns),
         })
     }
 

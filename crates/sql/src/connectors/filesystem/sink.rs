@@ -9,7 +9,7 @@
 //!
 //! Invariant: a visible file is whole and does not change any more.
 
-use super::super::{Changes, TableSink, TableWriter, add_writer};
+use super::super::{Changes, TableSink, TableWriter};
 use super::config::{Files, Place};
 use super::listing::{io_error, partition_folder};
 use crate::formats::times::TimeStandard;
@@ -17,7 +17,6 @@ use crate::formats::{Encoder, write_scalar};
 use crate::runtime::ChangeBatch;
 use arrow_array::{Array, ArrayRef};
 use millstream_core::{Clock, Epoch, Error, Result};
-use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
 use millstream_runtime::{OperatorContext, OperatorSnapshot};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -54,16 +53,8 @@ impl TableSink for FileSink {
     fn accepts(&self, changes: Changes) -> bool {
         changes == Changes::Append || self.files.format.changes() == Changes::Retract
     }
-    fn add_to(
-        &self,
-        graph: &mut JobGraph,
-        spec: NodeSpec,
-        inputs: Vec<Input<ChangeBatch>>,
-    ) -> NodeId {
-        let files = self.files.clone();
-        add_writer(graph, spec, inputs, move |context| {
-            Ok(Box::new(FileWriter::open(files.clone(), context)?))
-        })
+    fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
+        Ok(Box::new(FileWriter::open(self.files.clone(), context)?))
     }
 }
 

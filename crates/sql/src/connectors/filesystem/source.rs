@@ -7,20 +7,17 @@
 //! Invariant: the stored offset of a file is behind the last message whose rows were given
 //! out.
 
-use super::super::{Changes, FieldPath, TablePoll, TableReader, TableSource, add_reader};
+use super::super::{Changes, Needed, TablePoll, TableReader, TableSource};
 use super::config::{FileMetadata, Files, Place};
 use super::listing::{io_error, list, partition_values};
 use crate::connectors::projection::Projection;
 use crate::formats::columns::{Column, Rows};
 use crate::formats::{Decoder, Format};
 use crate::runtime::ChangeBatch;
-use crate::types::SqlType;
 use crate::value::{Value, array_of};
 use arrow_array::{ArrayRef, UInt32Array};
-use arrow_schema::SchemaRef;
 use arrow_select::take::take;
 use millstream_core::{Epoch, Error, Result};
-use millstream_runtime::job_graph::{JobGraph, NodeId, NodeSpec};
 use millstream_runtime::{OperatorContext, OperatorSnapshot, SubtaskInfo};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -56,24 +53,13 @@ impl TableSource for FileSource {
     fn changes(&self) -> Changes {
         self.files.format.changes()
     }
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(self.files.projection.schema())
+    fn project(&self, needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        let projection = Projection::new(&self.files.columns, needed)?;
+        let files = Files { projection, ..self.files.clone() };
+        Ok(Some(Arc::new(FileSource { files })))
     }
-    fn is_bounded(&self) -> bool {
-        self.files.monitor_ms.is_none()
-    }
-    fn project(&self, paths: &[FieldPath]) -> Result<Arc<dyn TableSource>> {
-        let projection = Projection::new(&self.files.columns, paths)?;
-        Ok(Arc::new(FileSource { files: Files { projection, ..self.files.clone() } }))
-    }
-    fn metadata(&self) -> Vec<(&'static str, SqlType)> {
-        FileMetadata::ALL.iter().map(|(name, metadata)| (*name, metadata.ty())).collect()
-    }
-    fn add_to(&self, graph: &mut JobGraph, spec: NodeSpec) -> NodeId {
-        let files = self.files.clone();
-        add_reader(graph, spec, move |context| {
-            Ok(Box::new(FileReader::open(files.clone(), context)?))
-        })
+    fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
+        Ok(Box::new(FileReader::open(self.files.clone(), context)?))
     }
 }
 
@@ -166,7 +152,7 @@ impl FileReader {
                 }
             });
         }
-        let columns = self.files.projection.apply(&columns)?;
+        let columns = self.files.projection.apply(&columns, made.len())?;
         let schema = Arc::clone(self.files.projection.schema());
         let kinds = made.kinds().map(<[_]>::to_vec);
         Ok(Some(ChangeBatch::from_columns(schema, columns, made.len(), kinds)?))

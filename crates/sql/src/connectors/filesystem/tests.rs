@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
-use super::super::testing::{copy, options, read, try_read};
-use super::super::{Changes, TableColumn, TableSpec, sink, source};
+use super::super::testing::{copy, options, read, sink, source, try_read};
+use super::super::{Changes, Needed, TableColumn, TableSpec};
 use crate::types::SqlType;
 use std::path::Path;
 
@@ -28,8 +28,9 @@ fn all_files_of_a_folder_with_their_names() {
     table.columns.push(TableColumn::metadata("n", SqlType::bigint(), "file.size"));
     let all = source(&table).unwrap();
     assert_eq!(sorted(read(&*all, 2)), ["+I 1 a.jsonl 16", "+I 2 a.jsonl 16", "+I 3 b.jsonl 8"]);
-    let names = all.project(&[vec![1]]).unwrap();
-    assert_eq!(sorted(read(&*names, 1)), ["+I a.jsonl", "+I a.jsonl", "+I b.jsonl"]);
+    let names = all.project(&[Needed::No, Needed::All, Needed::No]).unwrap().unwrap();
+    let want = ["+I null a.jsonl null", "+I null a.jsonl null", "+I null b.jsonl null"];
+    assert_eq!(sorted(read(&*names, 1)), want);
     table.columns[1].metadata = Some("file.nam".into());
     let text = source(&table).err().unwrap().to_string();
     assert!(text.contains("table 't': 'filesystem' has no metadata 'file.nam'"), "{text}");

@@ -270,11 +270,11 @@ mod tests {
         for (message, error) in [
             (messages[1], "JSON: the text ends where a value is expected at column 12"),
             (messages[2], "column 'k': 'three' is no INT"),
-            (messages[3], "'o' where 'null'"),
+            (messages[3], "JSON: no object at column 1"),
             (messages[5], "column 'k': '99999999999' is no INT"),
         ] {
             let found = decode(&*strict, &columns, &[message]).unwrap_err().to_string();
-            assert!(found.contains(error.trim_start_matches("'o' where ")), "{found}");
+            assert!(found.contains(error), "{found}");
         }
         let complete = format("json", &[("fail-on-missing-field", "true")]).unwrap();
         let found = decode(&*complete, &columns, &[r#"{"k":1}"#]).unwrap_err().to_string();

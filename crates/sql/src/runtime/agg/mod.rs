@@ -16,6 +16,7 @@ mod distinct;
 mod extremum;
 pub mod native;
 mod numeric;
+mod ranking;
 mod sketch;
 pub mod user;
 
@@ -111,10 +112,6 @@ fn accumulator(
             .first()
             .ok_or_else(|| Error::bug(format!("{:?} without an argument", call.function)))
     };
-    let refused = |what: &str| {
-        Err(Error::config(format!("{what} cannot be computed here"))
-            .advice("use it in an OVER window"))
-    };
     Ok(match &call.function {
         AggFunction::Count => Box::new(numeric::Count::new(!call.args.is_empty())),
         AggFunction::Sum | AggFunction::Sum0 | AggFunction::Avg => {
@@ -145,10 +142,12 @@ fn accumulator(
             Box::new(sketch::Percentile::new(fractions.clone(), *array, &call.arg_types)?)
         }
         AggFunction::User(name) => functions.accumulator(name, call, retracts)?,
-        AggFunction::RowNumber => return refused("ROW_NUMBER"),
-        AggFunction::Rank => return refused("RANK"),
-        AggFunction::DenseRank => return refused("DENSE_RANK"),
-        AggFunction::Lag { .. } => return refused("LAG"),
+        AggFunction::RowNumber => Box::new(numeric::Count::new(false)),
+        AggFunction::Rank => Box::new(ranking::Rank::new(false, &call.arg_types, &call.result)?),
+        AggFunction::DenseRank => {
+            Box::new(ranking::Rank::new(true, &call.arg_types, &call.result)?)
+        }
+        AggFunction::Lag { offset } => Box::new(ranking::Lag::new(*offset, &call.arg_types)?),
     })
 }
 

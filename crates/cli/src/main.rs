@@ -1,0 +1,32 @@
+//! The `millstream` command: wiring only.
+//!
+//! ```text
+//!   millstream sql [--file F | --execute S] [--var N=V] [--output table|csv|json]
+//! ```
+
+mod output;
+mod shell;
+mod sql;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A stateful stream processor with Apache Flink's semantics.
+#[derive(Parser)]
+#[command(name = "millstream", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs Flink SQL: a script, statements, or an interactive shell.
+    Sql(sql::SqlArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Sql(args) => sql::run(&args),
+    }
+}

@@ -1,0 +1,502 @@
+//! `FROM`: tables, views, joins, `UNNEST`, table functions.
+
+use super::Binder;
+use super::expr::Cx;
+use super::scope::{Scope, ScopeColumn};
+use crate::catalog::{ColumnKind, Object, TableDef, ViewDef};
+use crate::dialect::Span;
+use crate::dialect::ast::{self, Alias, Hint, Ident, JoinCondition, ObjectName, TableRef};
+use crate::expr::{Expr, Node};
+use crate::plan::condition::{Side, conjuncts, side, split, time_bounds};
+use crate::plan::logical::{Field, JoinKind, Rel, Schema};
+use crate::types::{SqlType, TimeAttribute, TypeKind};
+use millstream_core::{Error, Result};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Binder<'_> {
+    /// The rows of a `FROM`, and what names mean over them.
+    pub(super) fn from(&self, table: &TableRef) -> Result<(Rel, Scope)> {
+        match table {
+            TableRef::Table { name, hints, as_of, alias } => {
+                if let Some(as_of) = as_of {
+                    return Err(self
+                        .fail(as_of.span, "FOR SYSTEM_TIME AS OF needs a join")
+                        .advice("write FROM a JOIN b FOR SYSTEM_TIME AS OF a.ts ON ..."));
+                }
+                let (rel, full) = self.named_table(name, hints)?;
+                self.aliased(rel, alias.as_ref(), &full)
+            }
+            TableRef::Query { query, alias, lateral: _ } => {
+                let rel = self.query(query)?;
+                self.aliased(rel, alias.as_ref(), &[])
+            }
+            TableRef::Function { call, alias } => {
+                let (rel, _) = self.table_function(call)?;
+                self.aliased(rel, alias.as_ref(), &[])
+            }
+            TableRef::Unnest { expr, ordinality, alias } => {
+                let one = Rel::Values { rows: vec![vec![]], schema: vec![] };
+                self.unnest(one, Scope::default(), expr, *ordinality, alias.as_ref(), false)
+            }
+            TableRef::Join { left, right, kind, condition, span } => {
+                self.join(left, right, *kind, condition, *span)
+            }
+            TableRef::MatchRecognize { span, .. } => Err(self
+                .fail(*span, "MATCH_RECOGNIZE is not supported yet")
+                .advice("it comes with the issue on complex event processing")),
+        }
+    }
+
+    fn aliased(&self, rel: Rel, alias: Option<&Alias>, full: &[String]) -> Result<(Rel, Scope)> {
+        let Some(alias) = alias else {
+            let scope = Scope::of_table(full, rel.schema());
+            return Ok((rel, scope));
+        };
+        let rel = self.with_columns(rel, &alias.columns, alias.name.span)?;
+        let scope = Scope::of_table(std::slice::from_ref(&alias.name.value), rel.schema());
+        Ok((rel, scope))
+    }
+
+    /// The same rows under new column names, when there are any.
+    pub(super) fn with_columns(&self, rel: Rel, columns: &[Ident], span: Span) -> Result<Rel> {
+        if columns.is_empty() {
+            return Ok(rel);
+        }
+        if columns.len() != rel.schema().len() {
+            let what = format!("{} names for {} columns", columns.len(), rel.schema().len());
+            return Err(self.fail(span, what).advice("name every column once"));
+        }
+        let names: Vec<String> = columns.iter().map(|c| c.value.clone()).collect();
+        Ok(rel.renamed(&names))
+    }
+
+    /// A table expression, view or table, with its full name.
+    fn named_table(&self, name: &ObjectName, hints: &[Hint]) -> Result<(Rel, Vec<String>)> {
+        if let [only] = name.0.as_slice()
+            && let Some(at) = self.ctes.iter().rposition(|c| c.name.value == only.value)
+        {
+            let cte = self.ctes[at];
+            let mut inner = self.with_ctes(&[]);
+            inner.ctes.truncate(at);
+            inner.outer = None;
+            let rel = inner.query(&cte.query)?;
+            let rel = self.with_columns(rel, &cte.columns, cte.name.span)?;
+            return Ok((rel, vec![only.value.clone()]));
+        }
+        let path = self.path(name);
+        let object = self.catalog.get(&path).map_err(|e| self.place(e, name.span()))?;
+        let rel = match object {
+            Object::Table(table) => self.scan(table, hints).map_err(|e| self.place(e, name.span())),
+            Object::View(view) => self.view(view),
+        }?;
+        Ok((rel, vec![path.catalog, path.database, path.object]))
+    }
+
+    /// The rows of a view.
+    pub(crate) fn view(&self, view: &ViewDef) -> Result<Rel> {
+        let inner = self.within(&view.text, view.home.clone())?;
+        let rel = inner.query(&view.query).map_err(|e| e.at(format!("view '{}'", view.path)))?;
+        let names: Vec<String> = view.columns.iter().map(|(n, _)| n.clone()).collect();
+        if names.len() != rel.schema().len() {
+            let what = format!("view '{}' has {} columns now", view.path, rel.schema().len());
+            return Err(Error::config(what).advice("make the view again"));
+        }
+        Ok(rel.renamed(&names))
+    }
+
+    /// The rows of a table: what is read, then computed columns, then the watermark.
+    pub(crate) fn scan(&self, table: &Arc<TableDef>, hints: &[Hint]) -> Result<Rel> {
+        let mut options: BTreeMap<String, String> = table.options.clone();
+        for hint in hints {
+            if hint.name != "OPTIONS" {
+                let error = self.fail(hint.span, format!("hint {} is not known here", hint.name));
+                return Err(error.advice("behind a table, only OPTIONS('key' = 'value') can stand"));
+            }
+            for (key, value) in &hint.args {
+                let value = value.clone().ok_or_else(|| {
+                    self.fail(hint.span, format!("hint OPTIONS: '{key}' has no value"))
+                })?;
+                options.insert(key.clone(), value);
+            }
+        }
+        let read: Vec<usize> = (0..table.columns.len())
+            .filter(|i| !matches!(table.columns[*i].kind, ColumnKind::Computed { .. }))
+            .collect();
+        let plain = |i: &usize| Field {
+            name: table.columns[*i].name.clone(),
+            ty: table.columns[*i].ty.clone().without_attribute(),
+        };
+        let schema: Schema = read.iter().map(plain).collect();
+        let scan = Rel::Scan { table: Arc::clone(table), options, columns: read.clone(), schema };
+        let inner =
+            self.within(self.text, (table.path.catalog.clone(), table.path.database.clone()))?;
+        let at = |e: Error, column: &str| e.at(format!("column '{column}' of '{}'", table.path));
+        let mut rel = scan;
+        if read.len() < table.columns.len() {
+            let scope = Scope::of_table(&[], rel.schema());
+            let mut exprs = vec![];
+            for (i, column) in table.columns.iter().enumerate() {
+                exprs.push(match &column.kind {
+                    ColumnKind::Computed { expr, .. } => {
+                        let mut cx = Cx::plain(&scope, "a computed column");
+                        inner.expr(expr, &mut cx).map_err(|e| at(e, &column.name))?
+                    }
+                    _ => {
+                        let from = read.iter().position(|r| *r == i).unwrap_or_default();
+                        Expr::column(from, column.ty.clone().without_attribute())
+                    }
+                });
+            }
+            let names = table.columns.iter().map(|c| c.name.clone()).collect();
+            rel = Rel::project(rel, exprs, names);
+        }
+        if let Some(watermark) = &table.watermark {
+            let scope = Scope::of_table(&[], rel.schema());
+            let mut cx = Cx::plain(&scope, "a watermark");
+            let column = watermark.column;
+            let name = &table.columns[column].name;
+            let expr = inner.expr(&watermark.expr, &mut cx).map_err(|e| at(e, name))?;
+            let mut schema = rel.schema().clone();
+            let ty = schema[column].ty.clone();
+            schema[column].ty = ty.with_attribute(TimeAttribute::Rowtime);
+            rel = Rel::Watermark { input: Box::new(rel), column, expr, schema };
+        }
+        Ok(rel)
+    }
+
+    fn join(
+        &self,
+        left: &TableRef,
+        right: &TableRef,
+        kind: ast::JoinKind,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<(Rel, Scope)> {
+        let (left, left_scope) = self.from(left)?;
+        let kind = match kind {
+            ast::JoinKind::Inner | ast::JoinKind::Cross => JoinKind::Inner,
+            ast::JoinKind::Left => JoinKind::Left,
+            ast::JoinKind::Right => JoinKind::Right,
+            ast::JoinKind::Full => JoinKind::Full,
+            ast::JoinKind::Semi => JoinKind::Semi,
+            ast::JoinKind::Anti => JoinKind::Anti,
+        };
+        if let TableRef::Unnest { expr, ordinality, alias } = right {
+            return self.join_unnest(
+                left,
+                left_scope,
+                expr,
+                *ordinality,
+                alias,
+                kind,
+                condition,
+                span,
+            );
+        }
+        if let TableRef::Table { name, hints, as_of: Some(as_of), alias } = right {
+            let (right, full) = self.named_table(name, hints)?;
+            let (right, right_scope) = self.aliased(right, alias.as_ref(), &full)?;
+            return self.temporal_join(
+                (left, left_scope),
+                (right, right_scope),
+                kind,
+                as_of,
+                condition,
+                span,
+            );
+        }
+        if let TableRef::Query { query, lateral: true, alias } = right {
+            let inner = self.correlated(&left_scope);
+            let rel = inner.query(query)?;
+            super::subquery::no_outer(&rel).map_err(|e| self.place(e, query.span))?;
+            let (right, right_scope) = self.aliased(rel, alias.as_ref(), &[])?;
+            return self.join_bound(
+                (left, left_scope),
+                (right, right_scope),
+                kind,
+                condition,
+                span,
+            );
+        }
+        let right = self.from(right)?;
+        self.join_bound((left, left_scope), right, kind, condition, span)
+    }
+
+    fn join_bound(
+        &self,
+        (left, left_scope): (Rel, Scope),
+        (right, right_scope): (Rel, Scope),
+        kind: JoinKind,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<(Rel, Scope)> {
+        let using = self.using_columns(&left_scope, &right_scope, condition, span)?;
+        let mut scope = left_scope.clone().and(right_scope);
+        let left_width = left.schema().len();
+        let condition = match condition {
+            JoinCondition::On(on) => {
+                let mut cx = Cx::plain(&scope, "ON");
+                cx.outer = self.outer.as_ref();
+                self.condition(on, &mut cx, "ON")?
+            }
+            _ => {
+                let mut all = vec![];
+                for (l, r) in &using {
+                    let of = |i: usize| Expr::column(i, scope.columns[i].ty.clone());
+                    let args = vec![of(*l), of(left_width + *r)];
+                    all.push(self.registry.call("=", args).map_err(|e| self.place(e, span))?);
+                }
+                Expr::and(all)
+            }
+        };
+        let rel = make_join(left, right, kind, condition);
+        if kind.left_only() {
+            let scope = left_scope.with_types(rel.schema());
+            return Ok((rel, scope));
+        }
+        scope = scope.with_types(rel.schema());
+        if using.is_empty() {
+            return Ok((rel, scope));
+        }
+        self.merge_using(rel, scope, &using, left_width, kind)
+    }
+
+    /// Columns joined by USING or NATURAL, by index on their side.
+    fn using_columns(
+        &self,
+        left: &Scope,
+        right: &Scope,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<Vec<(usize, usize)>> {
+        let names: Vec<String> = match condition {
+            JoinCondition::Using(names) => names.iter().map(|n| n.value.clone()).collect(),
+            JoinCondition::Natural => {
+                let has = |c: &&ScopeColumn| right.columns.iter().any(|r| r.name == c.name);
+                left.columns.iter().filter(has).map(|c| c.name.clone()).collect()
+            }
+            _ => return Ok(vec![]),
+        };
+        let find = |scope: &Scope, name: &str| {
+            scope.columns.iter().position(|c| c.name == name && !c.hidden).ok_or_else(|| {
+                self.fail(span, format!("column '{name}' of USING is not on both sides"))
+                    .advice("write ON with the two names")
+            })
+        };
+        names.iter().map(|n| Ok((find(left, n)?, find(right, n)?))).collect()
+    }
+
+    /// One column in the place of each pair: the left one, or whichever is not NULL.
+    fn merge_using(
+        &self,
+        rel: Rel,
+        mut scope: Scope,
+        using: &[(usize, usize)],
+        left_width: usize,
+        kind: JoinKind,
+    ) -> Result<(Rel, Scope)> {
+        let mut exprs = rel.columns();
+        for (l, r) in using {
+            let (left, right) = (exprs[*l].clone(), exprs[left_width + *r].clone());
+            exprs[*l] = match kind {
+                JoinKind::Right => right,
+                JoinKind::Full => self.registry.call("COALESCE", vec![left, right])?,
+                _ => left,
+            };
+            scope.columns[left_width + *r].hidden = true;
+        }
+        let names = scope.columns.iter().map(|c| c.name.clone()).collect();
+        let rel = Rel::project(rel, exprs, names);
+        let scope = scope.with_types(rel.schema());
+        Ok((rel, scope))
+    }
+
+    fn temporal_join(
+        &self,
+        (left, left_scope): (Rel, Scope),
+        (right, right_scope): (Rel, Scope),
+        kind: JoinKind,
+        as_of: &ast::Expr,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<(Rel, Scope)> {
+        if !matches!(kind, JoinKind::Inner | JoinKind::Left) {
+            return Err(self
+                .fail(span, "a temporal join must be an INNER or LEFT JOIN")
+                .advice("turn the join around"));
+        }
+        let mut cx = Cx::plain(&left_scope, "FOR SYSTEM_TIME AS OF");
+        let time = self.expr(as_of, &mut cx)?;
+        let (Node::Column(time_column), TimeAttribute::Rowtime) = (&time.node, time.ty.attribute)
+        else {
+            let what = match time.ty.attribute {
+                TimeAttribute::Proctime => "a lookup join by processing time is not supported yet",
+                _ => "FOR SYSTEM_TIME AS OF needs a time attribute of the left table",
+            };
+            return Err(self
+                .fail(as_of.span, what)
+                .advice("name the rowtime column of the left table"));
+        };
+        let time_column = *time_column;
+        let JoinCondition::On(on) = condition else {
+            return Err(self.fail(span, "a temporal join needs ON with the key of the right table"));
+        };
+        let scope = left_scope.and(right_scope);
+        let mut cx = Cx::plain(&scope, "ON");
+        let condition = self.condition(on, &mut cx, "ON")?;
+        let mut schema = left.schema().clone();
+        schema.extend(right.schema().iter().map(|f| Field {
+            name: f.name.clone(),
+            ty: {
+                let ty = f.ty.clone();
+                let nullable = ty.nullable || kind.pads_right();
+                ty.with_nullable(nullable)
+            },
+        }));
+        let scope = scope.with_types(&schema);
+        let (left, right) = (Box::new(left), Box::new(right));
+        Ok((Rel::TemporalJoin { left, right, kind, time_column, condition, schema }, scope))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn join_unnest(
+        &self,
+        left: Rel,
+        left_scope: Scope,
+        expr: &ast::Expr,
+        ordinality: bool,
+        alias: &Option<Alias>,
+        kind: JoinKind,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<(Rel, Scope)> {
+        let outer = match kind {
+            JoinKind::Inner => false,
+            JoinKind::Left => true,
+            _ => {
+                return Err(self
+                    .fail(span, "UNNEST can only be CROSS JOINed or LEFT JOINed")
+                    .advice("use LEFT JOIN UNNEST(...) ON TRUE"));
+            }
+        };
+        let (rel, scope) =
+            self.unnest(left, left_scope, expr, ordinality, alias.as_ref(), outer)?;
+        let JoinCondition::On(on) = condition else { return Ok((rel, scope)) };
+        let mut cx = Cx::plain(&scope, "ON");
+        let all = conjuncts(self.condition(on, &mut cx, "ON")?);
+        if outer && !all.is_empty() {
+            return Err(self
+                .fail(on.span, "LEFT JOIN UNNEST only takes ON TRUE")
+                .advice("filter in WHERE, or in a subquery"));
+        }
+        Ok((rel.filtered(all), scope))
+    }
+
+    /// The elements of a collection of each row.
+    fn unnest(
+        &self,
+        input: Rel,
+        scope: Scope,
+        expr: &ast::Expr,
+        ordinality: bool,
+        alias: Option<&Alias>,
+        outer: bool,
+    ) -> Result<(Rel, Scope)> {
+        let mut cx = Cx::plain(&scope, "UNNEST");
+        let collection = self.expr(expr, &mut cx)?;
+        let mut elements: Schema = match &collection.ty.kind {
+            TypeKind::Array(e) | TypeKind::Multiset(e) => match &e.kind {
+                TypeKind::Row(fields) => fields
+                    .iter()
+                    .map(|f| Field { name: f.name.clone(), ty: f.ty.clone() })
+                    .collect(),
+                _ => vec![Field { name: "EXPR$0".into(), ty: (**e).clone() }],
+            },
+            TypeKind::Map(k, v) => vec![
+                Field { name: "KEY".into(), ty: (**k).clone() },
+                Field { name: "VALUE".into(), ty: (**v).clone() },
+            ],
+            _ => {
+                let what = format!("UNNEST takes an ARRAY, MAP or MULTISET, not {}", collection.ty);
+                return Err(self.fail(expr.span, what).advice("check the column's type"));
+            }
+        };
+        if ordinality {
+            elements.push(Field { name: "ORDINALITY".into(), ty: SqlType::int().not_null() });
+        }
+        if outer {
+            elements.iter_mut().for_each(|f| f.ty.nullable = true);
+        }
+        let mut names: Vec<String> = vec![];
+        if let Some(alias) = alias {
+            if !alias.columns.is_empty() && alias.columns.len() != elements.len() {
+                let what = format!("{} names for {} columns", alias.columns.len(), elements.len());
+                return Err(self.fail(alias.name.span, what).advice("name every column once"));
+            }
+            for (field, name) in elements.iter_mut().zip(&alias.columns) {
+                field.name.clone_from(&name.value);
+            }
+            names.push(alias.name.value.clone());
+        }
+        let scope = scope.and(Scope::of_table(&names, &elements));
+        let mut schema = input.schema().clone();
+        schema.extend(elements);
+        let rel =
+            Rel::Unnest { input: Box::new(input), expr: collection, ordinality, outer, schema };
+        Ok((rel, scope))
+    }
+}
+
+/// A join with its schema: padded columns are nullable; times stay time attributes in an
+/// interval join and in a join of windows, and become ordinary timestamps in any other.
+pub(crate) fn make_join(left: Rel, right: Rel, kind: JoinKind, condition: Expr) -> Rel {
+    let mut parts = split(condition.clone(), left.schema().len());
+    let keeps_time = time_bounds(&mut parts.rest, left.schema(), right.schema()).is_some();
+    let mut schema: Schema = vec![];
+    let mut add = |fields: &Schema, pads: bool| {
+        for f in fields {
+            let ty = f.ty.clone();
+            let nullable = ty.nullable || pads;
+            let ty = if keeps_time { ty } else { ty.without_attribute() };
+            schema.push(Field { name: f.name.clone(), ty: ty.with_nullable(nullable) });
+        }
+    };
+    if kind.left_only() {
+        // Rows of the left side pass as they are.
+        schema = left.schema().clone();
+    } else {
+        add(left.schema(), kind.pads_left());
+        add(right.schema(), kind.pads_right());
+    }
+    Rel::Join { left: Box::new(left), right: Box::new(right), kind, condition, schema }
+}
+
+/// Puts conditions where they belong: into inner joins and in front of them.
+pub(crate) fn push_filter(rel: Rel, conditions: Vec<Expr>) -> Rel {
+    match rel {
+        Rel::Join { left, right, kind: JoinKind::Inner, condition, .. } => {
+            let width = left.schema().len();
+            let mut on = conjuncts(condition);
+            let (mut to_left, mut to_right, mut stays) = (vec![], vec![], vec![]);
+            for c in conditions {
+                match side(&c, width) {
+                    _ if c.columns().iter().any(|i| super::expr::is_virtual(*i)) => stays.push(c),
+                    Some(Side::Left) => to_left.push(c),
+                    Some(Side::Right) => to_right.push(c.map_columns(&|i| i - width)),
+                    None if c.columns().is_empty() => stays.push(c),
+                    None => on.push(c),
+                }
+            }
+            let left = push_filter(*left, to_left);
+            let right = push_filter(*right, to_right);
+            make_join(left, right, JoinKind::Inner, Expr::and(on)).filtered(stays)
+        }
+        Rel::Filter { input, condition } if matches!(*input, Rel::Join { .. }) => {
+            let mut all = conjuncts(condition);
+            all.extend(conditions);
+            push_filter(*input, all)
+        }
+        other => other.filtered(conditions),
+    }
+}

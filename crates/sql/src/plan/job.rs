@@ -1,0 +1,268 @@
+//! From the streaming plan to the runtime's job graph.
+//!
+//! Each [`Node`] becomes one operator (a source becomes two: reader and unpacking); each
+//! distribution becomes an edge. Operators of one parallelism joined by forward edges are
+//! fused by the runtime.
+
+use super::adapters::{
+    Calc, Collect, NotNull, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
+};
+use super::stream::{Distribution, Node, Op};
+use super::translate::arrow_schema;
+use crate::connectors::TableSource;
+use crate::runtime::ChangeBatch;
+use crate::runtime::agg::user::UserFunctions;
+use crate::runtime::partition::KeyPartition;
+use crate::runtime::spec::WindowAssigner;
+use crate::settings::Settings;
+use crate::zone::Zone;
+use millstream_core::{Either, Error, Result};
+use millstream_runtime::{
+    ContainerPartition, ContainerPartitioner, Input, JobGraph, NodeId, NodeSpec, Operator,
+    OperatorContext, WatermarkStrategy,
+};
+use std::sync::Arc;
+
+impl ContainerPartition<ChangeBatch> for KeyPartition {
+    fn split(&mut self, batch: ChangeBatch) -> Result<Vec<Option<ChangeBatch>>> {
+        KeyPartition::split(self, batch)
+    }
+}
+
+/// Operators over one input, whatever they are.
+type OneInput = Box<dyn Operator<In = ChangeBatch, Out = ChangeBatch>>;
+/// Operators over two inputs.
+type TwoInputs = Box<dyn Operator<In = Either<ChangeBatch, ChangeBatch>, Out = ChangeBatch>>;
+
+/// Makes the job graph of one or several plans.
+pub(crate) struct JobBuilder {
+    graph: JobGraph,
+    parallelism: usize,
+    zone: Zone,
+    functions: UserFunctions,
+    drops_null: bool,
+}
+
+impl JobBuilder {
+    /// An empty graph with a session's settings.
+    ///
+    /// # Errors
+    /// `Config`, when a setting is wrong.
+    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let parallelism = settings.parallelism()?.unwrap_or(cores);
+        let mut graph = JobGraph::new();
+        graph.parallelism = Some(parallelism);
+        graph.max_parallelism = Some(settings.max_parallelism()?);
+        Ok(JobBuilder {
+            graph,
+            parallelism,
+            zone: settings.zone()?,
+            functions: UserFunctions::default(),
+            drops_null: settings.drops_null(),
+        })
+    }
+
+    /// The graph, and how many workers it asks for.
+    pub(crate) fn finish(self) -> (JobGraph, usize) {
+        (self.graph, self.parallelism)
+    }
+
+    /// Adds a plan whose rows go to `queue`, in one subtask.
+    pub(crate) fn add_query(&mut self, plan: &Node, queue: &Arc<ResultQueue>) -> Result<()> {
+        let (from, _) = self.node(plan)?;
+        let spec = NodeSpec { parallelism: Some(1), ..named("Sink: result") };
+        let queue = Arc::clone(queue);
+        let inputs = vec![Input::container(from, ContainerPartitioner::global())];
+        self.graph.add_operator(spec, inputs, move |_| Ok(Collect(Arc::clone(&queue))));
+        Ok(())
+    }
+
+    /// Adds a plan that ends in a sink.
+    pub(crate) fn add_insert(&mut self, plan: &Node) -> Result<()> {
+        let Op::Sink(sink, _) = &plan.op else { return Err(Error::bug("an insert without sink")) };
+        let [(input, distribution)] = plan.inputs.as_slice() else {
+            return Err(Error::bug("a sink needs one input"));
+        };
+        let (from, parallelism) = self.node(input)?;
+        let spec = NodeSpec { parallelism: Some(parallelism), ..named(&plan.name()) };
+        let sink = Arc::clone(sink);
+        let inputs = vec![Input::container(from, partitioner(distribution))];
+        self.graph.add_operator(spec, inputs, move |_| Ok(SinkAdapter::new(Arc::clone(&sink))));
+        Ok(())
+    }
+
+    fn source(&mut self, source: Arc<dyn TableSource>, name: &str) -> (NodeId, usize) {
+        let limit = source.parallelism_limit().unwrap_or(usize::MAX);
+        let parallelism = self.parallelism.min(limit).max(1);
+        let spec = || NodeSpec { parallelism: Some(parallelism), ..NodeSpec::default() };
+        let strategy = WatermarkStrategy::no_watermarks();
+        let adapter = Arc::new(SourceAdapter(source));
+        let reader = NodeSpec { name: name.to_owned(), ..spec() };
+        let from = self.graph.add_source(reader, adapter, strategy);
+        let unpack = NodeSpec { name: "Unpack".into(), ..spec() };
+        let inputs = vec![Input::new(from, None, millstream_runtime::Partitioner::forward())];
+        (self.graph.add_operator(unpack, inputs, |_| Ok(Unpack)), parallelism)
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(NodeId, usize)> {
+        let name = node.name();
+        match &node.op {
+            Op::Source(source, _) => return Ok(self.source(Arc::clone(source), &name)),
+            Op::Values(rows) => {
+                let source = ValuesSource {
+                    rows: rows.clone(),
+                    schema: arrow_schema(&node.schema),
+                    zone: self.zone.clone(),
+                };
+                return Ok(self.source(Arc::new(source), &name));
+            }
+            _ => {}
+        }
+        let mut inputs = vec![];
+        let mut parallelism = 0;
+        for (input, distribution) in &node.inputs {
+            let (from, of_input) = self.node(input)?;
+            let own = match distribution {
+                Distribution::Forward => of_input,
+                Distribution::Hash(_) => self.parallelism,
+                Distribution::Single => 1,
+            };
+            parallelism = parallelism.max(own);
+            inputs.push((from, distribution));
+        }
+        // Everything in one subtask for one side of a join: for both.
+        if node.inputs.iter().any(|(_, d)| *d == Distribution::Single) {
+            parallelism = 1;
+        }
+        let spec = NodeSpec { parallelism: Some(parallelism), ..named(&name) };
+        let id = if let Some(make) = self.two_inputs(node)? {
+            let [(left, by_left), (right, by_right)] = inputs.as_slice() else {
+                return Err(Error::bug(format!("{name} needs two inputs")));
+            };
+            let inputs = vec![
+                Input::left_container(*left, partitioner(by_left)),
+                Input::right_container(*right, partitioner(by_right)),
+            ];
+            self.graph.add_operator(spec, inputs, make)
+        } else {
+            let make = self.one_input(node)?;
+            let inputs =
+                inputs.into_iter().map(|(n, d)| Input::container(n, partitioner(d))).collect();
+            self.graph.add_operator(spec, inputs, make)
+        };
+        Ok((id, parallelism))
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn one_input(
+        &self,
+        node: &Node,
+    ) -> Result<Box<dyn Fn(&OperatorContext) -> Result<OneInput> + Send + Sync>> {
+        use crate::runtime as rt;
+        let functions = self.functions.clone();
+        let input_schema = node.inputs.first().map(|(n, _)| arrow_schema(&n.schema));
+        let schema = arrow_schema(&node.schema);
+        macro_rules! operator {
+            ($make:expr) => {
+                Ok(Box::new(move |_: &OperatorContext| Ok(Box::new($make) as OneInput)))
+            };
+        }
+        match node.op.clone() {
+            Op::Calc { condition, exprs } => {
+                let zone = self.zone.clone();
+                operator!(Calc::new(
+                    condition.clone(),
+                    exprs.clone(),
+                    Arc::clone(&schema),
+                    zone.clone()
+                ))
+            }
+            Op::Union => operator!(Union),
+            Op::NotNull(columns) => {
+                let name = |i: &usize| (*i, node.schema[*i].name.clone());
+                let columns: Vec<(usize, String)> = columns.iter().map(name).collect();
+                let drop = self.drops_null;
+                operator!(NotNull { columns: columns.clone(), drop })
+            }
+            Op::GroupAggregate(spec) => {
+                operator!(rt::group_aggregate::GroupAggregate::new(spec.clone(), &functions)?)
+            }
+            Op::WindowAggregate(spec) if matches!(spec.window, WindowAssigner::Session { .. }) => {
+                operator!(rt::session::SessionAggregate::new(spec.clone(), &functions)?)
+            }
+            Op::WindowAggregate(spec) => {
+                operator!(rt::window_aggregate::WindowAggregate::new(spec.clone(), &functions)?)
+            }
+            Op::WindowTable(spec) if matches!(spec.window, WindowAssigner::Session { .. }) => {
+                let input = input_schema.ok_or_else(|| Error::bug("a window without input"))?;
+                operator!(rt::window_table::SessionTable::new(spec.clone(), &input)?)
+            }
+            Op::WindowTable(spec) => {
+                operator!(rt::window_table::WindowTable::new(spec.clone())?)
+            }
+            Op::Watermark(spec) => {
+                operator!(rt::watermark::WatermarkAssigner::new(spec.clone()))
+            }
+            Op::TopN(spec) => operator!(rt::top_n::TopN::new(spec.clone())?),
+            Op::Deduplicate(spec) => {
+                operator!(rt::deduplicate::Deduplicate::new(spec.clone())?)
+            }
+            Op::WindowRank(spec) => operator!(rt::window_rank::WindowRank::new(spec.clone())?),
+            Op::Over(spec) => operator!(rt::over::Over::new(spec.clone(), &functions)?),
+            Op::UpdatingOver(spec) => {
+                operator!(rt::updating_over::UpdatingOver::new(spec.clone(), &functions)?)
+            }
+            Op::DropUpdateBefore => operator!(rt::drop_update_before::DropUpdateBefore),
+            Op::Normalize(spec) => {
+                operator!(rt::changelog_normalize::ChangelogNormalize::new(spec.clone())?)
+            }
+            Op::Sort(spec) => operator!(rt::sort::Sort::new(spec.clone())?),
+            Op::Expand(spec) => operator!(rt::expand::Expand::new(spec.clone())),
+            Op::Correlate(spec) => {
+                operator!(rt::correlate::Correlate::new(spec.clone(), &functions)?)
+            }
+            _ => Err(Error::bug(format!("no operator for {}", node.name()))),
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn two_inputs(
+        &self,
+        node: &Node,
+    ) -> Result<Option<Box<dyn Fn(&OperatorContext) -> Result<TwoInputs> + Send + Sync>>> {
+        use crate::runtime::join as rt;
+        macro_rules! operator {
+            ($make:expr) => {
+                Ok(Some(Box::new(move |_: &OperatorContext| Ok(Box::new($make) as TwoInputs))))
+            };
+        }
+        match node.op.clone() {
+            Op::Join(spec) => operator!(rt::regular::Join::new(spec.clone())?),
+            Op::WindowJoin(spec) => operator!(rt::window::WindowJoin::new(spec.clone())?),
+            Op::IntervalJoin(spec) => operator!(rt::interval::IntervalJoin::new(spec.clone())?),
+            Op::TemporalJoin(spec) => operator!(rt::temporal::TemporalJoin::new(spec.clone())?),
+            Op::SetOperation(spec) => {
+                operator!(crate::runtime::set_operation::SetOperator::new(spec.clone())?)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn named(name: &str) -> NodeSpec {
+    NodeSpec { name: name.to_owned(), ..NodeSpec::default() }
+}
+
+fn partitioner(distribution: &Distribution) -> ContainerPartitioner<ChangeBatch> {
+    match distribution {
+        Distribution::Forward => ContainerPartitioner::forward(),
+        Distribution::Single => ContainerPartitioner::global(),
+        Distribution::Hash(keys) => {
+            let keys = keys.clone();
+            ContainerPartitioner::new("HASH", move |c| {
+                KeyPartition::new(keys.clone(), c.max_parallelism, c.targets)
+            })
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Turns upserts by key into a changelog that says what each row was before.
+//!
+//! Behind an exchange by the key. A repeat of what is known says nothing; a delete of what is
+//! not known neither. A batch changes each key once.
+//!
+//! Invariant: the state is the table that came out: one row a key.
+
+use std::rc::Rc;
+
+use millstream_core::{Epoch, Result};
+use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
+
+use super::row::{RowCodec, hash_row};
+use super::spec::ChangelogNormalizeSpec;
+use super::state_table::{Expiry, KeyTable, Slot, restore, store};
+use super::{ChangeBatch, ChangeKind};
+
+const STATE: &str = "normalized-rows";
+
+type Row = Rc<[u8]>;
+
+/// The operator of [`ChangelogNormalizeSpec`].
+pub struct ChangelogNormalize {
+    // Configuration.
+    spec: ChangelogNormalizeSpec,
+    key_codec: RowCodec,
+    row_codec: RowCodec,
+    context: Option<OperatorContext>,
+    // Checkpointed.
+    keys: KeyTable,
+    rows: Vec<Option<Row>>,
+    expiry: Expiry,
+}
+
+impl ChangelogNormalize {
+    /// From its spec.
+    ///
+    /// # Errors
+    /// Configuration: a column type cannot be kept in state.
+    pub fn new(spec: ChangelogNormalizeSpec) -> Result<Self> {
+        Ok(ChangelogNormalize {
+            key_codec: RowCodec::of_columns(&spec.schema, &spec.keys)?,
+            row_codec: RowCodec::of_schema(&spec.schema)?,
+            context: None,
+            keys: KeyTable::default(),
+            rows: Vec::new(),
+            expiry: Expiry::new(spec.ttl_ms),
+            spec,
+        })
+    }
+    fn slot(&mut self, key: &[u8], now_ms: i64) -> Slot {
+        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
+        if self.rows.len() <= slot as usize {
+            self.rows.resize(slot as usize + 1, None);
+        }
+        if new || self.expiry.is_expired(slot, now_ms) {
+            self.rows[slot as usize] = None;
+        }
+        slot
+    }
+}
+
+impl Operator for ChangelogNormalize {
+    type In = ChangeBatch;
+    type Out = ChangeBatch;
+
+    fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        for (key, value) in restore(context, STATE)? {
+            let mut bytes = super::state_table::Reader(&value);
+            let touched_ms = bytes.i64()?;
+            let slot = self.slot(&key, touched_ms);
+            self.expiry.touch(slot, touched_ms);
+            self.rows[slot as usize] = Some(bytes.0.into());
+        }
+        self.context = Some(context.clone());
+        Ok(())
+    }
+    fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
+        let now_ms = match (&self.context, self.expiry.is_on()) {
+            (Some(context), true) => context.clock.now_ms(),
+            _ => 0,
+        };
+        for slot in self.expiry.sweep(now_ms) {
+            self.keys.remove(slot);
+            self.rows[slot as usize] = None;
+        }
+        let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
+        let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
+        let mut before: Vec<(Slot, Option<Row>)> = Vec::new();
+        let mut seen = hashbrown::HashSet::<Slot, foldhash::fast::RandomState>::default();
+        for (row, key) in keys.iter().enumerate() {
+            let slot = self.slot(key, now_ms);
+            if seen.insert(slot) {
+                before.push((slot, self.rows[slot as usize].clone()));
+            }
+            self.expiry.touch(slot, now_ms);
+            self.rows[slot as usize] = batch.kind(row).is_add().then(|| rows.row(row).into());
+        }
+        let mut changes: Vec<(ChangeKind, Row)> = Vec::new();
+        for (slot, old) in before {
+            match (old, self.rows[slot as usize].clone()) {
+                (None, Some(new)) => changes.push((ChangeKind::Insert, new)),
+                (Some(old), Some(new)) if old != new || self.expiry.is_on() => {
+                    if self.spec.update_before {
+                        changes.push((ChangeKind::UpdateBefore, old));
+                    }
+                    changes.push((ChangeKind::UpdateAfter, new));
+                }
+                (Some(_), Some(_)) => {}
+                (old, None) => {
+                    changes.extend(old.map(|old| (ChangeKind::Delete, old)));
+                    self.keys.remove(slot);
+                }
+            }
+        }
+        emit(&self.row_codec, &self.spec.schema, changes, out)
+    }
+    fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
+        let Some(context) = &self.context else { return Ok(()) };
+        for slot in self.keys.slots() {
+            let Some(row) = &self.rows[slot as usize] else { continue };
+            let mut value = self.expiry.touched_ms(slot).to_le_bytes().to_vec();
+            value.extend_from_slice(row);
+            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Emits stored rows with their kinds, if there are any.
+pub(crate) fn emit(
+    codec: &RowCodec,
+    schema: &arrow_schema::SchemaRef,
+    changes: Vec<(ChangeKind, Row)>,
+    out: &mut Output<ChangeBatch>,
+) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let columns = codec.decode(changes.iter().map(|(_, row)| Some(&**row)))?;
+    let kinds = changes.iter().map(|(kind, _)| *kind).collect();
+    let rows = changes.len();
+    out.emit(ChangeBatch::from_columns(schema.clone(), columns, rows, Some(kinds))?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Harness, schema};
+    use super::*;
+    use crate::types::SqlType;
+
+    #[test]
+    fn repeats_and_orphans_say_nothing_and_updates_know_what_was() {
+        let input = schema(&[("k", SqlType::int()), ("v", SqlType::string())]);
+        let new = || {
+            let spec = ChangelogNormalizeSpec {
+                keys: vec![0],
+                update_before: true,
+                ttl_ms: None,
+                schema: input.clone(),
+            };
+            ChangelogNormalize::new(spec).unwrap()
+        };
+        let mut h = Harness::new(new());
+        h.push(&input, "+I 1 a\n+U 2 b\n-D 3 c");
+        assert_eq!(h.take(), ["+I 1 a", "+I 2 b"]);
+        let mut h = Harness::at(new(), 0, 1, vec![h.snapshot()]);
+        h.push(&input, "+I 1 a\n-U 2 x\n+U 2 c");
+        assert_eq!(h.take(), ["-U 2 b", "+U 2 c"]);
+        h.push(&input, "-D 2 null\n-D 2 null");
+        assert_eq!(h.take(), ["-D 2 c"]);
+        assert_eq!(h.operator().keys.len(), 1);
+    }
+}

@@ -1,0 +1,360 @@
+//! Temporal join: each left row with the version of the right row that is valid at its time.
+//!
+//! ```text
+//!   versions of key EUR    |-- 1.10 since 10 --|-- 1.12 since 30 --|-- deleted 50 --
+//!   left rows                      ^ 20: 1.10          ^ 40: 1.12        ^ 60: none
+//! ```
+//! With rowtimes a left row waits for the watermark, and older versions are dropped when it
+//! has passed a newer one. Without, the latest row of the key at the time of processing counts.
+//!
+//! Invariant: of the versions of a key up to the watermark only the newest is kept.
+//! Source: Flink's `TemporalRowTimeJoinOperator`, `TemporalProcessTimeJoinOperator`.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use arrow_array::Array;
+use millstream_core::{Either, Epoch, Error, Result, Watermark};
+use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output, Progress};
+
+use super::{StoredRow, evaluate, matchable, pair_schema};
+use crate::runtime::row::{RowCodec, hash_row};
+use crate::runtime::spec::TemporalJoinSpec;
+use crate::runtime::state_table::{Expiry, KeyTable, Reader, Slot, put_delimited, restore, store};
+use crate::runtime::window::milliseconds;
+use crate::runtime::window_aggregate::{WATERMARK_STATE, restored_watermark};
+use crate::runtime::{ChangeBatch, ChangeKind};
+
+const STATE: &str = "temporal-join-versions";
+
+/// The rows of one key.
+#[derive(Clone, Default)]
+struct Key {
+    can_match: bool,
+    /// Right rows by the time since which they are valid; FALSE: gone since then.
+    versions: BTreeMap<i64, (bool, StoredRow)>,
+    /// Left rows that wait, by time.
+    waiting: BTreeMap<i64, Vec<(ChangeKind, StoredRow)>>,
+}
+
+/// A left row with its version.
+type Joined = (ChangeKind, StoredRow, Option<StoredRow>);
+
+/// The operator of [`TemporalJoinSpec`].
+pub struct TemporalJoin {
+    // Configuration.
+    spec: TemporalJoinSpec,
+    pair_schema: arrow_schema::SchemaRef,
+    key_codecs: [RowCodec; 2],
+    row_codecs: [RowCodec; 2],
+    context: Option<OperatorContext>,
+    // Checkpointed.
+    keys: KeyTable,
+    rows: Vec<Key>,
+    expiry: Expiry,
+    watermark: Watermark,
+    // Rebuilt on restore.
+    /// Times at which keys have left rows to join, or versions to drop.
+    times: std::collections::BTreeSet<(i64, Slot)>,
+}
+
+impl TemporalJoin {
+    /// From its spec.
+    ///
+    /// # Errors
+    /// Configuration: a column type cannot be kept in state.
+    pub fn new(spec: TemporalJoinSpec) -> Result<Self> {
+        Ok(TemporalJoin {
+            pair_schema: pair_schema(&spec.left, &spec.right),
+            key_codecs: [
+                RowCodec::of_columns(&spec.left, &spec.keys.left)?,
+                RowCodec::of_columns(&spec.right, &spec.keys.right)?,
+            ],
+            row_codecs: [RowCodec::of_schema(&spec.left)?, RowCodec::of_schema(&spec.right)?],
+            context: None,
+            keys: KeyTable::default(),
+            rows: Vec::new(),
+            expiry: Expiry::new(spec.ttl_ms),
+            watermark: Watermark::MIN,
+            times: std::collections::BTreeSet::new(),
+            spec,
+        })
+    }
+    fn slot(&mut self, key: &[u8], can_match: bool, now_ms: i64) -> Slot {
+        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
+        if self.rows.len() <= slot as usize {
+            self.rows.resize(slot as usize + 1, Key::default());
+        }
+        if new || self.expiry.is_expired(slot, now_ms) {
+            self.rows[slot as usize] = Key { can_match, ..Key::default() };
+        }
+        self.expiry.touch(slot, now_ms);
+        slot
+    }
+    fn process(
+        &mut self,
+        side: usize,
+        batch: &ChangeBatch,
+        out: &mut Output<ChangeBatch>,
+    ) -> Result<()> {
+        let now_ms = match (&self.context, self.expiry.is_on()) {
+            (Some(context), true) => context.clock.now_ms(),
+            _ => 0,
+        };
+        for slot in self.expiry.sweep(now_ms) {
+            self.rows[slot as usize] = Key::default();
+            self.keys.remove(slot);
+        }
+        let (key_columns, time) = match (side, self.spec.rowtimes) {
+            (0, times) => (&self.spec.keys.left, times.map(|t| t.0)),
+            (_, times) => (&self.spec.keys.right, times.map(|t| t.1)),
+        };
+        let key_columns = batch.columns(key_columns)?;
+        let can_match = matchable(&key_columns, &self.spec.keys.filter_nulls, batch.len());
+        let keys = self.key_codecs[side].encode(&key_columns, batch.len())?;
+        let rows = self.row_codecs[side].encode(batch.rows().columns(), batch.len())?;
+        let times = match time {
+            Some(column) => {
+                let column = batch.column(column)?;
+                if column.null_count() > 0 {
+                    return Err(Error::data("the rowtime of a temporal join is NULL")
+                        .advice("filter such rows out in front of the join"));
+                }
+                milliseconds(column)?
+            }
+            None => vec![0; batch.len()],
+        };
+        let mut joined = Vec::new();
+        for (row, time) in times.into_iter().enumerate() {
+            let (key, kind, bytes) = (keys.row(row), batch.kind(row), Rc::from(rows.row(row)));
+            match (side, self.spec.rowtimes.is_some()) {
+                (0, true) => {
+                    let slot = self.slot(key, can_match[row], now_ms);
+                    self.rows[slot as usize].waiting.entry(time).or_default().push((kind, bytes));
+                    self.times.insert((time, slot));
+                }
+                (0, false) => {
+                    let slot = self
+                        .keys
+                        .find(hash_row(key), key)
+                        .filter(|slot| can_match[row] && !self.expiry.is_expired(*slot, now_ms));
+                    let version = slot.and_then(|slot| self.rows[slot as usize].versions.get(&0));
+                    joined.push((kind, bytes, version.map(|(_, row)| row.clone())));
+                }
+                // The former content of a version says nothing new.
+                _ if kind == ChangeKind::UpdateBefore => {}
+                (_, true) => {
+                    let slot = self.slot(key, can_match[row], now_ms);
+                    self.rows[slot as usize].versions.insert(time, (kind.is_add(), bytes));
+                    self.times.insert((time, slot));
+                }
+                (_, false) if kind.is_add() => {
+                    let slot = self.slot(key, can_match[row], now_ms);
+                    self.rows[slot as usize].versions.insert(0, (true, bytes));
+                }
+                (_, false) => {
+                    if let Some(slot) = self.keys.find(hash_row(key), key) {
+                        self.rows[slot as usize] = Key::default();
+                        self.keys.remove(slot);
+                    }
+                }
+            }
+        }
+        self.emit(joined, out)
+    }
+    fn emit(&self, mut joined: Vec<Joined>, out: &mut Output<ChangeBatch>) -> Result<()> {
+        if joined.is_empty() {
+            return Ok(());
+        }
+        let left = |rows: &[Joined]| {
+            self.row_codecs[0].decode(rows.iter().map(|(_, row, _)| Some(&**row)))
+        };
+        let right = |rows: &[Joined]| {
+            self.row_codecs[1].decode(rows.iter().map(|(.., row)| row.as_deref()))
+        };
+        if let Some(condition) = &self.spec.condition {
+            let (l, r) = (left(&joined)?, right(&joined)?);
+            let holds = evaluate(condition, &self.pair_schema, l, r, joined.len())?;
+            for ((.., version), holds) in joined.iter_mut().zip(holds) {
+                if !holds {
+                    *version = None;
+                }
+            }
+        }
+        if !self.spec.kind.keeps_left() {
+            joined.retain(|(.., version)| version.is_some());
+        }
+        if joined.is_empty() {
+            return Ok(());
+        }
+        let columns = [left(&joined)?, right(&joined)?].concat();
+        let kinds = joined.iter().map(|(kind, ..)| *kind).collect();
+        let output = self.spec.output.clone();
+        out.emit(ChangeBatch::from_columns(output, columns, joined.len(), Some(kinds))?);
+        Ok(())
+    }
+    fn advance(&mut self, now: i64, out: &mut Output<ChangeBatch>) -> Result<()> {
+        let mut joined = Vec::new();
+        while let Some((time, slot)) = self.times.first().copied() {
+            if time > now {
+                break;
+            }
+            self.times.pop_first();
+            let key = &mut self.rows[slot as usize];
+            for (kind, row) in key.waiting.remove(&time).unwrap_or_default() {
+                let version = key.versions.range(..=time).next_back();
+                let version = version.filter(|(_, (there, _))| *there && key.can_match);
+                joined.push((kind, row, version.map(|(_, (_, row))| row.clone())));
+            }
+            // Left rows up to the watermark of this key may still be on the list, at later
+            // times: they need no version older than the one valid at `time`.
+            let newest = key.versions.range(..=time).next_back().map(|(since, _)| *since);
+            if let Some(newest) = newest {
+                key.versions = key.versions.split_off(&newest);
+                let only_gone = key.versions.len() == 1 && !key.versions[&newest].0;
+                if only_gone {
+                    key.versions.clear();
+                }
+            }
+            if key.versions.is_empty() && key.waiting.is_empty() {
+                self.keys.remove(slot);
+            }
+        }
+        self.emit(joined, out)
+    }
+}
+
+impl Operator for TemporalJoin {
+    type In = Either<ChangeBatch, ChangeBatch>;
+    type Out = ChangeBatch;
+
+    fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        self.watermark = restored_watermark(context)?;
+        self.context = Some(context.clone());
+        for (key, value) in restore(context, STATE)? {
+            let mut bytes = Reader(&value);
+            let (touched_ms, can_match) = (bytes.i64()?, bytes.u8()? != 0);
+            let slot = self.slot(&key, can_match, touched_ms);
+            for _ in 0..bytes.u32()? {
+                let (since, there) = (bytes.i64()?, bytes.u8()? != 0);
+                let version = (there, bytes.delimited()?.into());
+                self.rows[slot as usize].versions.insert(since, version);
+                self.times.insert((since, slot));
+            }
+            while !bytes.0.is_empty() {
+                let (time, kind) = (bytes.i64()?, ChangeKind::from_byte(bytes.u8()?)?);
+                let row = (kind, bytes.delimited()?.into());
+                self.rows[slot as usize].waiting.entry(time).or_default().push(row);
+                self.times.insert((time, slot));
+            }
+        }
+        Ok(())
+    }
+    fn on_batch(&mut self, batch: Self::In, out: &mut Output<ChangeBatch>) -> Result<()> {
+        match batch {
+            Either::Left(batch) => self.process(0, &batch, out),
+            Either::Right(batch) => self.process(1, &batch, out),
+        }
+    }
+    fn on_watermark(
+        &mut self,
+        watermark: Watermark,
+        out: &mut Output<ChangeBatch>,
+    ) -> Result<Progress> {
+        if self.spec.rowtimes.is_some() {
+            self.watermark = self.watermark.max(watermark);
+            self.advance(self.watermark.0, out)?;
+        }
+        Ok(Progress::Done)
+    }
+    fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
+        let Some(context) = &self.context else { return Ok(()) };
+        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        for slot in self.keys.slots() {
+            let key = &self.rows[slot as usize];
+            let mut value = Vec::new();
+            value.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
+            value.push(u8::from(key.can_match));
+            value.extend_from_slice(&(key.versions.len() as u32).to_le_bytes());
+            for (since, (there, row)) in &key.versions {
+                value.extend_from_slice(&since.to_le_bytes());
+                value.push(u8::from(*there));
+                put_delimited(&mut value, row);
+            }
+            for (time, rows) in &key.waiting {
+                for (kind, row) in rows {
+                    value.extend_from_slice(&time.to_le_bytes());
+                    value.push(*kind as u8);
+                    put_delimited(&mut value, row);
+                }
+            }
+            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::spec::{JoinKeys, JoinKind};
+    use crate::runtime::testing::{Harness, schema};
+    use crate::types::SqlType;
+    use arrow_schema::SchemaRef;
+
+    fn side() -> SchemaRef {
+        schema(&[("k", SqlType::string()), ("v", SqlType::int()), ("t", SqlType::timestamp(3))])
+    }
+    fn join(kind: JoinKind, event_time: bool) -> TemporalJoin {
+        let fields = [side().fields().to_vec(), side().fields().to_vec()].concat();
+        TemporalJoin::new(TemporalJoinSpec {
+            kind,
+            keys: JoinKeys { left: vec![0], right: vec![0], filter_nulls: vec![true] },
+            condition: None,
+            rowtimes: event_time.then_some((2, 2)),
+            ttl_ms: None,
+            left: side(),
+            right: side(),
+            output: std::sync::Arc::new(arrow_schema::Schema::new(fields)),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_row_meets_the_version_of_its_time() {
+        let new = || join(JoinKind::Left, true);
+        let mut h = Harness::new(new());
+        h.left(&side(), "+I e 1 20\n+I e 2 40\n+I e 3 60\n+I e 4 5\n+I null 5 20\n+I u 6 20");
+        h.right(&side(), "+I e 110 10\n-U e 110 10\n+U e 112 30\n-D e 112 50\n+I null 9 0");
+        let mut h = Harness::at(new(), 0, 1, vec![h.snapshot()]);
+        assert_eq!(h.take(), [""; 0]);
+        h.watermark(45);
+        let out = [
+            "+I e 1 20 e 110 10",
+            "+I e 2 40 e 112 30",
+            "+I e 4 5 null null null",
+            "+I null 5 20 null null null",
+            "+I u 6 20 null null null",
+        ];
+        assert_eq!(h.take_sorted(), out);
+        h.end();
+        assert_eq!(h.take_sorted(), ["+I e 3 60 null null null"]);
+    }
+
+    #[test]
+    fn versions_that_nobody_can_ask_for_are_dropped() {
+        let mut h = Harness::new(join(JoinKind::Inner, true));
+        h.right(&side(), "+I e 1 10\n+U e 2 20\n+U e 3 30\n+I g 1 10\n-D g 1 15").watermark(25);
+        assert_eq!(h.operator().keys.len(), 1);
+        let slot = h.operator().keys.slots().next().unwrap();
+        assert_eq!(h.operator().rows[slot as usize].versions.len(), 2);
+    }
+
+    #[test]
+    fn by_processing_time_the_latest_row_counts() {
+        let mut h = Harness::new(join(JoinKind::Inner, false));
+        h.left(&side(), "+I e 1 0").right(&side(), "+I e 7 0\n+U e 8 0").left(&side(), "+I e 2 0");
+        h.right(&side(), "-D e 8 0").left(&side(), "+I e 3 0");
+        assert_eq!(h.take(), ["+I e 2 0 e 8 0"]);
+    }
+}

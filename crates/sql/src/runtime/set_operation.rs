@@ -1,0 +1,159 @@
+//! INTERSECT, EXCEPT and their ALL forms over two changelogs.
+//!
+//! Behind exchanges of both inputs by all columns.
+//!
+//! Invariant: how often a row is in the output is a function of how often it is in the left
+//! and in the right input; a change of either comes out as the difference.
+
+use millstream_core::{Either, Epoch, Result};
+use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
+
+use super::row::{RowCodec, hash_row};
+use super::spec::{SetOperation, SetOperationSpec};
+use super::state_table::{Expiry, KeyTable, Reader, Slot, restore, store};
+use super::{ChangeBatch, ChangeKind};
+
+const STATE: &str = "set-operation-counts";
+
+/// The operator of [`SetOperationSpec`].
+pub struct SetOperator {
+    // Configuration.
+    spec: SetOperationSpec,
+    codec: RowCodec,
+    context: Option<OperatorContext>,
+    // Checkpointed.
+    keys: KeyTable,
+    /// By slot: how often the row is in the left and in the right input.
+    counts: Vec<[i64; 2]>,
+    expiry: Expiry,
+}
+
+fn multiplicity(operation: SetOperation, [left, right]: [i64; 2]) -> i64 {
+    let (left, right) = (left.max(0), right.max(0));
+    match operation {
+        SetOperation::Intersect => i64::from(left > 0 && right > 0),
+        SetOperation::IntersectAll => left.min(right),
+        SetOperation::Except => i64::from(left > 0 && right == 0),
+        SetOperation::ExceptAll => (left - right).max(0),
+    }
+}
+
+impl SetOperator {
+    /// From its spec.
+    ///
+    /// # Errors
+    /// Configuration: a column type cannot be kept in state.
+    pub fn new(spec: SetOperationSpec) -> Result<Self> {
+        Ok(SetOperator {
+            codec: RowCodec::of_schema(&spec.schema)?,
+            context: None,
+            keys: KeyTable::default(),
+            counts: Vec::new(),
+            expiry: Expiry::new(spec.ttl_ms),
+            spec,
+        })
+    }
+    fn slot(&mut self, row: &[u8], now_ms: i64) -> Slot {
+        let (slot, new) = self.keys.find_or_insert(hash_row(row), row);
+        if self.counts.len() <= slot as usize {
+            self.counts.resize(slot as usize + 1, [0; 2]);
+        }
+        if new || self.expiry.is_expired(slot, now_ms) {
+            self.counts[slot as usize] = [0; 2];
+        }
+        self.expiry.touch(slot, now_ms);
+        slot
+    }
+}
+
+impl Operator for SetOperator {
+    type In = Either<ChangeBatch, ChangeBatch>;
+    type Out = ChangeBatch;
+
+    fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        for (row, value) in restore(context, STATE)? {
+            let mut bytes = Reader(&value);
+            let slot = self.slot(&row, bytes.i64()?);
+            self.counts[slot as usize] = [bytes.i64()?, bytes.i64()?];
+        }
+        self.context = Some(context.clone());
+        Ok(())
+    }
+    fn on_batch(&mut self, batch: Self::In, out: &mut Output<ChangeBatch>) -> Result<()> {
+        let (side, batch) = match batch {
+            Either::Left(batch) => (0, batch),
+            Either::Right(batch) => (1, batch),
+        };
+        let now_ms = match (&self.context, self.expiry.is_on()) {
+            (Some(context), true) => context.clock.now_ms(),
+            _ => 0,
+        };
+        for slot in self.expiry.sweep(now_ms) {
+            self.keys.remove(slot);
+        }
+        let rows = self.codec.encode(batch.rows().columns(), batch.len())?;
+        let (mut chosen, mut kinds) = (Vec::new(), Vec::new());
+        for (index, row) in rows.iter().enumerate() {
+            let slot = self.slot(row, now_ms);
+            let counts = &mut self.counts[slot as usize];
+            let before = multiplicity(self.spec.operation, *counts);
+            counts[side] += if batch.kind(index).is_add() { 1 } else { -1 };
+            let change = multiplicity(self.spec.operation, *counts) - before;
+            let kind = if change > 0 { ChangeKind::Insert } else { ChangeKind::Delete };
+            for _ in 0..change.abs() {
+                chosen.push(index as u32);
+                kinds.push(kind);
+            }
+            if *counts == [0; 2] {
+                self.keys.remove(slot);
+            }
+        }
+        if !chosen.is_empty() {
+            let rows = batch.take(&chosen)?.rows().clone();
+            let columns = rows.columns().to_vec();
+            let schema = self.spec.schema.clone();
+            out.emit(ChangeBatch::from_columns(schema, columns, chosen.len(), Some(kinds))?);
+        }
+        Ok(())
+    }
+    fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
+        let Some(context) = &self.context else { return Ok(()) };
+        for slot in self.keys.slots() {
+            let [left, right] = self.counts[slot as usize];
+            let numbers = [self.expiry.touched_ms(slot), left, right];
+            let value = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Harness, applied, schema};
+    use super::*;
+    use crate::types::SqlType;
+
+    #[test]
+    fn each_operation_follows_both_inputs() {
+        let input = schema(&[("x", SqlType::int())]);
+        let expected: [(SetOperation, &[&str]); 4] = [
+            (SetOperation::Intersect, &["2", "null"]),
+            (SetOperation::IntersectAll, &["2", "2", "null"]),
+            (SetOperation::Except, &["1", "4"]),
+            (SetOperation::ExceptAll, &["1", "2", "4"]),
+        ];
+        for (operation, rows) in expected {
+            let spec = SetOperationSpec { operation, ttl_ms: None, schema: input.clone() };
+            let new = || SetOperator::new(spec.clone()).unwrap();
+            let mut h = Harness::new(new());
+            h.left(&input, "+I 1\n+I 2\n+I 2\n+I 2\n+I null\n+I 4\n+I 5");
+            h.right(&input, "+I 2\n+I 4\n+I null\n+I 6");
+            let mut changes = h.take();
+            let mut h = Harness::at(new(), 0, 1, vec![h.snapshot()]);
+            h.right(&input, "+I 2\n-D 4").left(&input, "-D 5");
+            changes.extend(h.take());
+            assert_eq!(applied(&changes), rows, "{operation:?}");
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! A session: statements in, results out.
+//!
+//! ```text
+//!   script ──dialect──> statement ─┬─ DDL, SET, SHOW ──> answered here
+//!                                  ├─ query ──bind, plan──> job ──> rows as they come
+//!                                  └─ INSERT ─────────────> job ──> waited for
+//! ```
+//!
+//! Invariant: a statement that fails changes nothing; planning runs on a thread with a
+//! large stack, so that no statement that the parser takes overflows it.
+
+mod ddl;
+mod result;
+
+use crate::bind::Binder;
+use crate::catalog::{Catalog, TableDef};
+use crate::connectors::{self, ConnectorContext};
+use crate::dialect::ast::{Insert, Query, Statement};
+use crate::dialect::{Parsed, Tokens, next_statement};
+use crate::expr::Expr;
+use crate::functions::Registry;
+use crate::plan::adapters::ResultQueue;
+use crate::plan::job::JobBuilder;
+use crate::plan::logical::{Field, Rel, Schema};
+use crate::plan::stream::{Changes, Distribution, Node, Op};
+use crate::plan::translate::Translator;
+use crate::settings::Settings;
+use millstream_core::{Error, ErrorKind, Result};
+use millstream_runtime::{RuntimeConfig, execute};
+use std::sync::Arc;
+
+pub use result::{Canceller, Column, QueryResult, ResultTable, Row};
+
+/// Stack of the thread that plans; only what is touched takes memory.
+const PLANNING_STACK_BYTES: usize = 512 << 20;
+
+/// When a statement failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Before anything ran.
+    Plan,
+    /// While the job ran.
+    Run,
+}
+
+impl Phase {
+    /// `plan` or `run`.
+    pub fn text(self) -> &'static str {
+        match self {
+            Phase::Plan => "plan",
+            Phase::Run => "run",
+        }
+    }
+}
+
+/// Why and when a statement failed.
+#[derive(Clone, Debug)]
+pub struct SqlError {
+    /// When.
+    pub phase: Phase,
+    /// Why.
+    pub error: Error,
+}
+
+impl std::fmt::Display for SqlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.error)
+    }
+}
+impl std::error::Error for SqlError {}
+
+fn plan_error(error: Error) -> SqlError {
+    SqlError { phase: Phase::Plan, error }
+}
+
+/// What a statement gave.
+pub enum Outcome {
+    /// It is done; perhaps with remarks.
+    Done(Vec<String>),
+    /// A table that was known at once (`SHOW`, `DESCRIBE`, `EXPLAIN`).
+    Table(ResultTable),
+    /// A query that runs.
+    Query(QueryResult),
+    /// `QUIT`.
+    Quit,
+    /// `CLEAR`.
+    Clear,
+}
+
+/// The state between statements. See the module.
+#[derive(Default)]
+pub struct Session {
+    catalog: Catalog,
+    registry: Registry,
+    settings: Settings,
+    /// Inserts of `BEGIN STATEMENT SET`, until `END`.
+    statement_set: Option<Vec<(Insert, String)>>,
+}
+
+impl Session {
+    /// A session with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// The settings.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+    /// The functions, to add the user's own.
+    pub fn functions_mut(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+    /// What has a name.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Runs every statement of `script`, in order; each result goes to `take` before the
+    /// next statement begins.
+    ///
+    /// # Errors
+    /// The first failure; statements behind it do not run.
+    pub fn run(
+        &mut self,
+        script: &str,
+        mut take: impl FnMut(Outcome) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        let tokens = Tokens::of(script).map_err(plan_error)?;
+        let mut at = 0;
+        loop {
+            let next = on_large_stack(|| next_statement(&tokens, at)).map_err(plan_error)?;
+            let Some((parsed, behind)) = next else { return Ok(()) };
+            at = behind;
+            let outcome = self.execute(&parsed, script)?;
+            let quits = matches!(outcome, Outcome::Quit);
+            take(outcome)?;
+            drop_deep(parsed);
+            if quits {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs one statement of `script`.
+    ///
+    /// # Errors
+    /// When it cannot be planned, or (an INSERT) its job failed.
+    pub fn execute(&mut self, parsed: &Parsed, script: &str) -> Result<Outcome, SqlError> {
+        let done = Outcome::Done(vec![]);
+        match &parsed.statement {
+            Statement::Query(query) => self.select(query, script).map(Outcome::Query),
+            Statement::Insert(insert) => {
+                if let Some(set) = &mut self.statement_set {
+                    set.push((insert.clone(), script.to_owned()));
+                    return Ok(done);
+                }
+                self.inserts(&[(insert, script)])
+            }
+            Statement::StatementSet(inserts) => {
+                let all: Vec<(&Insert, &str)> = inserts.iter().map(|i| (i, script)).collect();
+                self.inserts(&all)
+            }
+            Statement::BeginStatementSet => {
+                if self.statement_set.is_some() {
+                    return Err(plan_error(
+                        Error::config("a statement set has begun already").advice("END it first"),
+                    ));
+                }
+                self.statement_set = Some(vec![]);
+                Ok(done)
+            }
+            Statement::EndStatementSet => {
+                let Some(set) = self.statement_set.take() else {
+                    return Err(plan_error(
+                        Error::config("no statement set has begun")
+                            .advice("write BEGIN STATEMENT SET first"),
+                    ));
+                };
+                let all: Vec<(&Insert, &str)> = set.iter().map(|(i, t)| (i, t.as_str())).collect();
+                self.inserts(&all)
+            }
+            Statement::Explain { details, statement } => {
+                let text = on_large_stack(|| self.explain(details, statement, script));
+                Ok(Outcome::Table(ResultTable::text("result", &text.map_err(plan_error)?)))
+            }
+            Statement::CreateTable(create) if create.query.is_some() => {
+                let insert = on_large_stack(|| self.create_table_as(create, script));
+                let insert = insert.map_err(plan_error)?;
+                self.inserts(&[(&insert, script)])
+            }
+            Statement::Quit => Ok(Outcome::Quit),
+            Statement::Clear => Ok(Outcome::Clear),
+            other => on_large_stack(|| self.ddl(other, script)).map_err(plan_error),
+        }
+    }
+
+    pub(crate) fn binder<'a>(&'a self, text: &'a str) -> Binder<'a> {
+        Binder::new(&self.catalog, &self.registry, &self.settings, text)
+    }
+
+    fn config(&self, workers: usize) -> Result<RuntimeConfig> {
+        let name = self.settings.get("pipeline.name");
+        let mut config = RuntimeConfig::local(if name.is_empty() { "sql" } else { name }, workers);
+        config.auto_watermark_interval_ms =
+            self.settings.duration_ms("pipeline.auto-watermark-interval")?;
+        Ok(config)
+    }
+
+    /// Plans and starts a query.
+    fn select(&self, query: &Query, script: &str) -> Result<QueryResult, SqlError> {
+        let queue = Arc::new(ResultQueue::default());
+        let planned = on_large_stack(|| -> Result<_> {
+            let rel = self.binder(script).query(query)?;
+            let node = self.query_plan(&rel)?;
+            let mut warnings = vec![];
+            node.warnings(&mut warnings);
+            let mut builder = JobBuilder::new(&self.settings)?;
+            builder.add_query(&node, &queue)?;
+            let (graph, workers) = builder.finish();
+            Ok((rel.schema().clone(), warnings, graph, self.config(workers)?))
+        });
+        let (schema, warnings, graph, config) = planned.map_err(plan_error)?;
+        let job = execute(&graph, config, None).map_err(plan_error)?;
+        let zone = self.settings.zone().map_err(plan_error)?;
+        Ok(QueryResult::new(schema, zone, queue, job, warnings))
+    }
+
+    /// The plan of a query whose rows are shown.
+    fn query_plan(&self, rel: &Rel) -> Result<Node> {
+        let node = Translator::new(&self.settings)?.translate(rel)?;
+        Ok(enforced(node, rel.schema()))
+    }
+
+    /// Plans and runs inserts as one job, to its end.
+    fn inserts(&self, inserts: &[(&Insert, &str)]) -> Result<Outcome, SqlError> {
+        if inserts.is_empty() {
+            return Err(plan_error(Error::config("a statement set has no INSERT")));
+        }
+        let planned = on_large_stack(|| -> Result<_> {
+            let mut builder = JobBuilder::new(&self.settings)?;
+            let mut warnings = vec![];
+            for (insert, text) in inserts {
+                let node = self.insert_plan(insert, text)?;
+                node.warnings(&mut warnings);
+                builder.add_insert(&node)?;
+            }
+            let (graph, workers) = builder.finish();
+            Ok((warnings, graph, self.config(workers)?))
+        });
+        let (warnings, graph, config) = planned.map_err(plan_error)?;
+        let job = execute(&graph, config, None).map_err(plan_error)?;
+        job.wait().map_err(run_error)?;
+        Ok(Outcome::Done(warnings))
+    }
+
+    /// The plan of an INSERT.
+    fn insert_plan(&self, insert: &Insert, text: &str) -> Result<Node> {
+        let binder = self.binder(text);
+        if insert.overwrite {
+            return Err(binder
+                .fail(insert.span, "INSERT OVERWRITE needs batch mode")
+                .advice("use INSERT INTO"));
+        }
+        let path = binder.path(&insert.table);
+        let table = self.catalog.table(&path).map_err(|e| binder.place(e, insert.table.span()))?;
+        let mut options = table.options.clone();
+        for hint in insert.hints.iter().filter(|h| h.name == "OPTIONS") {
+            let pairs = hint.args.iter().filter_map(|(k, v)| Some((k.clone(), v.clone()?)));
+            options.extend(pairs);
+        }
+        let columns: Vec<usize> = table.sink_columns().map(|(i, _)| i).collect();
+        let schema: Schema = columns
+            .iter()
+            .map(|i| Field {
+                name: table.columns[*i].name.clone(),
+                ty: table.columns[*i].ty.clone().without_attribute(),
+            })
+            .collect();
+        let context = ConnectorContext {
+            table: &table,
+            options: &options,
+            columns: &columns,
+            schema: &schema,
+            settings: &self.settings,
+        };
+        let sink = connectors::sink(&context)?;
+        let rel = binder.query(&insert.query)?;
+        let rel = self.for_sink(&binder, rel, insert, &table, &schema)?;
+        let node = Translator::new(&self.settings)?.translate(&rel)?;
+        if !sink.accepts(node.changes) {
+            let what = format!(
+                "Table sink '{}' doesn't support consuming update changes which is produced by node {}",
+                table.path,
+                producer(&node)
+            );
+            return Err(binder
+                .fail(insert.table.span(), what)
+                .advice("write to a table that takes changes, or make the query append-only"));
+        }
+        let node = enforced(node, &schema);
+        let (changes, key) = (node.changes, node.key.clone());
+        Ok(Node {
+            op: Op::Sink(sink, table.path.to_string()),
+            inputs: vec![(node, Distribution::Forward)],
+            schema,
+            changes,
+            key,
+            window: None,
+        })
+    }
+
+    /// The query's columns in the order and with the types of the sink's.
+    fn for_sink(
+        &self,
+        binder: &Binder<'_>,
+        rel: Rel,
+        insert: &Insert,
+        table: &TableDef,
+        schema: &Schema,
+    ) -> Result<Rel> {
+        let at = |name: &crate::dialect::ast::Ident| {
+            schema.iter().position(|f| f.name == name.value).ok_or_else(|| {
+                let what = format!("column '{}' of the sink does not exist", name.value);
+                let error = binder.fail(name.span, what);
+                match crate::nearest::hint(&name.value, schema.iter().map(|f| f.name.as_str())) {
+                    Some(hint) => error.advice(hint),
+                    None => error.advice("name columns of the table"),
+                }
+            })
+        };
+        let mut constants: Vec<Option<Expr>> = vec![None; schema.len()];
+        for (name, value) in &insert.partition {
+            if !table.partition_keys.contains(&name.value) {
+                return Err(
+                    binder.fail(name.span, format!("'{}' is no partition column", name.value))
+                );
+            }
+            if let Some(value) = value {
+                let scope = crate::bind::Scope::default();
+                let mut cx = crate::bind::Cx::plain(&scope, "PARTITION");
+                constants[at(name)?] = Some(binder.expr(value, &mut cx)?);
+            }
+        }
+        let targets: Vec<usize> = if insert.columns.is_empty() {
+            (0..schema.len()).filter(|i| constants[*i].is_none()).collect()
+        } else {
+            insert.columns.iter().map(at).collect::<Result<_>>()?
+        };
+        let types = |fields: &[&Field]| {
+            let one = |f: &&Field| format!("{}: {}", f.name, f.ty);
+            format!("[{}]", fields.iter().map(one).collect::<Vec<_>>().join(", "))
+        };
+        let mismatch = |cause: &str| {
+            let query: Vec<&Field> = rel.schema().iter().collect();
+            let sink: Vec<&Field> = targets.iter().map(|t| &schema[*t]).collect();
+            let what = format!(
+                "column types of query result and sink for '{}' do not match. Cause: {cause}. \
+                 Query schema: {}. Sink schema: {}",
+                table.path,
+                types(&query),
+                types(&sink)
+            );
+            binder.fail(insert.query.span, what).advice("select as the sink has it, with CAST")
+        };
+        if rel.schema().len() != targets.len() {
+            return Err(mismatch("different number of columns"));
+        }
+        let mut exprs: Vec<Expr> = vec![];
+        let columns = rel.columns();
+        for (i, field) in schema.iter().enumerate() {
+            let source = match (&constants[i], targets.iter().position(|t| *t == i)) {
+                (Some(constant), _) => constant.clone(),
+                (None, Some(from)) => columns[from].clone(),
+                (None, None) => Expr::null(field.ty.clone()),
+            };
+            if !crate::coercion::implicitly_casts(&source.ty, &field.ty) {
+                return Err(mismatch(&format!(
+                    "incompatible types for sink column '{}'",
+                    field.name
+                )));
+            }
+            let expr = if source.ty.kind == field.ty.kind {
+                Expr { ty: source.ty.without_attribute(), node: source.node }
+            } else {
+                source.cast(field.ty.clone(), false)?
+            };
+            exprs.push(expr);
+        }
+        let names = schema.iter().map(|f| f.name.clone()).collect();
+        Ok(Rel::project(rel, exprs, names))
+    }
+
+    fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
+        let (changes, state) = (true, details.iter().any(|d| d == "STATE"));
+        let mut logical = String::new();
+        let mut streaming = String::new();
+        let mut warnings = vec![];
+        let mut add = |rel: Option<&Rel>, node: &Node| {
+            if let Some(rel) = rel {
+                logical += &rel.explain();
+            }
+            streaming += &node.explain(changes, state);
+            node.warnings(&mut warnings);
+        };
+        match statement {
+            Statement::Query(query) => {
+                let rel = self.binder(text).query(query)?;
+                add(Some(&rel), &self.query_plan(&rel)?);
+            }
+            Statement::Insert(insert) => {
+                let rel = self.binder(text).query(&insert.query)?;
+                add(Some(&rel), &self.insert_plan(insert, text)?);
+            }
+            Statement::StatementSet(inserts) => {
+                for insert in inserts {
+                    let rel = self.binder(text).query(&insert.query)?;
+                    add(Some(&rel), &self.insert_plan(insert, text)?);
+                }
+            }
+            _ => {
+                return Err(Error::config("EXPLAIN takes a query or an INSERT"));
+            }
+        }
+        let mut out = format!(
+            "== Abstract Syntax Tree ==\n{logical}\n== Optimized Physical Plan ==\n{streaming}"
+        );
+        for warning in warnings {
+            out += &format!("\nwarning: {warning}");
+        }
+        Ok(out)
+    }
+}
+
+/// With a check in front of the sink for columns that may not be NULL.
+fn enforced(node: Node, schema: &Schema) -> Node {
+    let not_null: Vec<usize> = (0..schema.len()).filter(|i| !schema[*i].ty.nullable).collect();
+    if not_null.is_empty() {
+        return node;
+    }
+    let (changes, key, window) = (node.changes, node.key.clone(), node.window.clone());
+    Node {
+        schema: node.schema.clone(),
+        op: Op::NotNull(not_null),
+        inputs: vec![(node, Distribution::Forward)],
+        changes,
+        key,
+        window,
+    }
+}
+
+/// The operator that makes an append-only stream one of changes.
+fn producer(node: &Node) -> String {
+    let mut node = node;
+    loop {
+        match node.inputs.iter().find(|(n, _)| n.changes != Changes::Append) {
+            Some((input, _)) => node = input,
+            None => return node.name(),
+        }
+    }
+}
+
+/// An error of a job that ran.
+pub(crate) fn run_error(error: Error) -> SqlError {
+    let phase = if error.kind() == ErrorKind::Config { Phase::Plan } else { Phase::Run };
+    SqlError { phase, error }
+}
+
+/// Runs `work` on a thread with a large stack.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("planner".into())
+            .stack_size(PLANNING_STACK_BYTES)
+            .spawn_scoped(scope, work)
+            .map_err(|e| Error::retry(format!("cannot start the planning thread: {e}")))?;
+        thread.join().unwrap_or_else(|_| Err(Error::bug("the planner panicked")))
+    })
+}
+
+/// Frees a statement on a large stack: it may be a deep tree.
+fn drop_deep(parsed: Parsed) {
+    let freed = on_large_stack(move || {
+        drop(parsed);
+        Ok(())
+    });
+    // Without a thread there is nothing left to free.
+    let _ = freed;
+}

@@ -1,0 +1,478 @@
+//! Statements that are answered at once: DDL, SHOW, DESCRIBE, USE, SET.
+
+use super::{Outcome, ResultTable, Session};
+use crate::bind::table::options_map;
+use crate::catalog::{ColumnKind, Object, Path, TableDef, ViewDef};
+use crate::dialect::ast::{
+    AlterTable, CreateTable, Ident, Insert, ObjectName, Query, Show, Statement,
+};
+use crate::dialect::{Tokens, next_statement, unparse};
+use crate::plan::logical::Field;
+use crate::session::result::Column;
+use crate::types::TimeAttribute;
+use millstream_core::{Error, Result};
+use std::sync::Arc;
+
+type Texts = Vec<Option<String>>;
+
+fn names_table(name: &str, names: Vec<String>) -> Outcome {
+    let rows = names.into_iter().map(|n| vec![Some(n)]).collect();
+    Outcome::Table(ResultTable::of_texts(&[name], rows))
+}
+
+/// SQL's LIKE over names.
+fn like(name: &str, pattern: &str) -> bool {
+    fn matches(name: &[char], pattern: &[char]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some(('%', rest)) => (0..=name.len()).any(|i| matches(&name[i..], rest)),
+            Some(('_', rest)) => !name.is_empty() && matches(&name[1..], rest),
+            Some((c, rest)) => name.first() == Some(c) && matches(&name[1..], rest),
+        }
+    }
+    let chars = |s: &str| s.chars().take(256).collect::<Vec<_>>();
+    matches(&chars(name), &chars(pattern))
+}
+
+fn filtered(names: Vec<String>, pattern: &Option<String>, negated: bool) -> Vec<String> {
+    match pattern {
+        None => names,
+        Some(pattern) => names.into_iter().filter(|n| like(n, pattern) != negated).collect(),
+    }
+}
+
+impl Session {
+    /// Runs a statement that starts no job.
+    pub(super) fn ddl(&mut self, statement: &Statement, script: &str) -> Result<Outcome> {
+        let done = Ok(Outcome::Done(vec![]));
+        match statement {
+            Statement::CreateTable(create) => {
+                let path = self.catalog.path(&create.name);
+                let table = self.binder(script).table_def(create, path.clone())?;
+                let table = Object::Table(Arc::new(table));
+                let (temporary, quiet) = (create.temporary, create.if_not_exists);
+                self.catalog.create(&path, table, temporary, quiet, false)?;
+                done
+            }
+            Statement::CreateView {
+                temporary,
+                if_not_exists,
+                or_replace,
+                name,
+                columns,
+                comment,
+                query,
+                text,
+            } => {
+                let path = self.catalog.path(name);
+                if *if_not_exists && self.catalog.find(&path).is_some() {
+                    return done;
+                }
+                let mut view = self.view(path.clone(), query, text, columns, script)?;
+                view.comment.clone_from(comment);
+                view.temporary = *temporary;
+                let view = Object::View(Arc::new(view));
+                self.catalog.create(&path, view, *temporary, *if_not_exists, *or_replace)?;
+                done
+            }
+            Statement::CreateDatabase { name, if_not_exists, comment, options } => {
+                let (comment, options) = (comment.clone(), options.clone());
+                self.catalog.create_database(name, *if_not_exists, comment, options)?;
+                done
+            }
+            Statement::CreateCatalog { name, if_not_exists, options, .. } => {
+                let options = options_map(options);
+                match options.get("type").map(String::as_str) {
+                    Some("generic_in_memory") => {}
+                    other => {
+                        let what = format!("there is no catalog type '{}'", other.unwrap_or(""));
+                        return Err(Error::config(what).advice("use 'type' = 'generic_in_memory'"));
+                    }
+                }
+                let database = options.get("default-database").map_or("default", String::as_str);
+                self.catalog.create_catalog(&name.value, database, *if_not_exists)?;
+                done
+            }
+            Statement::CreateFunction { name, class, .. } => {
+                let what = format!("function '{name}' cannot be made of '{class}'");
+                Err(Error::config(what).advice(
+                    "functions of your own are written in Rust and registered with \
+                     Session::functions_mut; there is no JVM here",
+                ))
+            }
+            Statement::DropTable { name, if_exists, temporary } => {
+                let path = self.catalog.path(name);
+                self.catalog.drop_object(&path, false, *temporary, *if_exists)?;
+                done
+            }
+            Statement::DropView { name, if_exists, temporary } => {
+                let path = self.catalog.path(name);
+                self.catalog.drop_object(&path, true, *temporary, *if_exists)?;
+                done
+            }
+            Statement::DropDatabase { name, if_exists, cascade } => {
+                self.catalog.drop_database(name, *if_exists, *cascade)?;
+                done
+            }
+            Statement::DropCatalog { name, if_exists } => {
+                self.catalog.drop_catalog(&name.value, *if_exists)?;
+                done
+            }
+            Statement::DropFunction { name, if_exists, .. } => {
+                let known = self.registry.unregister(&name.to_string());
+                if !known && !if_exists {
+                    return Err(Error::config(format!("function '{name}' does not exist"))
+                        .advice("add IF EXISTS"));
+                }
+                done
+            }
+            Statement::AlterTable { name, if_exists, change } => {
+                let path = self.catalog.path(name);
+                if *if_exists && self.catalog.find(&path).is_none() {
+                    return done;
+                }
+                if let AlterTable::Rename(to) = change {
+                    let mut to_path = self.catalog.path(to);
+                    if to.0.len() == 1 {
+                        to_path = Path { object: to_path.object, ..path.clone() };
+                    }
+                    self.catalog.rename(&path, &to_path)?;
+                    return done;
+                }
+                let table = self.catalog.table(&path)?;
+                let altered = self.binder(script).altered(&table, change)?;
+                self.catalog.replace(&path, Object::Table(Arc::new(altered)))?;
+                done
+            }
+            Statement::AlterViewRename { name, to } => {
+                let path = self.catalog.path(name);
+                let to = self.catalog.path(to);
+                self.catalog.rename(&path, &to)?;
+                done
+            }
+            Statement::AlterViewAs { name, query, text } => {
+                let path = self.catalog.path(name);
+                let Object::View(former) = self.catalog.get(&path)?.clone() else {
+                    return Err(Error::config(format!("'{path}' is not a view")));
+                };
+                let mut view = self.view(path.clone(), query, text, &[], script)?;
+                view.temporary = former.temporary;
+                view.comment.clone_from(&former.comment);
+                self.catalog.replace(&path, Object::View(Arc::new(view)))?;
+                done
+            }
+            Statement::AlterDatabaseSet { name, options } => {
+                self.catalog.alter_database(name, options.clone())?;
+                done
+            }
+            Statement::UseCatalog(name) => {
+                self.catalog.use_catalog(&name.value)?;
+                done
+            }
+            Statement::UseDatabase(name) => {
+                self.catalog.use_database(name)?;
+                done
+            }
+            Statement::Show(show) => self.show(show),
+            Statement::Describe(name) => self.describe(name).map(Outcome::Table),
+            Statement::Set(None) => {
+                let rows = self
+                    .settings
+                    .all()
+                    .map(|(k, v)| vec![Some(k.to_owned()), Some(v.to_owned())])
+                    .collect();
+                Ok(Outcome::Table(ResultTable::of_texts(&["key", "value"], rows)))
+            }
+            Statement::Set(Some((key, value))) => {
+                let remark = self.settings.set(key, value)?;
+                Ok(Outcome::Done(remark.into_iter().collect()))
+            }
+            Statement::Reset(key) => {
+                self.settings.reset(key.as_deref());
+                done
+            }
+            Statement::Help => Ok(Outcome::Table(ResultTable::text("help", HELP))),
+            other => Err(Error::bug(format!("nobody runs {other:?}"))),
+        }
+    }
+
+    /// A view of the session's home; its text is parsed anew, so that places are its own.
+    fn view(
+        &self,
+        path: Path,
+        query: &Query,
+        text: &str,
+        columns: &[Ident],
+        script: &str,
+    ) -> Result<ViewDef> {
+        let rel = self.binder(script).query(query)?;
+        if !columns.is_empty() && columns.len() != rel.schema().len() {
+            let what = format!("{} names for {} columns", columns.len(), rel.schema().len());
+            return Err(self
+                .binder(script)
+                .fail(query.span, what)
+                .advice("name every column once"));
+        }
+        let name = |(i, f): (usize, &Field)| {
+            let name = columns.get(i).map_or_else(|| f.name.clone(), |c| c.value.clone());
+            (name, f.ty.clone())
+        };
+        let columns: Vec<_> = rel.schema().iter().enumerate().map(name).collect();
+        let tokens = Tokens::of(text)?;
+        let Some((parsed, _)) = next_statement(&tokens, 0)? else {
+            return Err(Error::bug("a view without text"));
+        };
+        let Statement::Query(query) = parsed.statement else {
+            return Err(Error::bug("a view that is no query"));
+        };
+        let home =
+            (self.catalog.current_catalog().to_owned(), self.catalog.current_database().to_owned());
+        let text = text.to_owned();
+        Ok(ViewDef { path, columns, query, text, home, comment: None, temporary: false })
+    }
+
+    /// Makes the table of `CREATE TABLE ... AS`, and the INSERT that fills it.
+    pub(super) fn create_table_as(&mut self, create: &CreateTable, script: &str) -> Result<Insert> {
+        let Some(query) = &create.query else { return Err(Error::bug("no AS")) };
+        let path = self.catalog.path(&create.name);
+        let binder = self.binder(script);
+        let rel = binder.query(query)?;
+        let mut plain = create.clone();
+        plain.query = None;
+        let (columns, keys) = (std::mem::take(&mut plain.columns), std::mem::take(&mut plain.keys));
+        if !columns.is_empty() || !create.bare_columns.is_empty() || !keys.is_empty() {
+            return Err(binder
+                .fail(query.span, "CREATE TABLE AS takes its columns from the query")
+                .advice("leave the list of columns out"));
+        }
+        let mut table = TableDef {
+            path: path.clone(),
+            columns: vec![],
+            watermark: None,
+            primary_key: None,
+            partition_keys: create.partitioned_by.iter().map(|i| i.value.clone()).collect(),
+            options: options_map(&create.options),
+            comment: create.comment.clone(),
+            temporary: create.temporary,
+        };
+        for field in rel.schema() {
+            table.columns.push(crate::catalog::Column {
+                name: field.name.clone(),
+                ty: field.ty.clone().without_attribute(),
+                kind: ColumnKind::Physical,
+                comment: None,
+            });
+        }
+        let object = Object::Table(Arc::new(table));
+        self.catalog.create(&path, object, create.temporary, create.if_not_exists, false)?;
+        Ok(Insert {
+            table: create.name.clone(),
+            hints: vec![],
+            partition: vec![],
+            columns: vec![],
+            query: query.clone(),
+            overwrite: false,
+            span: query.span,
+        })
+    }
+
+    fn show(&self, show: &Show) -> Result<Outcome> {
+        let catalog = &self.catalog;
+        Ok(match show {
+            Show::Catalogs => names_table("catalog name", catalog.list_catalogs()),
+            Show::CurrentCatalog => {
+                names_table("current catalog name", vec![catalog.current_catalog().to_owned()])
+            }
+            Show::Databases => {
+                names_table("database name", catalog.list_databases(catalog.current_catalog())?)
+            }
+            Show::CurrentDatabase => {
+                names_table("current database name", vec![catalog.current_database().to_owned()])
+            }
+            Show::Tables { from, like, negated } | Show::Views { from, like, negated } => {
+                let views = matches!(show, Show::Views { .. });
+                let (c, d) = catalog.database_of(from.as_ref())?;
+                let names = filtered(catalog.list(&c, &d, views)?, like, *negated);
+                names_table(if views { "view name" } else { "table name" }, names)
+            }
+            Show::Columns { table, like: pattern, negated } => {
+                let mut described = self.describe(table)?;
+                if let Some(pattern) = pattern {
+                    described.rows.retain(|r| {
+                        let name = r.values.first().and_then(Option::as_deref).unwrap_or("");
+                        like(name, pattern) != *negated
+                    });
+                }
+                Outcome::Table(described)
+            }
+            Show::Functions { user_only: true } => names_table("function name", vec![]),
+            Show::Functions { user_only: false } => {
+                let mut names: Vec<String> =
+                    self.registry.names().iter().map(|n| n.to_lowercase()).collect();
+                let aggregates = crate::bind::aggregate::AGGREGATE_FUNCTIONS;
+                names.extend(aggregates.iter().map(|n| n.to_lowercase()));
+                names.sort_unstable();
+                names.dedup();
+                names_table("function name", names)
+            }
+            Show::CreateTable(name) => {
+                let path = self.catalog.path(name);
+                let table = self.catalog.table(&path)?;
+                Outcome::Table(ResultTable::text("result", &create_text(&table)))
+            }
+            Show::CreateView(name) => {
+                let path = self.catalog.path(name);
+                let Object::View(view) = self.catalog.get(&path)? else {
+                    return Err(Error::config(format!("'{path}' is a table, not a view"))
+                        .advice("use SHOW CREATE TABLE"));
+                };
+                Outcome::Table(ResultTable::text("result", &view_text(view)))
+            }
+            Show::Jars => names_table("jars", vec![]),
+            Show::Modules => names_table("module name", vec!["core".into()]),
+            Show::Jobs => names_table("job id", vec![]),
+        })
+    }
+
+    fn describe(&self, name: &ObjectName) -> Result<ResultTable> {
+        let path = self.catalog.path(name);
+        let text = |s: &str| Some(s.to_owned());
+        let flag = |b: bool| Some(if b { "TRUE" } else { "FALSE" }.to_owned());
+        let mut rows: Vec<Texts> = vec![];
+        match self.catalog.get(&path)? {
+            Object::View(view) => {
+                for (name, ty) in &view.columns {
+                    let shown = ty.clone().null_allowed().to_string();
+                    rows.push(vec![
+                        text(name),
+                        Some(shown),
+                        flag(ty.nullable),
+                        None,
+                        None,
+                        None,
+                        None,
+                    ]);
+                }
+            }
+            Object::Table(table) => {
+                for (i, column) in table.columns.iter().enumerate() {
+                    let key =
+                        table.primary_key.as_ref().filter(|k| k.columns.contains(&column.name));
+                    let key = key.map(|k| format!("PRI({})", k.columns.join(", ")));
+                    let extras = match &column.kind {
+                        ColumnKind::Physical => None,
+                        ColumnKind::Computed { text, .. } => Some(format!("AS {text}")),
+                        ColumnKind::Metadata { key, is_virtual } => {
+                            let from =
+                                key.as_ref().map_or_else(String::new, |k| format!(" FROM '{k}'"));
+                            let is_virtual = if *is_virtual { " VIRTUAL" } else { "" };
+                            Some(format!("METADATA{from}{is_virtual}"))
+                        }
+                    };
+                    let watermark = table.watermark.as_ref().filter(|w| w.column == i);
+                    let shown = column.ty.clone().null_allowed();
+                    rows.push(vec![
+                        text(&column.name),
+                        Some(shown.to_string()),
+                        flag(column.ty.nullable),
+                        key,
+                        extras,
+                        watermark.map(|w| w.text.clone()),
+                        column.comment.clone(),
+                    ]);
+                }
+            }
+        }
+        let mut names = vec!["name", "type", "null", "key", "extras", "watermark"];
+        // The comments have a column only when there are some.
+        if rows.iter().any(|r| r.last().is_some_and(Option::is_some)) {
+            names.push("comment");
+        } else {
+            rows.iter_mut().for_each(|r| r.truncate(6));
+        }
+        let mut table = ResultTable::of_texts(&names, rows);
+        if let Some(column) = table.columns.get_mut(2) {
+            *column = Column { name: "null".into(), data_type: "BOOLEAN".into() };
+        }
+        Ok(table)
+    }
+}
+
+/// `CREATE TABLE` as it would make this table; secrets are masked.
+fn create_text(table: &TableDef) -> String {
+    let mut parts = vec![];
+    for column in &table.columns {
+        let name = unparse::quoted(&column.name);
+        let ty = column.ty.clone().with_attribute(TimeAttribute::None);
+        let comment = column
+            .comment
+            .as_ref()
+            .map_or_else(String::new, |c| format!(" COMMENT {}", unparse::literal(c)));
+        parts.push(match &column.kind {
+            ColumnKind::Physical => format!("  {name} {ty}{comment}"),
+            ColumnKind::Computed { text, .. } => format!("  {name} AS {text}{comment}"),
+            ColumnKind::Metadata { key, is_virtual } => {
+                let from = key
+                    .as_ref()
+                    .map_or_else(String::new, |k| format!(" FROM {}", unparse::literal(k)));
+                let is_virtual = if *is_virtual { " VIRTUAL" } else { "" };
+                format!("  {name} {ty} METADATA{from}{is_virtual}{comment}")
+            }
+        });
+    }
+    if let Some(w) = &table.watermark {
+        let name = unparse::quoted(&table.columns[w.column].name);
+        parts.push(format!("  WATERMARK FOR {name} AS {}", w.text));
+    }
+    if let Some(key) = &table.primary_key {
+        let columns: Vec<String> = key.columns.iter().map(|c| unparse::quoted(c)).collect();
+        let name = unparse::quoted(&key.name);
+        parts
+            .push(format!("  CONSTRAINT {name} PRIMARY KEY ({}) NOT ENFORCED", columns.join(", ")));
+    }
+    let path = &table.path;
+    let name = [&path.catalog, &path.database, &path.object].map(|p| unparse::quoted(p)).join(".");
+    let temporary = if table.temporary { "TEMPORARY " } else { "" };
+    let mut text = format!("CREATE {temporary}TABLE {name} (\n{}\n)", parts.join(",\n"));
+    if let Some(comment) = &table.comment {
+        text += &format!("\nCOMMENT {}", unparse::literal(comment));
+    }
+    if !table.partition_keys.is_empty() {
+        let keys: Vec<String> = table.partition_keys.iter().map(|k| unparse::quoted(k)).collect();
+        text += &format!("\nPARTITIONED BY ({})", keys.join(", "));
+    }
+    let options: Vec<String> = table
+        .options
+        .iter()
+        .map(|(k, v)| {
+            let shown = if is_secret(k) { "******" } else { v };
+            format!("  {} = {}", unparse::literal(k), unparse::literal(shown))
+        })
+        .collect();
+    text + &format!("\nWITH (\n{}\n)\n", options.join(",\n"))
+}
+
+/// Whether the value of an option must not be shown.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "secret", "token", "credential", "jaas", "apikey", "api-key", "access-key", "auth"]
+        .iter()
+        .any(|word| key.contains(word))
+}
+
+fn view_text(view: &ViewDef) -> String {
+    let path = &view.path;
+    let name = [&path.catalog, &path.database, &path.object].map(|p| unparse::quoted(p)).join(".");
+    let columns: Vec<String> = view.columns.iter().map(|(n, _)| unparse::quoted(n)).collect();
+    let temporary = if view.temporary { "TEMPORARY " } else { "" };
+    format!("CREATE {temporary}VIEW {name} ({})\nAS {}\n", columns.join(", "), view.text)
+}
+
+const HELP: &str = "\
+CREATE | DROP | ALTER   TABLE, VIEW, DATABASE, CATALOG
+SELECT, WITH, VALUES    queries; Ctrl-C ends one
+INSERT INTO             writes to a table; EXECUTE STATEMENT SET BEGIN ... END for several
+EXPLAIN                 the plan of a query; EXPLAIN STATE also what is kept
+DESCRIBE, SHOW, USE     tables, columns, functions, databases
+SET 'key' = 'value'     options of the session; RESET takes them back
+QUIT                    leaves";

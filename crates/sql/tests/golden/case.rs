@@ -1,0 +1,86 @@
+//! A case: a script, the answer that Flink gave, and how it is run here.
+
+use millstream_sql::session::{Outcome, Session};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Where the suite is, from the crate's folder, in which tests run.
+const ROOT: &str = "tests/conformance";
+
+/// See the module.
+pub(crate) struct Case {
+    /// `area/name`.
+    pub(crate) name: String,
+    script: String,
+    /// Flink's answer.
+    pub(crate) expected: Value,
+}
+
+impl Case {
+    /// All cases, by name.
+    pub(crate) fn all() -> Vec<Case> {
+        let mut cases = vec![];
+        for area in sorted(&PathBuf::from(ROOT).join("cases")) {
+            for script in sorted(&area) {
+                let area_name = area.file_name().unwrap().to_str().unwrap();
+                let stem = script.file_stem().unwrap().to_str().unwrap();
+                let expected = format!("{ROOT}/expected/{area_name}/{stem}.json");
+                let expected = std::fs::read_to_string(expected).unwrap();
+                cases.push(Case {
+                    name: format!("{area_name}/{stem}"),
+                    script: std::fs::read_to_string(&script).unwrap(),
+                    expected: serde_json::from_str(&expected).unwrap(),
+                });
+            }
+        }
+        cases
+    }
+    /// The part of the name before the slash.
+    pub(crate) fn area(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+
+    /// What this engine answers, in the shape of the expected answers.
+    pub(crate) fn run(&self) -> Value {
+        let out = tempfile::tempdir().unwrap();
+        let script = self
+            .script
+            .replace("${IN}", &format!("{ROOT}/data"))
+            .replace("${OUT}", out.path().to_str().unwrap());
+        let mut session = Session::new();
+        session.settings_mut().set("parallelism.default", "2").unwrap();
+        let mut results = vec![];
+        let ran = session.run(&script, |outcome| {
+            let table = match outcome {
+                Outcome::Query(query) => query.collect()?,
+                Outcome::Table(table) => table,
+                _ => return Ok(()),
+            };
+            let columns: Vec<Value> = table
+                .columns
+                .iter()
+                .map(|c| json!({ "name": c.name, "type": c.data_type }))
+                .collect();
+            let row = |r: &millstream_sql::session::Row| {
+                let mut cells = vec![json!(r.change)];
+                cells.extend(r.values.iter().map(|v| json!(v)));
+                Value::Array(cells)
+            };
+            let rows: Vec<Value> = table.rows.iter().map(row).collect();
+            results.push(json!({ "columns": columns, "rows": rows }));
+            Ok(())
+        });
+        match ran {
+            Err(e) => json!({ "error": e.to_string(), "error_phase": e.phase.text() }),
+            Ok(()) if results.len() == 1 => results.remove(0),
+            Ok(()) => json!({ "results": results }),
+        }
+    }
+}
+
+fn sorted(folder: &PathBuf) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
