@@ -17,6 +17,8 @@ mod blackhole;
 mod blocks;
 mod datagen;
 mod filesystem;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod nexmark;
 mod options;
 mod print;
@@ -30,11 +32,13 @@ pub use reader::{TablePoll, TableReader, TableWriter};
 use crate::catalog::{ColumnKind, TableDef};
 use crate::plan::logical::Schema;
 pub use crate::plan::stream::Changes;
+use crate::runtime::ChangeBatch;
 use crate::settings::Settings;
 use crate::types::SqlType;
 use crate::zone::Zone;
 use millstream_core::{Error, Result};
 use millstream_runtime::OperatorContext;
+use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -123,6 +127,11 @@ pub trait TableSource: Send + Sync {
     /// # Errors
     /// When what is outside is not there.
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>>;
+    /// Adds the source to a job, if it is made of operators of its own and not of readers;
+    /// the node emits [`ChangeBatch`]es.
+    fn add_to(&self, _graph: &mut JobGraph, _spec: NodeSpec) -> Option<NodeId> {
+        None
+    }
 }
 
 /// A table that can be written; shared by all subtasks.
@@ -134,6 +143,16 @@ pub trait TableSink: Send + Sync {
     /// # Errors
     /// When what is outside is not there.
     fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>>;
+    /// Adds the sink to a job and takes its inputs, if it is made of operators of its own and
+    /// not of writers.
+    fn add_to(
+        &self,
+        _graph: &mut JobGraph,
+        _spec: NodeSpec,
+        _inputs: &mut Vec<Input<ChangeBatch>>,
+    ) -> Option<NodeId> {
+        None
+    }
 }
 
 /// What a factory may know.
@@ -180,6 +199,9 @@ impl ConnectorContext<'_> {
     }
 }
 
+type MakeSource = fn(&TableSpec, Options) -> Result<Arc<dyn TableSource>>;
+type MakeSink = fn(&TableSpec, Options) -> Result<Arc<dyn TableSink>>;
+
 /// A connector: its name, what it can do, its options.
 pub struct Connector {
     /// Value of the option `connector`.
@@ -192,9 +214,9 @@ pub struct Connector {
     /// `("key.format", "key.")`.
     pub formats: &'static [(&'static str, &'static str)],
     /// Makes the source, if it can be read.
-    pub(crate) source: Option<fn(&TableSpec, Options) -> Result<Arc<dyn TableSource>>>,
+    pub(crate) source: Option<MakeSource>,
     /// Makes the sink, if it can be written.
-    pub(crate) sink: Option<fn(&TableSpec, Options) -> Result<Arc<dyn TableSink>>>,
+    pub(crate) sink: Option<MakeSink>,
 }
 
 /// All connectors of this build, by name.
@@ -203,8 +225,12 @@ pub fn connectors() -> Vec<&'static Connector> {
         &blackhole::CONNECTOR,
         &datagen::CONNECTOR,
         &filesystem::CONNECTOR,
+        #[cfg(feature = "kafka")]
+        &kafka::KAFKA,
         &nexmark::CONNECTOR,
         &print::CONNECTOR,
+        #[cfg(feature = "kafka")]
+        &kafka::UPSERT_KAFKA,
     ]
 }
 
@@ -270,7 +296,6 @@ pub(crate) mod testing {
     //! Tables read and written without an engine.
     use super::*;
     use crate::formats::testing::show;
-    use crate::runtime::ChangeBatch;
 
     /// Options from pairs.
     pub(crate) fn options(given: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -394,6 +394,12 @@ impl Rows {
         self.plain &= kind == ChangeKind::Insert;
         self.kinds.push(kind);
     }
+    /// Gives the rows from `from` on another kind.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn set_kind(&mut self, from: usize, kind: ChangeKind) {
+        self.kinds.iter_mut().skip(from).for_each(|k| *k = kind);
+        self.plain &= kind == ChangeKind::Insert;
+    }
     /// Forgets all from row `len` on, and what was pushed of a row that did not end.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.kinds.truncate(len);
