@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Counts rows and drops them; with a clock, keeps how old each was.
-struct DropSink<T> {
+pub(crate) struct DropSink<T> {
     rows: Arc<AtomicU64>,
     ages: Option<(Instant, Arc<Mutex<Vec<u32>>>)>,
     time: fn(&T) -> i64,
@@ -55,7 +55,7 @@ impl<T: millstream_core::Data> SinkWriter<T> for DropWriter<T> {
     }
 }
 
-fn sink<T: millstream_core::Data>(rows: &Arc<AtomicU64>) -> DropSink<T> {
+pub(crate) fn sink<T: millstream_core::Data>(rows: &Arc<AtomicU64>) -> DropSink<T> {
     DropSink { rows: Arc::clone(rows), ages: None, time: |_| 0 }
 }
 

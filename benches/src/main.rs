@@ -7,6 +7,7 @@
 mod bids;
 mod hand;
 mod jobs;
+mod state;
 mod usage;
 
 use clap::Parser;
@@ -15,7 +16,7 @@ use std::process::Command;
 /// Measures Millstream side by side with hand-written code.
 #[derive(Parser)]
 struct Args {
-    /// Which cases: count, q5, q7, latency, slow, idle (all when none is named)
+    /// Which cases: count, q5, q7, latency, slow, idle, state (all when none is named)
     cases: Vec<String>,
     /// Runs of each side
     #[arg(long, default_value_t = 5)]
@@ -32,7 +33,7 @@ fn main() {
     let args = Args::parse();
     let events = args.millions * 1_000_000;
     if let Some(one) = &args.one {
-        let figures = jobs::run(one, events);
+        let figures = state::run(one, events).unwrap_or_else(|| jobs::run(one, events));
         println!("{figures}");
         return;
     }
@@ -44,6 +45,11 @@ fn main() {
     for case in ["latency", "slow", "fast", "idle"] {
         if wanted(case) || (case == "fast" && wanted("slow")) {
             println!("{case:9} {}", child(case, &args));
+        }
+    }
+    if wanted("state") {
+        for case in state::CASES {
+            println!("{case:24} {}", child(case, &args));
         }
     }
 }

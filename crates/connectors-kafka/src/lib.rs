@@ -5,6 +5,8 @@
 //!                           (one per split)    (own thread:        (task)     │
 //!                                               deserialize)                  │
 //!  brokers <─ librdkafka <─ producer <────────────────────────────── sink <───┘
+//!     ^                                                               │
+//!     └───── raw <──────── transactions (exactly once) <──────────────┘
 //! ```
 //!
 //! | module | noun |
@@ -35,6 +37,7 @@ mod offsets;
 mod partition_queue;
 mod producer;
 mod properties;
+mod raw;
 mod reader;
 mod record;
 pub mod ser;
@@ -43,6 +46,7 @@ mod sink;
 mod source;
 mod split;
 mod topic_ids;
+mod transactions;
 
 pub use millstream_formats::ParsePolicy;
 pub use offsets::{OffsetReset, OffsetsInitializer};

@@ -125,6 +125,9 @@ fn undelivered(topic: &str, size: usize, code: RDKafkaErrorCode) -> Error {
     }
 }
 
+/// A transactional id is handed over only when what it had open has ended.
+const MIN_INIT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// See the module.
 pub(crate) struct Producer {
     inner: ThreadedProducer<Context>,
@@ -135,6 +138,7 @@ pub(crate) struct Producer {
 }
 
 /// What a producer is told about its surroundings.
+#[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) waker: Waker,
     /// Counts failed deliveries.
@@ -234,6 +238,38 @@ impl Producer {
                 self.deliveries.errors.add(1);
                 Err(undelivered(&record.topic, size, code))
             }
+        }
+    }
+
+    /// Takes the transactional id over: aborts what is open, fences who used it.
+    pub(crate) fn init_transactions(&self) -> Result<()> {
+        self.inner
+            .init_transactions(self.timeout.max(MIN_INIT_TIMEOUT))
+            .map_err(|e| self.transaction_failed("the transactional id cannot be used", &e))
+    }
+    /// Starts a transaction; nothing is sent yet.
+    pub(crate) fn begin_transaction(&self) -> Result<()> {
+        let begun = self.inner.begin_transaction();
+        begun.map_err(|e| self.transaction_failed("a transaction cannot be begun", &e))
+    }
+    /// Ends the open transaction without a trace.
+    pub(crate) fn abort_transaction(&self, timeout: Duration) -> Result<()> {
+        let aborted = self.inner.abort_transaction(timeout);
+        aborted.map_err(|e| self.transaction_failed("a transaction cannot be aborted", &e))
+    }
+    fn transaction_failed(&self, what: &str, error: &KafkaError) -> Error {
+        if let Err(login) = self.check_login() {
+            return login;
+        }
+        let code = code_of(error);
+        let what = format!("{what}: {code}");
+        match code {
+            RDKafkaErrorCode::InvalidTransactionTimeout => Error::config(what).advice(
+                "lower transaction_timeout, or raise the brokers' transaction.max.timeout.ms",
+            ),
+            RDKafkaErrorCode::TransactionalIdAuthorizationFailed => Error::config(what)
+                .advice("grant the user Describe and Write on transactional ids with the prefix"),
+            _ => Error::restart(what).advice("check the brokers and their logs"),
         }
     }
 

@@ -10,8 +10,11 @@
 use crate::producer::{Producer, Sent, Surroundings, defaults};
 use crate::properties::Properties;
 use crate::record::ProducerRecord;
+use crate::transactions::committer::KafkaCommitter;
+use crate::transactions::settings::Settings;
+use crate::transactions::writer::TransactionalWriter;
 use millstream_core::{Batch, Clock, Data, Error, EventTime, NO_TIMESTAMP, Result};
-use millstream_runtime::{Counter, OperatorContext, Sink, SinkWriter};
+use millstream_runtime::{Committer, CommitterContext, Counter, OperatorContext, Sink, SinkWriter};
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
@@ -27,7 +30,11 @@ pub enum DeliveryGuarantee {
     /// Nothing is lost; after a failure records since the last checkpoint come twice.
     #[default]
     AtLeastOnce,
-    /// Nothing is lost and nothing comes twice. Refused by this version.
+    /// Nothing is lost and nothing comes twice, for readers with `isolation.level`
+    /// `read_committed`. Every epoch is a Kafka transaction that is committed when its
+    /// checkpoint is complete: readers see records at the pace of checkpoints. Needs
+    /// checkpoints, [`KafkaSinkBuilder::transactional_id_prefix`], and a restart within
+    /// [`KafkaSinkBuilder::transaction_timeout`] of a failure.
     ExactlyOnce,
 }
 
@@ -60,6 +67,7 @@ pub struct KafkaSink<T> {
     serialize: Serialize<T>,
     guarantee: DeliveryGuarantee,
     connect_timeout: Duration,
+    transactions: Settings,
 }
 
 impl<T: Data> KafkaSink<T> {
@@ -74,8 +82,16 @@ impl<T: Data> KafkaSink<T> {
             serializer: None,
             guarantee: DeliveryGuarantee::default(),
             connect_timeout: Duration::from_secs(10),
+            transactions: Settings::default(),
             of: PhantomData,
         }
+    }
+}
+
+#[cfg(test)]
+impl<T> KafkaSink<T> {
+    pub(crate) fn properties(&self) -> &Properties {
+        &self.properties
     }
 }
 
@@ -99,6 +115,7 @@ pub struct KafkaSinkBuilder<T> {
     serializer: Option<Serialize<T>>,
     guarantee: DeliveryGuarantee,
     connect_timeout: Duration,
+    transactions: Settings,
     of: PhantomData<fn(T)>,
 }
 
@@ -169,6 +186,43 @@ impl<T: Data> KafkaSinkBuilder<T> {
         self.guarantee = guarantee;
         self
     }
+    /// For [`DeliveryGuarantee::ExactlyOnce`]: how the ids of this sink's transactions begin.
+    /// No other job or sink that writes to this Kafka cluster may use it; keep it for the life
+    /// of the job, so that a restart can end what a crash has left open.
+    pub fn transactional_id_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.transactions.prefix = prefix.into();
+        self
+    }
+    /// For [`DeliveryGuarantee::ExactlyOnce`]: after this time the brokers abort an open
+    /// transaction; 15 minutes when not called, which is also the brokers' default limit
+    /// (`transaction.max.timeout.ms`). Records of a completed checkpoint are lost when the job
+    /// is down for longer; the restart then says so. After a crash readers wait for the
+    /// restart, or for this time.
+    pub fn transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.transactions.timeout = timeout;
+        self
+    }
+    /// For [`DeliveryGuarantee::ExactlyOnce`]: the time that a restart may take, 2 minutes when
+    /// not called. A transaction timeout below checkpoint interval + checkpoint timeout + this
+    /// is refused.
+    pub fn recovery_time(mut self, time: Duration) -> Self {
+        self.transactions.recovery = time;
+        self
+    }
+    /// For [`DeliveryGuarantee::ExactlyOnce`]: the topic that remembers which transactions were
+    /// committed; `<prefix>.ledger` when not called. Made when it is missing; never delete it
+    /// while checkpoints of the job exist.
+    pub fn ledger_topic(mut self, topic: impl Into<String>) -> Self {
+        self.transactions.ledger = Some(topic.into());
+        self
+    }
+    /// For [`DeliveryGuarantee::ExactlyOnce`]: goes on when a restored checkpoint names
+    /// transactions that were aborted meanwhile. Their records are lost; each is logged as an
+    /// error. Without it the job refuses to start.
+    pub fn skip_lost_transactions(mut self, skip: bool) -> Self {
+        self.transactions.skip_lost = skip;
+        self
+    }
     /// How long a starting writer waits for a broker; 10 s when not called.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -186,17 +240,20 @@ impl<T: Data> KafkaSinkBuilder<T> {
     /// # Errors
     /// `Config`, with the option's name.
     pub fn build(mut self) -> Result<KafkaSink<T>> {
-        if self.guarantee == DeliveryGuarantee::ExactlyOnce {
-            return Err(Error::config("delivery_guarantee(ExactlyOnce) is not available yet")
-                .advice(
-                    "it comes with the committers of checkpoints; use AtLeastOnce and make the \
-                 consumers of the topic idempotent until then",
-                ));
+        let mut managed = vec![
+            ("transactional.id", "use transactional_id_prefix with DeliveryGuarantee::ExactlyOnce"),
+            ("transaction.timeout.ms", "use transaction_timeout"),
+        ];
+        let exactly_once = self.guarantee == DeliveryGuarantee::ExactlyOnce;
+        if exactly_once {
+            managed.push(("enable.idempotence", "exactly once needs it, and sets it"));
+        } else if !self.transactions.prefix.is_empty() {
+            return Err(Error::config("transactional_id_prefix without ExactlyOnce").advice(
+                "add delivery_guarantee(DeliveryGuarantee::ExactlyOnce), or leave it out",
+            ));
         }
-        let mut managed =
-            vec![("transactional.id", "it comes with DeliveryGuarantee::ExactlyOnce")];
-        if self.guarantee == DeliveryGuarantee::AtLeastOnce {
-            let advice = "at least once needs all in-sync replicas; to write with fewer, use \
+        if self.guarantee != DeliveryGuarantee::None {
+            let advice = "both guarantees need all in-sync replicas; to write with fewer, use \
                           delivery_guarantee(DeliveryGuarantee::None)";
             managed.extend([("acks", advice), ("request.required.acks", advice)]);
         }
@@ -204,6 +261,15 @@ impl<T: Data> KafkaSinkBuilder<T> {
         let serialize = self.serialize()?;
         if self.guarantee == DeliveryGuarantee::AtLeastOnce {
             self.properties.set_default(&["enable.idempotence"], "true");
+        }
+        if exactly_once {
+            self.transactions.validate(&self.properties)?;
+            let timeout_ms = self.transactions.timeout.as_millis();
+            self.properties.set("transaction.timeout.ms", timeout_ms.to_string());
+            // librdkafka wants deliveries to end before their transaction does.
+            let delivery_ms = timeout_ms.min(120_000).to_string();
+            let names = ["delivery.timeout.ms", "message.timeout.ms"];
+            self.properties.set_default(&names, delivery_ms);
         }
         defaults(&mut self.properties);
         self.properties.validate(&[])?;
@@ -213,6 +279,7 @@ impl<T: Data> KafkaSinkBuilder<T> {
             serialize,
             guarantee: self.guarantee,
             connect_timeout: self.connect_timeout,
+            transactions: self.transactions,
         })
     }
 
@@ -257,10 +324,8 @@ impl<T: Data> Sink<T> for KafkaSink<T> {
             tolerant: self.guarantee == DeliveryGuarantee::None,
             connect_timeout: self.connect_timeout,
         };
-        let producer =
-            Producer::connect(self.properties.clone(), self.topic.as_deref(), surroundings)?;
-        Ok(Box::new(KafkaWriter {
-            producer: Some(producer),
+        let mut writer = KafkaWriter {
+            producer: None,
             topic: self.topic.clone().unwrap_or_default(),
             serialize: Arc::clone(&self.serialize),
             guarantee: self.guarantee,
@@ -269,7 +334,30 @@ impl<T: Data> Sink<T> for KafkaSink<T> {
             clock: Arc::clone(&context.clock),
             retry_at_ms: 0,
             bytes: context.metrics.counter("numBytesSend"),
-        }))
+        };
+        let (properties, settings) = (self.properties.clone(), self.transactions.clone());
+        if self.guarantee == DeliveryGuarantee::ExactlyOnce {
+            return Ok(Box::new(TransactionalWriter::open(
+                writer,
+                properties,
+                settings,
+                surroundings,
+                context,
+            )?));
+        }
+        writer.producer = Some(Producer::connect(properties, self.topic.as_deref(), surroundings)?);
+        Ok(Box::new(writer))
+    }
+    fn exclusive(&self) -> Option<String> {
+        let exactly_once = self.guarantee == DeliveryGuarantee::ExactlyOnce;
+        exactly_once.then(|| format!("transactional_id_prefix '{}'", self.transactions.prefix))
+    }
+    fn committer(&self, context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
+        if self.guarantee != DeliveryGuarantee::ExactlyOnce {
+            return Ok(None);
+        }
+        let committer = KafkaCommitter::new(&self.properties, &self.transactions, context)?;
+        Ok(Some(Box::new(committer)))
     }
 }
 
@@ -277,7 +365,7 @@ impl<T: Data> Sink<T> for KafkaSink<T> {
 const RETRY_MS: i64 = 50;
 
 /// The writer of one subtask.
-struct KafkaWriter<T> {
+pub(crate) struct KafkaWriter<T> {
     producer: Option<Producer>,
     topic: String,
     serialize: Serialize<T>,
@@ -291,6 +379,19 @@ struct KafkaWriter<T> {
 }
 
 impl<T: Data> KafkaWriter<T> {
+    /// The topic, when all records go to one.
+    pub(crate) fn fixed_topic(&self) -> Option<String> {
+        (!self.topic.is_empty()).then(|| self.topic.clone())
+    }
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+    pub(crate) fn set_producer(&mut self, producer: Producer) {
+        self.producer = Some(producer);
+    }
+    pub(crate) fn take_producer(&mut self) -> Option<Producer> {
+        self.producer.take()
+    }
     fn send(&mut self, value: &T, timestamp: EventTime) -> Result<Sent> {
         let Some(producer) = &self.producer else {
             return Err(Error::bug("a record for a closed Kafka writer"));
@@ -392,9 +493,19 @@ mod tests {
     }
 
     #[test]
-    fn exactly_once_is_refused_with_what_it_waits_for() {
-        let text = refused(builder().delivery_guarantee(DeliveryGuarantee::ExactlyOnce));
-        assert!(text.contains("committers of checkpoints"), "{text}");
+    fn exactly_once_needs_a_prefix_and_manages_its_properties() {
+        let exactly = || builder().delivery_guarantee(DeliveryGuarantee::ExactlyOnce);
+        assert!(refused(exactly()).contains("without transactional_id_prefix"));
+        let with = || exactly().transactional_id_prefix("p");
+        let sink = with().transaction_timeout(Duration::from_secs(30)).build().unwrap();
+        assert_eq!(sink.properties.get("transaction.timeout.ms"), Some("30000"));
+        assert_eq!(sink.properties.get("delivery.timeout.ms"), Some("30000"));
+        let refuse = |name: &str, value: &str| refused(with().property(name, value));
+        assert!(refuse("enable.idempotence", "false").contains("exactly once needs it"));
+        assert!(refuse("transaction.timeout.ms", "1000").contains("transaction_timeout"));
+        assert!(refuse("acks", "1").contains("all in-sync replicas"));
+        let alone = builder().transactional_id_prefix("p");
+        assert!(refused(alone).contains("without ExactlyOnce"));
     }
 
     #[test]

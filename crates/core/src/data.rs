@@ -14,9 +14,10 @@ use std::hash::Hash;
 
 /// A record: an owned value that can be copied to two consumers, shown in an
 /// error, and sent to another process. Implemented for everything that derives
-/// `Clone, Debug, Serialize, Deserialize`.
-pub trait Data: Clone + Debug + Send + Serialize + DeserializeOwned + 'static {}
-impl<T: Clone + Debug + Send + Serialize + DeserializeOwned + 'static> Data for T {}
+/// `Clone, Debug, Serialize, Deserialize` and holds no `Cell` or `RefCell`: snapshots of
+/// state are written by another thread while the worker goes on reading it (`Sync`).
+pub trait Data: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static {}
+impl<T: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static> Data for T {}
 
 /// A key: a record that can be compared and hashed.
 pub trait Key: Data + Eq + Hash {}
@@ -153,23 +154,25 @@ impl<T> Batch<T> {
     pub fn deal_out(self, owners: &[u16], targets: &mut [Batch<T>]) {
         assert_eq!(owners.len(), self.len());
         let timed = !self.timestamps.is_empty();
-        // Column by column: each loop moves items of one size.
         if timed {
             for target in targets.iter_mut() {
                 target.timestamps.resize(target.values.len(), NO_TIMESTAMP);
                 target.timestamps.reserve(target.values.capacity() - target.values.len());
             }
-            for (timestamp, owner) in self.timestamps.into_iter().zip(owners) {
-                targets[usize::from(*owner)].timestamps.push(timestamp);
+            // Both columns in one loop: they wait for their places at the same time.
+            let rows = self.values.into_iter().zip(self.timestamps);
+            for ((value, timestamp), owner) in rows.zip(owners) {
+                let target = &mut targets[usize::from(*owner)];
+                target.values.push(value);
+                target.timestamps.push(timestamp);
             }
+            return;
         }
         for (value, owner) in self.values.into_iter().zip(owners) {
             targets[usize::from(*owner)].values.push(value);
         }
-        if !timed {
-            for target in targets.iter_mut().filter(|t| !t.timestamps.is_empty()) {
-                target.timestamps.resize(target.values.len(), NO_TIMESTAMP);
-            }
+        for target in targets.iter_mut().filter(|t| !t.timestamps.is_empty()) {
+            target.timestamps.resize(target.values.len(), NO_TIMESTAMP);
         }
     }
     /// The event time of record `row`, or [`NO_TIMESTAMP`].

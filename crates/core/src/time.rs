@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// Milliseconds since the epoch, in event time.
 pub type EventTime = i64;
@@ -38,6 +39,13 @@ impl Watermark {
 pub trait Clock: Send + Sync {
     /// Milliseconds since the epoch.
     fn now_ms(&self) -> i64;
+    /// How long the machine should wait before it looks at the clock again, when it has
+    /// nothing to do before the clock shows `deadline_ms`. A clock that runs at its own
+    /// speed gives a short time; whoever waits looks, and asks again. At least 1 ms.
+    fn wait_for(&self, deadline_ms: i64) -> Duration {
+        let wait_ms = deadline_ms.saturating_sub(self.now_ms()).max(1);
+        Duration::from_millis(wait_ms.unsigned_abs())
+    }
 }
 
 /// The machine's clock.
@@ -53,7 +61,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that a test moves by hand.
+/// A clock that a test moves by hand. A job that runs on it looks at it once a
+/// millisecond, so that timers fire soon after it was moved, and never before.
 ///
 /// ```
 /// use millstream_core::{Clock, ManualClock};
@@ -78,5 +87,8 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now_ms(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
+    }
+    fn wait_for(&self, _deadline_ms: i64) -> Duration {
+        Duration::from_millis(1) // nobody knows when it will be moved
     }
 }

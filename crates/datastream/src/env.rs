@@ -2,21 +2,29 @@
 //!
 //! ```text
 //!   one process          execute ──> runtime in this process
-//!   --processes 3        execute ──> process 0 here, and the same program twice more
+//!   --processes 3        execute ──> process 0 here, and the same program twice more;
+//!                        with checkpoints: a supervisor here, and the program three times
 //!   --hosts a,b,c        each of them was started by somebody; --process-index says which
 //! ```
 
+use crate::args::JobArgs;
 use crate::monitoring::{Monitoring, MonitoringArgs};
+use crate::processes::{Child, Children, SECRET};
 use crate::stream::DataStream;
+use crate::supervisor;
 use clap::Parser;
 use millstream_core::{Data, Error, Result};
-use millstream_runtime::checkpoint::{CheckpointStore, RestoredJob};
-use millstream_runtime::execution::{ProcessLayout, RunningJob, RuntimeConfig, execute, explain};
+use millstream_runtime::checkpoint::{
+    CheckpointConfig, JobStorage, RestartStrategy, RestoreSettings, RestoredJob,
+};
+use millstream_runtime::execution::{
+    ProcessLayout, RunningJob, RuntimeConfig, check_savepoint, execute, explain,
+};
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,30 +35,6 @@ pub(crate) struct EnvInner {
 }
 
 pub(crate) type Graph = Rc<RefCell<EnvInner>>;
-
-/// Command-line options of every job; add your own with `#[command(flatten)]`.
-#[derive(Clone, Debug, Default, Parser)]
-pub struct JobArgs {
-    /// Worker threads of each process [default: what the job asks for, or all cores]
-    #[arg(long, value_name = "N", help_heading = "Running")]
-    pub workers: Option<usize>,
-    /// Processes on this machine; the job starts the others itself
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Running")]
-    pub processes: usize,
-    /// host:port of every process, in order, when you start each yourself
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', help_heading = "Running")]
-    pub hosts: Vec<String>,
-    /// Which of --hosts this process is
-    #[arg(long, value_name = "I", requires = "hosts", help_heading = "Running")]
-    pub process_index: Option<usize>,
-    /// What people see of the job while it runs
-    #[command(flatten)]
-    pub monitoring: MonitoringArgs,
-}
-
-const SECRET: &str = "MILLSTREAM_SECRET";
-const CHILD_HOSTS: &str = "MILLSTREAM_CHILD_HOSTS";
-const CHILD_INDEX: &str = "MILLSTREAM_CHILD_INDEX";
 
 /// Builds a job and runs it. See the crate's documentation.
 ///
@@ -69,9 +53,11 @@ pub struct StreamExecutionEnvironment {
 #[derive(Clone, Default)]
 struct Settings {
     auto_watermark_interval: Option<Duration>,
-    checkpoint_interval: Option<Duration>,
-    store: Option<Arc<dyn CheckpointStore>>,
+    checkpoint: CheckpointConfig,
+    storage: Option<JobStorage>,
     restored: RestoredJob,
+    restart: Option<RestartStrategy>,
+    state_backend: StateBackendConfig,
 }
 
 impl Default for StreamExecutionEnvironment {
@@ -86,7 +72,7 @@ impl StreamExecutionEnvironment {
     pub fn new() -> Self {
         Self::default()
     }
-    /// With the options of the command line ([`JobArgs`]); answers `--help` and wrong options itself.
+    /// With the options of the command line; answers `--help` and wrong options itself.
     pub fn from_args() -> Self {
         Self::with_args(JobArgs::parse())
     }
@@ -122,18 +108,48 @@ impl StreamExecutionEnvironment {
         self.settings.borrow_mut().auto_watermark_interval = Some(interval);
         self
     }
-    /// Time between checkpoint cuts. Snapshots go to the store given to
-    /// [`set_checkpoint_store`](Self::set_checkpoint_store); sinks flush at every cut.
+    /// Time between checkpoints. They go to the place given to
+    /// [`set_checkpoint_directory`](Self::set_checkpoint_directory); sinks flush at each.
     pub fn enable_checkpointing(&self, interval: Duration) -> &Self {
-        self.settings.borrow_mut().checkpoint_interval = Some(interval);
+        let ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        self.settings.borrow_mut().checkpoint.interval_ms = Some(ms.max(1));
         self
     }
-    /// Where snapshots go (nowhere when not set: they are taken and dropped).
-    pub fn set_checkpoint_store(&self, store: Arc<dyn CheckpointStore>) -> &Self {
-        self.settings.borrow_mut().store = Some(store);
+    /// Where checkpoints go: a folder or a URL (nowhere when not set: the job cannot be
+    /// restored, and does not restart by itself).
+    pub fn set_checkpoint_directory(&self, place: impl Into<String>) -> &Self {
+        self.settings.borrow_mut().checkpoint.directory = Some(place.into());
         self
     }
-    /// Starts from this state in place of an empty one.
+    /// Where keyed state lives: in memory when not set.
+    pub fn set_state_backend(&self, backend: StateBackendConfig) -> &Self {
+        self.settings.borrow_mut().state_backend = backend;
+        self
+    }
+    /// The settings of checkpoints, to be changed.
+    ///
+    /// ```
+    /// use millstream_datastream::StreamExecutionEnvironment;
+    /// let env = StreamExecutionEnvironment::new();
+    /// env.checkpoint_config(|config| config.min_pause_ms = 500);
+    /// ```
+    pub fn checkpoint_config(&self, change: impl FnOnce(&mut CheckpointConfig)) -> &Self {
+        change(&mut self.settings.borrow_mut().checkpoint);
+        self
+    }
+    /// What follows a failure. When not set: restarts with a growing delay for a job that
+    /// stores checkpoints, and none for one that does not.
+    pub fn set_restart_strategy(&self, strategy: RestartStrategy) -> &Self {
+        self.settings.borrow_mut().restart = Some(strategy);
+        self
+    }
+    /// Checkpoints go to this job's storage (tests; several jobs in one process).
+    pub fn set_checkpoint_storage(&self, storage: JobStorage) -> &Self {
+        self.settings.borrow_mut().storage = Some(storage);
+        self
+    }
+    /// Starts from this state in place of an empty one, unless the job's storage has a
+    /// checkpoint of its own.
     pub fn restore_from(&self, state: RestoredJob) -> &Self {
         self.settings.borrow_mut().restored = state;
         self
@@ -186,9 +202,16 @@ impl StreamExecutionEnvironment {
         config.metrics = self.metrics.clone();
         config.aligned = self.graph.borrow().aligned;
         config.auto_watermark_interval_ms = settings.auto_watermark_interval.map_or(200, ms);
-        config.checkpoint_interval_ms = settings.checkpoint_interval.map(|d| ms(d).max(1));
-        config.store = settings.store.clone();
+        config.checkpoint = settings.checkpoint.clone();
+        config.storage = settings.storage.clone();
         config.restored = settings.restored.clone();
+        config.job_id = self.args.job_id.clone();
+        config.from_savepoint = self.args.from_savepoint.clone().map(|path| RestoreSettings {
+            path,
+            allow_non_restored_state: self.args.allow_non_restored_state,
+            claim: self.args.claim,
+        });
+        config.state_backend = settings.state_backend.clone();
         config
     }
 
@@ -204,6 +227,23 @@ impl StreamExecutionEnvironment {
         execute(&self.graph.borrow().job, config, listener)
     }
 
+    /// Whether the job would start from this savepoint or checkpoint, without running it; a
+    /// report as text. With `--check-savepoint`, [`execute`](Self::execute) prints it and
+    /// ends the process.
+    ///
+    /// # Errors
+    /// What the start of the job would say.
+    pub fn check_savepoint(&self, path: &str) -> Result<String> {
+        let mut config = self.runtime_config("check");
+        config.layout.processes = self.processes();
+        let settings = RestoreSettings {
+            path: path.to_owned(),
+            allow_non_restored_state: self.args.allow_non_restored_state,
+            claim: false,
+        };
+        check_savepoint(&self.graph.borrow().job, &config, &settings)
+    }
+
     /// Runs the job until its input ends, it fails, or it is cancelled.
     ///
     /// # Errors
@@ -217,15 +257,24 @@ impl StreamExecutionEnvironment {
     /// # Errors
     /// `Config` when the job or the settings are wrong.
     pub fn execute_async(&self, job_name: &str) -> Result<JobClient> {
+        if let Some(path) = &self.args.check_savepoint {
+            print!("{}", self.check_savepoint(path)?);
+            std::process::exit(0);
+        }
         let mut config = self.runtime_config(job_name);
-        let (mut children, mut listener) = (Children(vec![]), None);
+        let options = self.args.apply(&mut config)?;
+        let stores = config.storage.is_some() || config.checkpoint.directory.is_some();
+        let set = options.or_else(|| self.settings.borrow().restart.clone());
+        config.restart = set.unwrap_or(match stores {
+            true => RestartStrategy::exponential(),
+            false => RestartStrategy::None,
+        });
         let processes = self.processes();
-        if let Ok(index) = std::env::var(CHILD_INDEX) {
-            config.layout.process = parse_index(&index)?;
-            config.addresses = env_list(CHILD_HOSTS);
-            config.layout.processes = config.addresses.len();
-            config.secret = std::env::var(SECRET).unwrap_or_default();
-        } else if !self.args.hosts.is_empty() {
+        if let Some(child) = Child::of_this_process()? {
+            child.configure(&mut config);
+            return self.start_process(config, None, Children::of_child(child));
+        }
+        if !self.args.hosts.is_empty() {
             let index = self.args.process_index.ok_or_else(|| {
                 Error::config("--hosts without --process-index")
                     .advice("say which of the hosts this process is, counted from 0")
@@ -239,76 +288,40 @@ impl StreamExecutionEnvironment {
                 return Err(Error::config("processes on other machines need a shared secret")
                     .advice(format!("set {SECRET} to the same value for every process")));
             }
-        } else if processes > 1 {
-            config.layout.processes = processes;
-            // Check the plan before anything is started.
-            self.explain()?;
-            let ports: Vec<TcpListener> = (0..processes)
-                .map(|_| TcpListener::bind("127.0.0.1:0"))
-                .collect::<Result<_, _>>()?;
-            let addresses = ports.iter().map(|l| l.local_addr().map(|a| a.to_string()));
-            config.addresses = addresses.collect::<Result<_, _>>()?;
-            config.secret = fresh_secret()?;
-            listener = ports.into_iter().next();
-            for index in 1..processes {
-                children.0.push(start_child(index, &config)?);
-            }
+            return self.start_process(config, None, Children::none());
         }
-        let index = config.layout.process;
-        let monitoring = Monitoring::start(&self.args.monitoring, job_name, index, &self.metrics)?;
+        if processes == 1 {
+            return self.start_process(config, None, Children::none());
+        }
+        config.layout.processes = processes;
+        // Check the plan before anything is started.
+        self.explain()?;
+        if config.restart != RestartStrategy::None {
+            let (name, started) = (config.job_name.clone(), Instant::now());
+            let job = supervisor::start(config)?;
+            return Ok(JobClient {
+                job,
+                children: Children::none(),
+                started,
+                name,
+                monitoring: None,
+            });
+        }
+        let (children, listener) = Children::start(&mut config)?;
+        self.start_process(config, Some(listener), children)
+    }
+
+    fn start_process(
+        &self,
+        config: RuntimeConfig,
+        listener: Option<TcpListener>,
+        children: Children,
+    ) -> Result<JobClient> {
+        let (name, index) = (config.job_name.clone(), config.layout.process);
+        let monitoring = Monitoring::start(&self.args.monitoring, &name, index, &self.metrics)?;
         let started = Instant::now();
         let job = self.start(config, listener)?;
-        Ok(JobClient { job, children, started, name: job_name.to_owned(), monitoring })
-    }
-}
-
-fn parse_index(text: &str) -> Result<usize> {
-    text.parse().map_err(|_| Error::config(format!("{CHILD_INDEX} is not a number")))
-}
-
-fn env_list(name: &str) -> Vec<String> {
-    std::env::var(name).unwrap_or_default().split(',').map(str::to_owned).collect()
-}
-
-fn fresh_secret() -> Result<String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
-}
-
-/// The same program again, told by its environment which process it is.
-fn start_child(index: usize, config: &RuntimeConfig) -> Result<Child> {
-    let program = std::env::current_exe()?;
-    Command::new(program)
-        .args(std::env::args_os().skip(1))
-        .env(CHILD_INDEX, index.to_string())
-        .env(CHILD_HOSTS, config.addresses.join(","))
-        .env(SECRET, &config.secret)
-        .spawn()
-        .map_err(|e| Error::retry(format!("cannot start process {index}: {e}")))
-}
-
-/// Processes that this one has started; none outlives it.
-struct Children(Vec<Child>);
-
-impl Children {
-    fn wait(&mut self) -> Result<()> {
-        for (index, child) in self.0.iter_mut().enumerate() {
-            let status = child.wait()?;
-            if !status.success() {
-                return Err(Error::restart(format!("process {} ended with {status}", index + 1)));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Children {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill(); // it may have ended
-            let _ = child.wait();
-        }
+        Ok(JobClient { job, children, started, name, monitoring: Some(monitoring) })
     }
 }
 
@@ -318,7 +331,8 @@ pub struct JobClient {
     children: Children,
     started: Instant,
     name: String,
-    monitoring: Monitoring,
+    /// None in a supervisor: the processes that do the work are looked at.
+    monitoring: Option<Monitoring>,
 }
 
 impl JobClient {
@@ -332,7 +346,7 @@ impl JobClient {
     }
     /// Where this process serves its metrics, when `--metrics-addr` asks for it.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.monitoring.address()
+        self.monitoring.as_ref().and_then(Monitoring::address)
     }
     /// Waits for the end.
     ///
@@ -341,7 +355,7 @@ impl JobClient {
     pub fn wait(self) -> Result<JobExecutionResult> {
         let JobClient { job, mut children, started, name, monitoring: _shown_to_the_end } = self;
         let metrics = job.handle().metrics().clone();
-        job.wait()?;
+        children.report(job.wait())?;
         children.wait()?;
         Ok(JobExecutionResult { job_name: name, net_runtime: started.elapsed(), metrics })
     }

@@ -4,7 +4,9 @@
 //! state of that key alone.
 
 use millstream_core::{Batch, Data, EventTime, Key, Result, Watermark};
-use millstream_runtime::state::{KeyedStates, ListState, MapState, ValueState};
+use millstream_runtime::state::{
+    AggregatingState, KeyedStates, ListState, MapState, ReducingState, StateDescriptor, ValueState,
+};
 use millstream_runtime::{Counter, Gauge, OperatorContext, Output, OutputTag, TimerQueue};
 
 /// Where `flat_map` puts its results; event times are those of the input.
@@ -26,7 +28,7 @@ impl<O: Data> Collector<'_, O> {
 }
 
 /// What a function gets in `open`: its states and metrics.
-pub struct RuntimeContext<'a, K> {
+pub struct RuntimeContext<'a, K: Key> {
     pub(crate) operator: &'a OperatorContext,
     pub(crate) states: &'a mut KeyedStates<K>,
 }
@@ -52,6 +54,59 @@ impl<K: Key> RuntimeContext<'_, K> {
     /// As [`value_state`](Self::value_state).
     pub fn map_state<MK: Key + Ord, MV: Data>(&mut self, name: &str) -> Result<MapState<MK, MV>> {
         self.states.map(name)
+    }
+    /// A state of one value a key, with settings (TTL, migration).
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn value_state_with<V: Data>(
+        &mut self,
+        descriptor: StateDescriptor<V>,
+    ) -> Result<ValueState<V>> {
+        self.states.value_with(descriptor)
+    }
+    /// A state of a list a key, with settings; the TTL is that of each element.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn list_state_with<V: Data>(
+        &mut self,
+        descriptor: StateDescriptor<V>,
+    ) -> Result<ListState<V>> {
+        self.states.list_with(descriptor)
+    }
+    /// A state of a map a key, with settings; the TTL is that of each entry.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn map_state_with<MK: Key + Ord, MV: Data>(
+        &mut self,
+        descriptor: StateDescriptor<MV>,
+    ) -> Result<MapState<MK, MV>> {
+        self.states.map_with(descriptor)
+    }
+    /// A state that combines all values of a key to one of the same type.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn reducing_state<V: Data>(
+        &mut self,
+        descriptor: StateDescriptor<V>,
+        reduce: impl Fn(V, V) -> V + 'static,
+    ) -> Result<ReducingState<V>> {
+        self.states.reducing(descriptor, reduce)
+    }
+    /// A state that gathers all values of a key in an accumulator.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn aggregating_state<In: Data, Acc: Data + Default, Out: Data>(
+        &mut self,
+        descriptor: StateDescriptor<Acc>,
+        add: impl Fn(&mut Acc, In) + 'static,
+        result: impl Fn(&Acc) -> Out + 'static,
+    ) -> Result<AggregatingState<In, Acc, Out>> {
+        self.states.aggregating(descriptor, add, result)
     }
     /// A counter of this subtask, shown with the operator's metrics.
     pub fn counter(&self, name: &str) -> Counter {

@@ -6,6 +6,7 @@ use crate::process::KeyedProcessOperator;
 use crate::stream::{DataStream, prototype};
 use crate::transform::MapWithState;
 use millstream_core::{Data, Key};
+use millstream_runtime::snapshot::StateKind;
 use std::marker::PhantomData;
 
 /// A [`DataStream`] partitioned by a key (Flink's `KeyedStream`).
@@ -36,7 +37,7 @@ where
                 *state = Some(reduced.clone());
                 reduced
             };
-            Ok(MapWithState::new("reduced", key.clone(), update))
+            Ok(MapWithState::new(("reduced", StateKind::Reducing), key.clone(), update))
         })
     }
 
@@ -47,8 +48,9 @@ where
         f: impl FnMut(&mut Option<S>, T) -> U + Clone + Send + 'static,
     ) -> DataStream<U> {
         let (key, f) = (self.key.clone(), prototype(f));
-        self.stream
-            .transform("map_with_state", move |_| Ok(MapWithState::new("state", key.clone(), f())))
+        self.stream.transform("map_with_state", move |_| {
+            Ok(MapWithState::new(("state", StateKind::Value), key.clone(), f()))
+        })
     }
 
     /// Runs a [`KeyedProcessFunction`]: state and timers by key.

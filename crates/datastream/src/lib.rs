@@ -13,20 +13,24 @@
 //!
 //! Invariant: a stream handle is cheap to clone and changes nothing but the graph.
 
+mod args;
 mod connected;
 mod env;
 mod function;
 mod keyed;
 mod monitoring;
 mod process;
+mod processes;
 mod stream;
+mod supervisor;
 mod transform;
 mod windowed;
 
+pub use args::JobArgs;
 pub use connected::{
     BroadcastStream, ConnectedStreams, KeyedBroadcastStream, KeyedConnectedStreams,
 };
-pub use env::{JobArgs, JobClient, JobExecutionResult, StreamExecutionEnvironment};
+pub use env::{JobClient, JobExecutionResult, StreamExecutionEnvironment};
 pub use function::{
     BroadcastProcessFunction, CoProcessFunction, Collector, KeyedProcessFunction, ProcessContext,
     ProcessFunction, RuntimeContext,

@@ -8,6 +8,7 @@ use crate::function::{
     ProcessFunction, RuntimeContext, Timers,
 };
 use millstream_core::{Batch, Data, Either, Epoch, Error, EventTime, Key, Result, Watermark};
+use millstream_runtime::snapshot::ListMode;
 use millstream_runtime::state::KeyedStates;
 use millstream_runtime::{
     Operator, OperatorContext, OperatorSnapshot, Output, Progress, RecordContext, TimerQueue, show,
@@ -17,7 +18,7 @@ const EVENT_TIMERS: &str = "event-time-timers";
 const PROCESSING_TIMERS: &str = "processing-time-timers";
 
 /// What every operator with keys has: context, states, timers, current watermark.
-struct Keyed<K> {
+struct Keyed<K: Key> {
     context: OperatorContext,
     states: KeyedStates<K>,
     timers: Timers<K>,
@@ -34,12 +35,21 @@ impl<K: Key> Keyed<K> {
         open: impl FnOnce(&mut RuntimeContext<'_, K>) -> Result<()>,
     ) -> Result<Self> {
         let subtask = &context.subtask;
-        let mut states = KeyedStates::new(context.restored.clone(), subtask.clone());
+        let mut states = context.keyed_states()?;
         let mut timers = Timers { event: TimerQueue::default(), processing: TimerQueue::default() };
         timers.event.restore(EVENT_TIMERS, &context.restored, subtask)?;
         timers.processing.restore(PROCESSING_TIMERS, &context.restored, subtask)?;
         open(&mut RuntimeContext { operator: context, states: &mut states })?;
         Ok(Keyed { context: context.clone(), states, timers, watermark: Watermark::MIN })
+    }
+
+    /// Brings the states of a batch's keys near, where the backend is a disk.
+    fn prefetch<T>(&self, batch: &Batch<T>, key_of: impl Fn(&T) -> K) -> Result<()> {
+        if !self.states.wants_prefetch() {
+            return Ok(());
+        }
+        let keys: Vec<K> = batch.values().iter().map(key_of).collect();
+        self.states.prefetch(&keys)
     }
 
     /// Runs `call` with everything set to `key`.
@@ -98,14 +108,15 @@ impl<K: Key> Keyed<K> {
     }
 
     fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
-        let max = self.context.subtask.max_parallelism;
+        let subtask = &self.context.subtask;
         self.states.snapshot(into)?;
-        self.timers.event.snapshot(EVENT_TIMERS, max, into)?;
-        self.timers.processing.snapshot(PROCESSING_TIMERS, max, into)
+        self.timers.event.snapshot(EVENT_TIMERS, subtask, into);
+        self.timers.processing.snapshot(PROCESSING_TIMERS, subtask, into);
+        Ok(())
     }
 }
 
-fn opened<K>(keyed: &mut Option<Keyed<K>>) -> Result<&mut Keyed<K>> {
+fn opened<K: Key>(keyed: &mut Option<Keyed<K>>) -> Result<&mut Keyed<K>> {
     keyed.as_mut().ok_or_else(|| Error::bug("an operator was used before open"))
 }
 
@@ -168,6 +179,7 @@ where
     }
     fn on_batch(&mut self, batch: Self::In, out: &mut Output<Self::Out>) -> Result<()> {
         let keyed = opened(&mut self.keyed)?;
+        keyed.prefetch(&batch, &self.selector)?;
         for (value, timestamp) in batch {
             let key = (self.selector)(&value);
             let function = &mut self.function;
@@ -238,6 +250,7 @@ where
         let function = &mut self.function;
         match batch {
             Either::Left(batch) => {
+                keyed.prefetch(&batch, &self.selectors.0)?;
                 for (value, timestamp) in batch {
                     let key = (self.selectors.0)(&value);
                     keyed
@@ -246,6 +259,7 @@ where
                 }
             }
             Either::Right(batch) => {
+                keyed.prefetch(&batch, &self.selectors.1)?;
                 for (value, timestamp) in batch {
                     let key = (self.selectors.1)(&value);
                     keyed
@@ -290,9 +304,7 @@ where
     type Out = Batch<F::Out>;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        // All former subtasks stored the same: any of them will do.
-        let former = context.restored.list_union(BROADCAST_STATE)?;
-        self.extra = former.into_iter().next().unwrap_or_default();
+        self.extra = context.restored.broadcast(BROADCAST_STATE)?.unwrap_or_default();
         let function = &mut self.function;
         self.keyed = Some(Keyed::open(context, |context| function.open(context))?);
         Ok(())
@@ -302,6 +314,7 @@ where
         let (function, state) = (&mut self.function, &mut self.extra);
         match batch {
             Either::Left(batch) => {
+                keyed.prefetch(&batch, &self.selector)?;
                 for (value, timestamp) in batch {
                     let key = (self.selector)(&value);
                     keyed
@@ -326,7 +339,7 @@ where
         Ok(())
     }
     fn snapshot(&mut self, _epoch: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        snapshot.put_list(BROADCAST_STATE, &self.extra)?;
+        snapshot.put_list_as(BROADCAST_STATE, ListMode::Broadcast, &self.extra)?;
         opened(&mut self.keyed)?.snapshot(snapshot)
     }
     keyed_operator!(|function: &mut F,

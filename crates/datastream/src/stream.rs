@@ -11,7 +11,7 @@ use millstream_runtime::async_io::{AsyncFunction, AsyncOptions, AsyncWaitOperato
 use millstream_runtime::watermark::WatermarkStrategy;
 use millstream_runtime::{
     AssignWatermarks, Chaining, Input, NodeId, NodeSpec, Operator, OperatorContext, OutputTag,
-    Partitioner, Sink, SinkOperator,
+    Partitioner, Sink,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -268,12 +268,9 @@ impl<T: Data> DataStream<T> {
 
     /// Writes the stream to a sink. The answer is for settings of the sink's operator.
     pub fn sink_to(&self, sink: impl Sink<T>) -> DataStream<()> {
-        let sink: Arc<dyn Sink<T>> = Arc::new(sink);
-        let checked = Arc::clone(&sink);
-        let stream = self.transform("sink", move |_| Ok(SinkOperator::new(Arc::clone(&sink))));
-        let node = stream.upstreams[0].node;
-        self.graph.borrow_mut().job.set_validation(node, move || checked.validate());
-        stream
+        let spec = NodeSpec { name: "sink".into(), ..NodeSpec::default() };
+        let node = self.graph.borrow_mut().job.add_sink(spec, self.inputs(), Arc::new(sink));
+        DataStream::of_node(self.graph.clone(), node)
     }
 
     fn spec(&self, set: impl Fn(&mut NodeSpec)) -> DataStream<T> {

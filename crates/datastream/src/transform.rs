@@ -3,10 +3,9 @@
 //! Invariant: a record's event time is that of the record it was made from.
 
 use crate::function::Collector;
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
-use millstream_core::{Batch, Data, Epoch, Key, Result};
-use millstream_runtime::state::TableHasher;
+use millstream_core::{Batch, Data, Epoch, Error, Key, Result};
+use millstream_runtime::snapshot::StateKind;
+use millstream_runtime::state::{KeyedStates, Table, TableRef};
 use millstream_runtime::{
     Operator, OperatorContext, OperatorSnapshot, Output, RecordContext, show,
 };
@@ -108,20 +107,17 @@ where
 }
 
 /// One value a key, changed by every record, with an answer for each.
-pub(crate) struct MapWithState<T, K, S, U, G, F> {
+pub(crate) struct MapWithState<T, K: Key, S: Data, U, G, F> {
     selector: G,
     update: F,
-    /// `None` only while a record is processed.
-    table: HashMap<K, Option<S>, TableHasher>,
-    max_parallelism: usize,
-    state_name: &'static str,
+    state: (&'static str, StateKind),
+    opened: Option<(KeyedStates<K>, TableRef<K, (), S>)>,
     of: Marker<(T, U)>,
 }
 
-impl<T, K, S, U, G, F> MapWithState<T, K, S, U, G, F> {
-    pub(crate) fn new(state_name: &'static str, selector: G, update: F) -> Self {
-        let table = HashMap::default();
-        MapWithState { selector, update, table, max_parallelism: 1, state_name, of: PhantomData }
+impl<T, K: Key, S: Data, U, G, F> MapWithState<T, K, S, U, G, F> {
+    pub(crate) fn new(state: (&'static str, StateKind), selector: G, update: F) -> Self {
+        MapWithState { selector, update, state, opened: None, of: PhantomData }
     }
 }
 
@@ -138,43 +134,38 @@ where
     type Out = Batch<U>;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.max_parallelism = context.subtask.max_parallelism;
-        let restored = context.restored.keyed::<K, S>(self.state_name, &context.subtask)?;
-        self.table.extend(restored.into_iter().map(|(key, state)| (key, Some(state))));
+        let mut states = context.keyed_states()?;
+        let table = states.table(self.state.0, self.state.1)?;
+        self.opened = Some((states, table));
         Ok(())
     }
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Output<Batch<U>>) -> Result<()> {
-        let (table, selector, update) = (&mut self.table, &self.selector, &mut self.update);
+        let Some((_, table)) = &self.opened else {
+            return Err(Error::bug("an operator was used before open"));
+        };
+        let (selector, update) = (&self.selector, &mut self.update);
         let row = Cell::new(0usize);
         let describe = at_row(&batch, &row);
         let _context = RecordContext::new(&describe);
-        out.emit(batch.map(|value| {
+        if let Some(table) = table.heap() {
+            let mut table = table.writer()?;
+            out.emit(batch.map(|value| {
+                row.set(row.get() + 1);
+                table.modify(&selector(&value), &(), |slot| update(slot, value))
+            }));
+            return Ok(());
+        }
+        table.prefetch(&mut batch.values().iter().map(|value| (selector(value), ())))?;
+        let mut answers = Batch::with_capacity(batch.len());
+        for (value, timestamp) in batch {
             row.set(row.get() + 1);
-            match table.entry(selector(&value)) {
-                Entry::Occupied(mut entry) => {
-                    let answer = update(entry.get_mut(), value);
-                    if entry.get().is_none() {
-                        entry.remove();
-                    }
-                    answer
-                }
-                Entry::Vacant(entry) => {
-                    let mut state = None;
-                    let answer = update(&mut state, value);
-                    if state.is_some() {
-                        entry.insert(state);
-                    }
-                    answer
-                }
-            }
-        }));
+            let answer = table.modify(&selector(&value), &(), |slot| update(slot, value))?;
+            answers.push(answer, timestamp);
+        }
+        out.emit(answers);
         Ok(())
     }
     fn snapshot(&mut self, _epoch: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let states = self.table.iter().filter_map(|(key, state)| Some((key, state.as_ref()?)));
-        for (key, state) in states {
-            snapshot.put_keyed(self.state_name, self.max_parallelism, key, state)?;
-        }
-        Ok(())
+        self.opened.as_ref().map_or(Ok(()), |(states, _)| states.snapshot(snapshot))
     }
 }

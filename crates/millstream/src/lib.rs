@@ -7,6 +7,7 @@
 //!   runtime      windows, watermarks, state, timers: what user functions meet
 //!   connectors   collection, datagen, files, print, blackhole, collect
 //!   kafka        Kafka source and sink
+//!   jdbc         PostgreSQL sink
 //!   formats      lines, JSON, CSV; records that do not parse
 //!   metrics      the Prometheus endpoint and the progress line
 //!   testkit      harnesses and MiniCluster, for tests of jobs
@@ -16,6 +17,8 @@
 //! |---|---|---|
 //! | `kafka` | yes | [`kafka`]; needs a C compiler and make, for librdkafka |
 //! | `kafka-tls`, `kafka-sasl` | no | encrypted connections and SCRAM; Kerberos |
+//! | `postgres` | no | [`jdbc`] |
+//! | `rocksdb` | no | the RocksDB state backend; needs a C++ compiler and libclang |
 //! | `metrics` | yes | `--metrics-addr` and the progress line of every job |
 //! | `testkit` | no | [`testkit`] |
 //!
@@ -42,6 +45,8 @@ pub use millstream_connectors as connectors;
 pub use millstream_core as core;
 pub use millstream_datastream as datastream;
 pub use millstream_formats as formats;
+#[cfg(feature = "postgres")]
+pub use millstream_jdbc as jdbc;
 #[cfg(feature = "kafka")]
 pub use millstream_kafka as kafka;
 #[cfg(feature = "metrics")]

@@ -493,10 +493,10 @@ impl<O: Operator> Downstream for Node<O> {
     }
     fn barrier(&mut self, epoch: Epoch, snapshot: &mut TaskSnapshot) -> Result<()> {
         self.call(|operator, out| operator.on_barrier(epoch, out))?;
-        let mut state = OperatorSnapshot::default();
+        let mut state = OperatorSnapshot::new(snapshot.kind());
         self.call(|operator, _| operator.snapshot(epoch, &mut state))?;
         if !state.is_empty() {
-            snapshot.push((self.context.subtask.uid.clone(), state));
+            snapshot.push(self.context.subtask.uid.clone(), state);
         }
         self.out.barrier(epoch, snapshot)
     }

@@ -1,114 +1,129 @@
-//! Where the snapshots of an epoch go, and come from at a restart.
+//! How an attempt begins, and what it says of its job: the runtime's side of checkpoints.
 //!
-//! The runtime hands over each subtask's state at the cut and says when the cut is
-//! complete everywhere. Durable storage comes with the state issue; here is the
-//! contract and a store in memory, which the MiniCluster restarts jobs from.
+//! ```text
+//!   process 0: claims the term, finds the newest recovery point, commits what it lists
+//!       └── StartPlan ──> all processes: read the same manifest, build the dataflow
+//! ```
 //!
-//! Invariant: an epoch is restored only when *every* task had stored its state, or
-//! had ended before.
+//! Invariant: all processes of an attempt start from the same manifest, which process 0
+//! has chosen under its term; no source runs before the sinks are recovered.
 
-use crate::snapshot::{OperatorSnapshot, Restored, TaskSnapshot};
-use millstream_core::{Epoch, Error, Result};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::execution::RuntimeConfig;
+use crate::job_graph::Plan;
+use millstream_checkpoint::{JobDescription, Leader, LocatedManifest, OperatorInfo, Storage};
+use millstream_core::{Error, Result};
+use millstream_state::SnapshotKind;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-/// Takes snapshots in. Called from worker threads; must not block for long.
-pub trait CheckpointStore: Send + Sync {
-    /// The state of one subtask's chain at the end of `epoch`. `last`: the task has ended,
-    /// and this state stands for all later epochs too.
-    ///
-    /// # Errors
-    /// Fails the attempt.
-    fn store(&self, epoch: Epoch, snapshot: TaskSnapshot, last: bool) -> Result<()>;
+pub use millstream_checkpoint::{
+    CheckpointConfig, CheckpointingMode, JobStorage, MemoryCheckpoints, Request, RestartStrategy,
+    RestoreSettings, RestoredJob, Retention, Stop,
+};
 
-    /// Every subtask has stored `epoch`, and everything before it.
-    ///
-    /// # Errors
-    /// Fails the attempt.
-    fn complete(&self, epoch: Epoch) -> Result<()>;
+/// Where the state of an attempt comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum StartFrom {
+    /// The configuration's own: nothing, or state that was given.
+    #[default]
+    Configured,
+    /// A recovery point of the job itself: its folder, in the job's when no directory.
+    Own { directory: Option<String>, folder: String },
+    /// A savepoint or somebody's checkpoint.
+    Savepoint { path: String },
+    /// An earlier attempt has ended the job well.
+    Finished,
 }
 
-/// The state to start a job from: every operator's former subtasks, by uid.
-#[derive(Clone, Default)]
-pub struct RestoredJob {
-    /// The epoch that the state closes.
-    pub epoch: Option<Epoch>,
-    operators: BTreeMap<String, Arc<Vec<OperatorSnapshot>>>,
+/// What process 0 tells the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StartPlan {
+    pub(crate) term: u64,
+    /// The id of the job's folder.
+    pub(crate) job_id: String,
+    pub(crate) from: StartFrom,
 }
 
-impl RestoredJob {
-    /// The state of one operator.
-    pub fn operator(&self, uid: &str) -> Restored {
-        let former = self.operators.get(uid).cloned();
-        former
-            .or_else(|| self.epoch.map(|_| Arc::default()))
-            .map_or_else(Restored::default, Restored::from_former)
+/// What the manifests of this job say of it.
+pub(crate) fn description(plan: &Plan, config: &RuntimeConfig) -> JobDescription {
+    let info = |node: &crate::job_graph::PlanNode| OperatorInfo {
+        uid: node.uid.clone(),
+        name: node.name.clone(),
+        parallelism: node.parallelism as u32,
+    };
+    JobDescription {
+        name: config.job_name.clone(),
+        max_parallelism: plan.max_parallelism as u32,
+        operators: plan.nodes.iter().map(info).collect(),
     }
 }
 
-#[derive(Default)]
-struct Stored {
-    epochs: BTreeMap<Epoch, Vec<(String, OperatorSnapshot)>>,
-    ended: Vec<(Epoch, TaskSnapshot)>,
-    complete: Option<Epoch>,
-}
-
-/// Checkpoints in memory: for tests of the cut, and of recovery within a process.
-#[derive(Clone, Default)]
-pub struct MemoryCheckpoints(Arc<Mutex<Stored>>);
-
-impl MemoryCheckpoints {
-    /// No checkpoints.
-    pub fn new() -> Self {
-        Self::default()
-    }
-    fn stored(&self) -> std::sync::MutexGuard<'_, Stored> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    /// The newest complete epoch.
-    pub fn latest(&self) -> Option<Epoch> {
-        self.stored().complete
-    }
-    /// The state at the newest complete epoch (nothing, when there is none), and forgets
-    /// all that came after it: the next attempt starts there.
-    pub fn restore(&self) -> RestoredJob {
-        let mut stored = self.stored();
-        let Some(epoch) = stored.complete else {
-            *stored = Stored::default();
-            return RestoredJob::default();
-        };
-        stored.epochs.retain(|e, _| *e <= epoch);
-        stored.ended.retain(|(e, _)| *e <= epoch);
-        let mut operators: BTreeMap<String, Vec<OperatorSnapshot>> = BTreeMap::new();
-        let at_epoch = stored.epochs.get(&epoch).into_iter().flatten().cloned();
-        let before = stored.ended.iter().flat_map(|(_, task)| task.iter().cloned());
-        for (uid, state) in at_epoch.chain(before) {
-            operators.entry(uid).or_default().push(state);
+/// Process 0: claims the term and decides where to start from.
+pub(crate) fn begin(config: &RuntimeConfig) -> Result<(Option<Leader>, StartPlan)> {
+    let savepoint = || match &config.from_savepoint {
+        Some(settings) => StartFrom::Savepoint { path: settings.path.clone() },
+        None => StartFrom::Configured,
+    };
+    let Some(storage) = &config.storage else {
+        return Ok((None, StartPlan { from: savepoint(), ..StartPlan::default() }));
+    };
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
+    let mut leader = storage.lead(u64::from_le_bytes(nonce))?;
+    // A job that has ended starts anew when somebody starts it anew; a later attempt of
+    // the same run only learns that there is nothing left to do.
+    let own = leader.restore_point()?;
+    let from = match own {
+        Some(located) => {
+            let own = located.manifest.kind == SnapshotKind::Checkpoint
+                || located.parent.place() == storage.folder().place();
+            let directory = (!own).then(|| located.parent.place().to_owned());
+            StartFrom::Own { directory, folder: located.folder }
         }
-        // Ended tasks start again from their state, and end again.
-        stored.ended.clear();
-        let operators = operators.into_iter().map(|(uid, s)| (uid, Arc::new(s))).collect();
-        RestoredJob { epoch: Some(epoch), operators }
+        None if leader.is_finished() && config.attempt > 1 => StartFrom::Finished,
+        None => savepoint(),
+    };
+    if let (StartFrom::Savepoint { path }, Some(settings)) = (&from, &config.from_savepoint)
+        && settings.claim
+    {
+        leader.claim(LocatedManifest::open(path)?);
     }
+    let (term, job_id) = (leader.term(), storage.job_id().to_owned());
+    Ok((Some(leader), StartPlan { term, job_id, from }))
 }
 
-impl CheckpointStore for MemoryCheckpoints {
-    fn store(&self, epoch: Epoch, snapshot: TaskSnapshot, last: bool) -> Result<()> {
-        let mut stored = self.stored();
-        if stored.complete.is_some_and(|complete| epoch <= complete) {
-            return Err(Error::bug(format!("a snapshot of epoch {epoch} after its completion")));
+/// Every process: the state that the plan says, checked against the job.
+///
+/// The manifest comes along when it is the job's own checkpoint: its files may be named
+/// again by the next one.
+pub(crate) fn restored(
+    plan: &Plan,
+    config: &RuntimeConfig,
+    start: &StartPlan,
+) -> Result<(RestoredJob, Option<Arc<LocatedManifest>>)> {
+    let (located, own) = match &start.from {
+        StartFrom::Configured | StartFrom::Finished => return Ok((config.restored.clone(), None)),
+        StartFrom::Own { directory: Some(directory), folder } => {
+            (LocatedManifest::read(&Storage::open(directory)?, folder)?, false)
         }
-        if last {
-            stored.ended.push((epoch, snapshot));
-        } else {
-            stored.epochs.entry(epoch).or_default().extend(snapshot);
+        StartFrom::Own { directory: None, folder } => {
+            let storage = config.storage.as_ref();
+            let storage = storage.ok_or_else(|| {
+                Error::config("process 0 has storage for checkpoints, and this process has none")
+                    .advice("start every process with the same options")
+            })?;
+            (LocatedManifest::read(storage.folder(), folder)?, true)
         }
-        Ok(())
+        StartFrom::Savepoint { path } => (LocatedManifest::open(path)?, false),
+    };
+    let allow = config.from_savepoint.as_ref().is_some_and(|s| s.allow_non_restored_state);
+    let job = description(plan, config);
+    let checked = millstream_checkpoint::restore::check(&located.manifest, &job, allow);
+    checked.map_err(|e| e.at(located.place()))?;
+    if config.layout.process == 0 {
+        located.check_objects()?;
     }
-    fn complete(&self, epoch: Epoch) -> Result<()> {
-        let mut stored = self.stored();
-        stored.complete = Some(epoch);
-        stored.epochs.retain(|e, _| *e >= epoch);
-        Ok(())
-    }
+    let located = Arc::new(located);
+    let incremental = own && located.manifest.kind == SnapshotKind::Checkpoint;
+    Ok((RestoredJob::of(&located), incremental.then_some(located)))
 }

@@ -338,8 +338,7 @@ struct KeyPartition<K, F> {
 impl<T: std::fmt::Debug, K: Key, F: Fn(&T) -> K> Partition<T> for KeyPartition<K, F> {
     fn split(&mut self, batch: Batch<T>, targets: &mut [Batch<T>]) -> Result<()> {
         let (key, of, max_parallelism) = (&self.key, &self.targets, self.max_parallelism);
-        // All keys first, and one context for all of them: a loop of hashes, then a loop
-        // of moves, each without the other's calls and branches.
+        // All keys first, and one context for all of them.
         let row = Cell::new(0);
         let describe = || format!("key of record {}", show(&batch.values()[row.get()]));
         let context = RecordContext::new(&describe);

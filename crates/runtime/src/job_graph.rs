@@ -15,7 +15,10 @@
 use crate::chain::{Node, Output, OutputTag, Receiver, SideOutput};
 use crate::container_edge::{ContainerPartitioner, ContainerSender};
 use crate::exchange::{Body, Connection, EdgeSender, ExchangeSender, Partitioner};
+use crate::execution::RuntimeConfig;
 use crate::operator::{Operator, OperatorContext};
+use crate::sink::{self, CommitterContext, Sink, SinkOperator};
+use crate::snapshot::Restored;
 use crate::source::Source;
 use crate::source_node::{AlignmentBoard, SourceHead, SourceNode};
 use crate::task::{Decode, Head, TypedHead};
@@ -23,7 +26,7 @@ use crate::watermark::WatermarkStrategy;
 use millstream_core::key_group::stable_hash;
 use millstream_core::{Batch, Container, DEFAULT_MAX_PARALLELISM, Data, Either, Error, Result};
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A node of a [`JobGraph`].
@@ -60,6 +63,7 @@ pub struct NodeSpec {
 type Erased = Box<dyn Any>;
 type MakeSender = Arc<dyn Fn(EdgeSender) -> Erased + Send + Sync>;
 type MakeSide = Arc<dyn Fn(Vec<Erased>) -> Result<Box<dyn SideOutput>> + Send + Sync>;
+type RecoverSink = Arc<dyn Fn(&CommitterContext, &Restored) -> Result<()> + Send + Sync>;
 type Build = Arc<dyn Fn(OperatorContext, Outputs, &AlignmentBoard) -> Result<Built> + Send + Sync>;
 
 /// Receivers behind a node, by output; each is a `Box<dyn Receiver<C>>` of the output's type.
@@ -185,6 +189,10 @@ pub(crate) struct JobNode {
     pub(crate) validate: Option<Arc<dyn Fn() -> Result<()> + Send + Sync>>,
     /// The group of sources that a source waits for.
     alignment_group: Option<String>,
+    /// Commits what the restored state of a sink lists.
+    recover: Option<RecoverSink>,
+    /// What no other sink may have too.
+    exclusive: Option<String>,
 }
 
 /// Operators and edges of a job. See the module.
@@ -242,6 +250,8 @@ impl JobGraph {
             two_inputs: false,
             validate: Some(Arc::new(move || checked.validate())),
             alignment_group,
+            recover: None,
+            exclusive: None,
         })
     }
 
@@ -274,7 +284,27 @@ impl JobGraph {
             two_inputs,
             validate: None,
             alignment_group: None,
+            recover: None,
+            exclusive: None,
         })
+    }
+
+    /// Adds a sink, with its checks and with the recovery of its commits.
+    pub fn add_sink<T: Data>(
+        &mut self,
+        spec: NodeSpec,
+        inputs: Vec<Input<Batch<T>>>,
+        sink: Arc<dyn Sink<T>>,
+    ) -> NodeId {
+        let (checked, recovered) = (Arc::clone(&sink), Arc::clone(&sink));
+        let exclusive = sink.exclusive();
+        let make = move |_: &OperatorContext| Ok(SinkOperator::new(Arc::clone(&sink)));
+        let node = self.add_operator(spec, inputs, make);
+        self.nodes[node.0].validate = Some(Arc::new(move || checked.validate()));
+        self.nodes[node.0].exclusive = exclusive;
+        self.nodes[node.0].recover =
+            Some(Arc::new(move |context, state| sink::recover(&*recovered, context, state)));
+        node
     }
 
     /// Declares that side output `tag` of `node` has a consumer.
@@ -328,6 +358,7 @@ pub(crate) struct PlanNode {
     pub(crate) uid: String,
     pub(crate) parallelism: usize,
     pub(crate) alignment_group: Option<String>,
+    recover: Option<RecoverSink>,
     build: Build,
     sides: Vec<(&'static str, MakeSide)>,
     outputs: Vec<PlanOutput>,
@@ -352,7 +383,6 @@ pub(crate) struct PlanTask {
     /// Indices into `Plan::edges`, in order of the head's ports.
     pub(crate) inputs: Vec<usize>,
     pub(crate) outputs: Vec<usize>,
-    pub(crate) is_source: bool,
 }
 
 pub(crate) struct PlanEdge {
@@ -362,6 +392,19 @@ pub(crate) struct PlanEdge {
     pub(crate) name: &'static str,
     make_sender: MakeSender,
     to_node: usize,
+}
+
+/// Two sinks that keep their commits in one place would take each other's for their own.
+fn check_exclusive(graph: &JobGraph) -> Result<()> {
+    let mut holders: BTreeMap<&str, &str> = BTreeMap::new();
+    for node in &graph.nodes {
+        let Some(exclusive) = &node.exclusive else { continue };
+        if let Some(other) = holders.insert(exclusive, &node.spec.name) {
+            let what = format!("sinks '{other}' and '{}' both have {exclusive}", node.spec.name);
+            return Err(Error::config(what).advice("give each sink one of its own"));
+        }
+    }
+    Ok(())
 }
 
 impl Plan {
@@ -398,6 +441,7 @@ impl Plan {
                 check().map_err(place)?;
             }
         }
+        check_exclusive(graph)?;
         let uids = uids(graph)?;
         let connection = |to: usize, edge: &JobEdge| match edge.connection {
             // Forward needs equal parallelism; otherwise Flink's default applies.
@@ -422,6 +466,7 @@ impl Plan {
                 uid: uids[i].clone(),
                 parallelism: parallelism[i],
                 alignment_group: node.alignment_group.clone(),
+                recover: node.recover.clone(),
                 build: Arc::clone(&node.build),
                 sides: node.sides.clone(),
                 outputs: vec![],
@@ -461,12 +506,43 @@ impl Plan {
                 name: node.spec.name.clone(),
                 head: i,
                 parallelism: parallelism[i],
-                is_source: node.inputs.is_empty(),
                 inputs,
                 outputs: vec![],
             });
         }
         Ok(plan)
+    }
+
+    /// Commits what the restored state lists, sink by sink. Once an attempt, on one process.
+    pub(crate) fn recover_sinks(&self, config: &RuntimeConfig) -> Result<()> {
+        let job = Arc::new(config.job_info());
+        for node in &self.nodes {
+            let Some(recover) = &node.recover else { continue };
+            let (name, uid) = (node.name.clone(), node.uid.clone());
+            let context = CommitterContext { job: Arc::clone(&job), name, uid, subtask: None };
+            recover(&context, &config.restored.operator(&node.uid))?;
+        }
+        Ok(())
+    }
+
+    /// Opens one subtask of every operator between sources and sinks alone, with the state
+    /// that `context` gives it, and closes it: whether it takes that state.
+    pub(crate) fn try_open(&self, context: &dyn Fn(&PlanNode) -> OperatorContext) -> Result<()> {
+        let sources = |i: usize| self.tasks.iter().any(|t| t.head == i && t.inputs.is_empty());
+        for (i, node) in self.nodes.iter().enumerate() {
+            if sources(i) || node.recover.is_some() {
+                continue;
+            }
+            let board = AlignmentBoard::default();
+            let built = (node.build)(context(node), Outputs::default(), &board)?;
+            if let Built::Operator(operator) = built
+                && let Head::Operator(mut head) = operator.into_head()
+            {
+                let opened = head.chain().open();
+                opened.and(head.chain().close())?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the chain of one subtask, the end of it first.

@@ -11,13 +11,14 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | [`source`] | splits, readers; `source_node` puts event times and watermarks on them |
+//! | [`source`] | splits, readers; `source_node` puts event times and watermarks on them, `alignment` makes them wait for each other |
 //! | [`watermark`] | strategies, generators, and the merge of several senders |
 //! | [`operator`] | the contract of everything that sits in a chain; no engine in sight |
 //! | [`chain`] | operators fused by direct calls; outputs and side outputs |
 //! | [`exchange`] | partitioners, credits; what goes from task to task |
+//! | [`container_edge`] | edges that carry whole columnar batches |
 //! | `task` | one chain behind its inputs: epochs, alignment, merge of watermarks |
-//! | [`sink`] | writers at the end of a chain |
+//! | [`sink`] | writers at the end of a chain, and the commits behind them |
 //! | [`state`] | keyed state as user functions see it |
 //! | [`timer`] | event-time and processing-time timers of keyed operators |
 //! | [`window`] | keyed windows: assigners, triggers, evictors, functions, two operators |
@@ -32,6 +33,7 @@
 //! Invariant: an operator sees no clock, no thread and no engine except through
 //! its [`operator::OperatorContext`]; only `timely_host` knows Timely.
 
+mod alignment;
 pub mod async_io;
 pub mod chain;
 pub mod checkpoint;
@@ -61,9 +63,12 @@ pub use exchange::Partitioner;
 pub use execution::{ProcessLayout, RunningJob, RuntimeConfig, execute};
 pub use job_graph::{Chaining, Input, JobGraph, NodeId, NodeSpec};
 pub use metrics::{Counter, Gauge, MetricGroup, MetricRegistry};
-pub use operator::{Operator, OperatorContext, Progress, SubtaskInfo, Waker};
-pub use sink::{Sink, SinkOperator, SinkWriter};
-pub use snapshot::{OperatorSnapshot, Restored, TaskSnapshot};
+pub use operator::{JobInfo, Operator, OperatorContext, Progress, SubtaskInfo, Waker};
+pub use sink::{Committable, Committer, CommitterContext, Sink, SinkOperator, SinkWriter};
+pub use snapshot::{
+    DeferredSnapshot, OperatorSnapshot, Restored, SnapshotKind, SnapshotWriter, StoredState,
+    TaskSnapshot,
+};
 pub use source::{Source, SourcePoll, SourceReader};
 pub use source_node::{
     AlignmentBoard, AssignWatermarks, SourceHead, SourceNode, SourceOutput, show,

@@ -5,6 +5,7 @@
 //! Source of the names: Flink's "Metrics" page (system metrics).
 
 use crate::operator::SubtaskInfo;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -62,7 +63,17 @@ pub struct Reading {
 
 /// All metrics of a job in this process.
 #[derive(Clone, Debug, Default)]
-pub struct MetricRegistry(Arc<Mutex<Vec<Reading>>>);
+pub struct MetricRegistry(Arc<Mutex<Registered>>);
+
+#[derive(Debug, Default)]
+struct Registered {
+    readings: Vec<Reading>,
+    /// Where in `readings`: a job of many subtasks registers tens of thousands.
+    places: HashMap<Place, usize>,
+}
+
+/// Operator's name and uid, and the metric's name; subtask index.
+type Place = ([String; 3], usize);
 
 impl MetricRegistry {
     /// An empty registry.
@@ -73,16 +84,17 @@ impl MetricRegistry {
     pub fn group(&self, subtask: &SubtaskInfo) -> MetricGroup {
         MetricGroup { registry: self.clone(), subtask: subtask.clone() }
     }
-    fn all(&self) -> std::sync::MutexGuard<'_, Vec<Reading>> {
+    fn all(&self) -> std::sync::MutexGuard<'_, Registered> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
     /// Every metric, in order of registration.
     pub fn read(&self) -> Vec<Reading> {
-        self.all().clone()
+        self.all().readings.clone()
     }
     /// The sum of counter `name` over all subtasks of the operator named `operator`.
     pub fn sum(&self, operator: &str, name: &str) -> u64 {
         self.all()
+            .readings
             .iter()
             .filter(|r| r.subtask.name == operator && r.name == name)
             .map(|r| match &r.metric {
@@ -121,17 +133,16 @@ impl MetricGroup {
         }
     }
     fn register(&self, name: &str, fresh: impl FnOnce() -> Metric) -> Metric {
-        let mut all = self.registry.all();
-        if let Some(found) = all.iter().find(|r| r.name == name && r.subtask == self.subtask) {
-            return found.metric.clone();
-        }
-        let metric = fresh();
-        all.push(Reading {
-            subtask: self.subtask.clone(),
-            name: name.to_owned(),
-            metric: metric.clone(),
+        let all = &mut *self.registry.all();
+        let SubtaskInfo { name: operator, uid, index, .. } = &self.subtask;
+        let key = ([operator.clone(), uid.clone(), name.to_owned()], *index);
+        let place = all.places.entry(key);
+        let place = *place.or_insert_with(|| {
+            let (subtask, name) = (self.subtask.clone(), name.to_owned());
+            all.readings.push(Reading { subtask, name, metric: fresh() });
+            all.readings.len() - 1
         });
-        metric
+        all.readings[place].metric.clone()
     }
 }
 
@@ -155,5 +166,31 @@ impl OperatorMetrics {
         metrics.input_watermark.set(i64::MIN);
         metrics.output_watermark.set(i64::MIN);
         metrics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_registered_once_for_each_subtask_and_read_in_order() {
+        let registry = MetricRegistry::new();
+        let of = |index| SubtaskInfo {
+            name: "map".into(),
+            uid: "map-1".into(),
+            index,
+            parallelism: 2,
+            max_parallelism: 128,
+        };
+        registry.group(&of(0)).counter("numRecordsIn").add(1);
+        registry.group(&of(1)).counter("numRecordsIn").add(10);
+        registry.group(&of(0)).gauge("lag").set(5);
+        // Another group of the same subtask counts on.
+        registry.group(&of(0)).counter("numRecordsIn").add(100);
+        assert_eq!(registry.sum("map", "numRecordsIn"), 111);
+        let read = registry.read();
+        let names: Vec<_> = read.iter().map(|r| (r.subtask.index, r.name.as_str())).collect();
+        assert_eq!(names, [(0, "numRecordsIn"), (1, "numRecordsIn"), (0, "lag")]);
     }
 }

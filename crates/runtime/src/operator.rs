@@ -14,7 +14,8 @@
 use crate::chain::Output;
 use crate::metrics::MetricGroup;
 use crate::snapshot::{OperatorSnapshot, Restored};
-use millstream_core::{Clock, Container, Epoch, KeyGroupRange, Result, SystemClock, Watermark};
+use crate::state::{KeyedStates, StateBackendConfig, StateContext};
+use millstream_core::{Clock, Container, Epoch, Error, Key, Result, SystemClock, Watermark};
 use std::sync::Arc;
 
 /// Whether an operator is done with a watermark.
@@ -173,33 +174,7 @@ impl<O: Operator + ?Sized> Operator for Box<O> {
     }
 }
 
-/// Which parallel instance of which operator this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SubtaskInfo {
-    /// The operator's name, for people.
-    pub name: String,
-    /// The operator's stable identity, under which its state is stored.
-    pub uid: String,
-    /// Index of this subtask, `0..parallelism`.
-    pub index: usize,
-    /// Number of subtasks.
-    pub parallelism: usize,
-    /// Number of key groups.
-    pub max_parallelism: usize,
-}
-
-impl SubtaskInfo {
-    /// The key groups that this subtask owns.
-    pub fn key_groups(&self) -> KeyGroupRange {
-        KeyGroupRange::of_subtask(self.max_parallelism, self.parallelism, self.index)
-    }
-}
-
-impl std::fmt::Display for SubtaskInfo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "operator '{}' ({}/{})", self.name, self.index + 1, self.parallelism)
-    }
-}
+pub use millstream_state::SubtaskInfo;
 
 /// Makes the task run soon, from any thread: the runtime then calls
 /// [`Operator::on_processing_time`]. Cheap; calls while one is pending are merged.
@@ -227,9 +202,60 @@ impl std::fmt::Debug for Waker {
     }
 }
 
+/// What an operator may know of its job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobInfo {
+    /// Name of the job.
+    pub name: String,
+    /// The term of the leader under which the attempt runs. It grows from attempt to attempt
+    /// (0 without storage): what is to tell the transactions of attempts apart, and their
+    /// order, takes this. Found by the simulation: the order in which attempts were started
+    /// is not the order in which they lead.
+    pub term: u64,
+    /// Time between checkpoints; `None` when there are none.
+    pub checkpoint_interval_ms: Option<i64>,
+    /// How long a checkpoint may take before it counts as failed.
+    pub checkpoint_timeout_ms: i64,
+    /// Whether checkpoints are stored anywhere.
+    pub checkpoints_stored: bool,
+    /// The epoch of the state that the attempt starts from; `None`: it starts without state.
+    pub restored_epoch: Option<Epoch>,
+}
+
+impl JobInfo {
+    /// Commits follow from durable checkpoints: without them nothing would ever be committed,
+    /// or what is committed would come again.
+    pub(crate) fn check_exactly_once(&self) -> Result<()> {
+        if self.checkpoint_interval_ms.is_none() {
+            return Err(Error::config("an exactly-once sink in a job without checkpoints")
+                .advice("call enable_checkpointing, or use an at-least-once sink"));
+        }
+        if !self.checkpoints_stored {
+            return Err(Error::config(
+                "an exactly-once sink in a job whose checkpoints are stored nowhere",
+            )
+            .advice("call set_checkpoint_directory, or use an at-least-once sink"));
+        }
+        Ok(())
+    }
+    /// A job with a checkpoint every second, for tests.
+    pub fn for_tests() -> Self {
+        JobInfo {
+            name: "test".into(),
+            term: 1,
+            checkpoint_interval_ms: Some(1000),
+            checkpoint_timeout_ms: 60_000,
+            checkpoints_stored: true,
+            restored_epoch: None,
+        }
+    }
+}
+
 /// What an operator may know of the world.
 #[derive(Clone)]
 pub struct OperatorContext {
+    /// The job that it is part of.
+    pub job: Arc<JobInfo>,
     /// Name, uid and place of this subtask.
     pub subtask: SubtaskInfo,
     /// Processing time.
@@ -240,11 +266,26 @@ pub struct OperatorContext {
     pub metrics: MetricGroup,
     /// The state of the last cut, when the job was restored from one.
     pub restored: Restored,
+    /// Where keyed state lives.
+    pub state_backend: StateBackendConfig,
     /// How often periodic watermark generators are asked; 0: after every record.
     pub auto_watermark_interval_ms: i64,
 }
 
 impl OperatorContext {
+    /// The keyed states of this subtask, in the job's backend; states are asked for by name.
+    ///
+    /// # Errors
+    /// When the backend cannot open its local storage, or the state was stored in another
+    /// backend's own form.
+    pub fn keyed_states<K: Key>(&self) -> Result<KeyedStates<K>> {
+        KeyedStates::open(&StateContext {
+            subtask: self.subtask.clone(),
+            restored: self.restored.clone(),
+            clock: Arc::clone(&self.clock),
+            backend: self.state_backend.clone(),
+        })
+    }
     /// The context of a lone subtask, for tests: machine clock, fresh state.
     pub fn for_tests(name: &str) -> Self {
         let subtask = SubtaskInfo {
@@ -255,11 +296,13 @@ impl OperatorContext {
             max_parallelism: millstream_core::DEFAULT_MAX_PARALLELISM,
         };
         OperatorContext {
+            job: Arc::new(JobInfo::for_tests()),
             metrics: MetricGroup::detached(&subtask),
             subtask,
             clock: Arc::new(SystemClock),
             waker: Waker::none(),
             restored: Restored::default(),
+            state_backend: StateBackendConfig::default(),
             auto_watermark_interval_ms: 200,
         }
     }

@@ -1,23 +1,26 @@
-//! The head of a source chain: event times, watermarks per split, alignment.
+//! The head of a source chain: event times and watermarks per split.
 //!
 //! Between a [`SourceReader`] and the first operator. [`WatermarkTracker`] does the
-//! same for a stream that gets its watermarks later on.
+//! same for a stream that gets its watermarks later on; `alignment` says when to wait
+//! for other sources.
 //!
 //! Invariants: a record leaves before any watermark that it caused; after a restore
 //! the watermark starts where the slowest former subtask had it.
 
+use crate::alignment::Aligned;
+pub use crate::alignment::AlignmentBoard;
+pub(crate) use crate::alignment::AlignmentUpdate;
 use crate::chain::{Downstream, Output};
 use crate::metrics::Counter;
 use crate::operator::{Operator, OperatorContext, Progress};
 use crate::snapshot::{OperatorSnapshot, TaskSnapshot};
 use crate::source::{Pending, SourcePoll, SourceReader, SplitIndex};
 use crate::watermark::{
-    Alignment, InvalidTimestamp, Merged, WatermarkGenerator, WatermarkMerge, WatermarkOutput,
+    InvalidTimestamp, Merged, WatermarkGenerator, WatermarkMerge, WatermarkOutput,
     WatermarkStrategy,
 };
 use millstream_core::{Batch, Data, Epoch, Error, EventTime, NO_TIMESTAMP, Result, Watermark};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 const WATERMARK_STATE: &str = "source-watermark";
 
@@ -56,7 +59,18 @@ impl<T: Data> WatermarkTracker<T> {
         }
     }
 
-    pub(crate) fn add_split(&mut self, now_ms: i64) -> SplitIndex {
+    /// Adds a split, which may come when all former ones are idle or have finished: it
+    /// makes the stream active, and it alone says then how far event time is.
+    pub(crate) fn add_split(&mut self, now_ms: i64, out: &mut Output<Batch<T>>) -> SplitIndex {
+        let split = self.push_split(now_ms);
+        announce(self.merge.idle(split, false), out);
+        // The last one to finish did not end event time, but now it must not hold it up.
+        for former in (0..split).filter(|s| self.splits[*s].finished) {
+            announce(self.merge.watermark(former, Watermark::MAX), out);
+        }
+        split
+    }
+    fn push_split(&mut self, now_ms: i64) -> SplitIndex {
         self.splits.push(Split {
             generator: (self.strategy.generate)(),
             output: WatermarkOutput { watermark: Watermark::MIN },
@@ -65,6 +79,23 @@ impl<T: Data> WatermarkTracker<T> {
             finished: false,
         });
         self.merge.add_member()
+    }
+    pub(crate) fn split_count(&self) -> usize {
+        self.splits.len()
+    }
+    pub(crate) fn is_finished(&self, split: SplitIndex) -> bool {
+        self.splits[split].finished
+    }
+    /// Whether the split may hold event time up.
+    pub(crate) fn is_active(&self, split: SplitIndex) -> bool {
+        !self.is_finished(split) && !self.merge.is_member_idle(split)
+    }
+    pub(crate) fn watermark_of(&self, split: SplitIndex) -> Watermark {
+        self.merge.of_member(split)
+    }
+    /// Its time of idleness begins anew.
+    pub(crate) fn keep_awake(&mut self, split: SplitIndex, now_ms: i64) {
+        self.splits[split].last_active_ms = now_ms;
     }
 
     fn finish_split(&mut self, split: SplitIndex, out: &mut Output<Batch<T>>) {
@@ -240,7 +271,7 @@ impl<'a, T: Data> SourceOutput<'a, T> {
     /// Announces a split; it holds event time up until it has records, is idle, or is
     /// finished. A reader adds all splits that it knows before the first record.
     pub fn add_split(&mut self) -> SplitIndex {
-        self.tracker.add_split(self.now_ms)
+        self.tracker.add_split(self.now_ms, self.out)
     }
     /// The split has no more records, for ever.
     pub fn finish_split(&mut self, split: SplitIndex) {
@@ -280,111 +311,6 @@ impl<'a, T: Data> SourceOutput<'a, T> {
     }
 }
 
-/// The watermarks of the members of alignment groups, shared by a process.
-#[derive(Clone, Debug, Default)]
-pub struct AlignmentBoard(Arc<Mutex<Board>>);
-
-#[derive(Debug, Default)]
-struct Board {
-    groups: BTreeMap<String, BTreeMap<String, Watermark>>,
-    updates: Vec<AlignmentUpdate>,
-}
-
-/// A member's watermark, on its way to the other processes: group, member, watermark.
-pub(crate) type AlignmentUpdate = (String, String, i64);
-
-impl AlignmentBoard {
-    fn board(&self) -> std::sync::MutexGuard<'_, Board> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    /// Announces all subtasks of a source, so that nobody runs ahead while they start.
-    pub(crate) fn register(&self, group: &str, uid: &str, parallelism: usize) {
-        let mut board = self.board();
-        let members = board.groups.entry(group.into()).or_default();
-        for index in 0..parallelism {
-            members.entry(member_name(uid, index)).or_insert(Watermark::MIN);
-        }
-    }
-    fn publish(&self, group: &str, member: &str, watermark: Watermark) {
-        let mut board = self.board();
-        let members = board.groups.entry(group.into()).or_default();
-        if members.insert(member.into(), watermark) != Some(watermark) {
-            board.updates.push((group.into(), member.into(), watermark.0));
-        }
-    }
-    fn slowest_but(&self, group: &str, member: &str) -> Watermark {
-        let board = self.board();
-        let members = board.groups.get(group).into_iter().flatten();
-        let others = members.filter(|(name, _)| *name != member).map(|(_, w)| *w);
-        others.min().unwrap_or(Watermark::MAX)
-    }
-    /// What members of this process published since the last call.
-    pub(crate) fn take_updates(&self) -> Vec<AlignmentUpdate> {
-        std::mem::take(&mut self.board().updates)
-    }
-    /// What a member of another process published.
-    pub(crate) fn apply(&self, (group, member, watermark): AlignmentUpdate) {
-        self.board().groups.entry(group).or_default().insert(member, Watermark(watermark));
-    }
-}
-
-fn member_name(uid: &str, index: usize) -> String {
-    format!("{uid}#{index}")
-}
-
-/// One subtask's part in an alignment group.
-struct Aligned {
-    alignment: Alignment,
-    board: AlignmentBoard,
-    member: String,
-    next_update_ms: i64,
-    /// The slowest other member, when the group was asked last.
-    others: Watermark,
-    paused: Vec<bool>,
-}
-
-impl Aligned {
-    fn new(alignment: Alignment, board: AlignmentBoard, member: String) -> Self {
-        let (next_update_ms, others, paused) = (0, Watermark::MIN, Vec::new());
-        Aligned { alignment, board, member, next_update_ms, others, paused }
-    }
-
-    /// Compares with the group when it is time to, and every split with the limit
-    /// always; whether reading must stop. `started`: the reader has announced its splits.
-    fn update<T: Data>(
-        &mut self,
-        now_ms: i64,
-        started: bool,
-        tracker: &mut WatermarkTracker<T>,
-    ) -> bool {
-        let active = |tracker: &WatermarkTracker<T>, i: usize| {
-            !tracker.splits[i].finished && !tracker.merge.is_member_idle(i)
-        };
-        let splits = 0..tracker.splits.len();
-        let own = splits.clone().filter(|i| active(tracker, *i));
-        // Before it has read anything it holds the others up.
-        let none = if started { Watermark::MAX } else { Watermark::MIN };
-        let own = own.map(|i| tracker.merge.of_member(i)).min().unwrap_or(none);
-        if now_ms >= self.next_update_ms {
-            self.next_update_ms = now_ms.saturating_add(self.alignment.update_interval_ms);
-            self.board.publish(&self.alignment.group, &self.member, own);
-            self.others = self.board.slowest_but(&self.alignment.group, &self.member);
-        }
-        // The slowest of all never waits for news of itself.
-        let limit = self.others.min(own).0.saturating_add(self.alignment.max_drift_ms);
-        self.paused =
-            splits.map(|i| active(tracker, i) && tracker.merge.of_member(i).0 > limit).collect();
-        for (split, paused) in tracker.splits.iter_mut().zip(&self.paused) {
-            // A split that may not be read is not idle.
-            if *paused {
-                split.last_active_ms = now_ms;
-            }
-        }
-        let reading = |(split, paused): (usize, &bool)| !paused && !tracker.splits[split].finished;
-        self.paused.contains(&true) && !self.paused.iter().enumerate().any(reading)
-    }
-}
-
 /// The head of a chain that starts with a source.
 pub trait SourceHead: Downstream {
     /// Reads and emits up to about a thousand records.
@@ -420,11 +346,8 @@ impl<T: Data> SourceNode<T> {
         let subtask = &context.subtask;
         let label: std::rc::Rc<str> = subtask.to_string().into();
         out.set_label(&label);
-        let aligned = strategy.alignment().map(|alignment| {
-            board.register(&alignment.group, &subtask.uid, subtask.parallelism);
-            let member = member_name(&subtask.uid, subtask.index);
-            Aligned::new(alignment.clone(), board, member)
-        });
+        let alignment = strategy.alignment().cloned();
+        let aligned = alignment.map(|alignment| Aligned::join(alignment, board, subtask));
         SourceNode {
             tracker: WatermarkTracker::new(strategy, &context),
             records_out: context.metrics.counter("numRecordsOut"),
@@ -442,13 +365,13 @@ impl<T: Data> SourceNode<T> {
 impl<T: Data> SourceHead for SourceNode<T> {
     fn run(&mut self, now_ms: i64) -> Result<SourcePoll> {
         if let Some(aligned) = &mut self.aligned {
-            let before = aligned.paused.clone();
+            let before = aligned.paused().to_vec();
             if aligned.update(now_ms, self.started, &mut self.tracker) {
-                self.reader_deadline = Some(aligned.next_update_ms);
+                self.reader_deadline = Some(aligned.next_update_ms());
                 return Ok(SourcePoll::Wait(self.reader_deadline));
             }
-            if aligned.paused != before {
-                self.reader.pause_splits(&aligned.paused);
+            if aligned.paused() != before {
+                self.reader.pause_splits(aligned.paused());
             }
         }
         self.started = true;
@@ -462,7 +385,7 @@ impl<T: Data> SourceHead for SourceNode<T> {
         self.records_out.add(rows as u64);
         self.out.finish_call()?;
         if let (SourcePoll::End, Some(aligned)) = (poll, &self.aligned) {
-            aligned.board.publish(&aligned.alignment.group, &aligned.member, Watermark::MAX);
+            aligned.end();
         }
         self.reader_deadline = match poll {
             SourcePoll::Wait(at) => at,
@@ -489,11 +412,11 @@ impl<T: Data> Downstream for SourceNode<T> {
     }
     fn barrier(&mut self, epoch: Epoch, snapshot: &mut TaskSnapshot) -> Result<()> {
         self.out.finish_call()?;
-        let mut state = OperatorSnapshot::default();
+        let mut state = OperatorSnapshot::new(snapshot.kind());
         let taken = self.reader.snapshot(epoch, &mut state);
         taken.map_err(|e| e.at(&*self.label))?;
         state.put_list(WATERMARK_STATE, &self.out.current_watermark().0)?;
-        snapshot.push((self.context.subtask.uid.clone(), state));
+        snapshot.push(self.context.subtask.uid.clone(), state);
         self.out.barrier(epoch, snapshot)
     }
     fn checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
@@ -562,7 +485,7 @@ impl<T: Data> Operator for AssignWatermarks<T> {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         if let Some(strategy) = self.strategy.take() {
             let mut tracker = WatermarkTracker::new(strategy, context);
-            tracker.add_split(context.clock.now_ms());
+            tracker.push_split(context.clock.now_ms());
             self.state = Some((tracker, Arc::clone(&context.clock)));
         }
         let former = context.restored.list_union::<i64>(WATERMARK_STATE)?.into_iter().min();

@@ -1,6 +1,7 @@
 //! Tests of the head of a source chain: what leaves it, in which order.
 
 use super::*;
+use crate::alignment::member_name;
 use crate::chain::Receiver;
 use crate::snapshot::Restored;
 use crate::watermark::WatermarkStrategy;
@@ -88,7 +89,7 @@ fn a_record_leaves_before_the_watermark_that_it_causes() {
     let (seen, mut tracker) =
         (Recorder::default(), WatermarkTracker::new(monotonous(), &context(0)));
     let mut out = seen.output();
-    let (a, b) = (tracker.add_split(0), tracker.add_split(0));
+    let [a, b] = [0, 0].map(|now_ms| tracker.add_split(now_ms, &mut out));
     tracker.emit(a, batch(&[10, 20]), 0, &mut out).unwrap();
     assert_eq!(seen.take(), [Record(10), Record(20)], "the other split holds time up");
     tracker.emit(b, batch(&[5, 3, 30]), 0, &mut out).unwrap();
@@ -101,7 +102,7 @@ fn periodic_watermarks_come_at_their_interval_and_only_with_news() {
     let (seen, mut tracker) =
         (Recorder::default(), WatermarkTracker::new(monotonous(), &context(200)));
     let mut out = seen.output();
-    let split = tracker.add_split(1000);
+    let split = tracker.add_split(1000, &mut out);
     tracker.tick(1000, &mut out);
     tracker.emit(split, batch(&[10, 20]), 1000, &mut out).unwrap();
     tracker.tick(1199, &mut out);
@@ -117,7 +118,7 @@ fn an_idle_split_holds_nothing_up_until_its_next_record() {
     let strategy = monotonous().with_idleness(Duration::from_millis(50));
     let (seen, mut tracker) = (Recorder::default(), WatermarkTracker::new(strategy, &context(0)));
     let mut out = seen.output();
-    let (a, b) = (tracker.add_split(0), tracker.add_split(0));
+    let [a, b] = [0, 0].map(|now_ms| tracker.add_split(now_ms, &mut out));
     tracker.emit(b, batch(&[3]), 0, &mut out).unwrap();
     tracker.emit(a, batch(&[10]), 40, &mut out).unwrap();
     assert_eq!(seen.take(), [Record(3), Record(10), Seen::Watermark(2)]);
@@ -146,7 +147,7 @@ fn a_generator_of_an_idle_split_is_not_asked() {
         WatermarkStrategy::for_generator(|| Talkative(0)).with_idleness(Duration::from_millis(50));
     let (seen, mut tracker) = (Recorder::default(), WatermarkTracker::new(strategy, &context(10)));
     let mut out = seen.output();
-    tracker.add_split(0);
+    tracker.add_split(0, &mut out);
     tracker.tick(50, &mut out);
     assert_eq!(seen.take().last(), Some(&Idle(true)));
     for now_ms in [60, 70, 80] {
@@ -161,7 +162,7 @@ fn a_finished_split_holds_nothing_up_and_does_not_end_time_for_idle_ones() {
     let strategy = monotonous().with_idleness(Duration::from_millis(50));
     let (seen, mut tracker) = (Recorder::default(), WatermarkTracker::new(strategy, &context(0)));
     let mut out = seen.output();
-    let (a, b, c) = (tracker.add_split(0), tracker.add_split(0), tracker.add_split(0));
+    let [a, b, c] = [0, 0, 0].map(|now_ms| tracker.add_split(now_ms, &mut out));
     tracker.emit(a, batch(&[5]), 0, &mut out).unwrap();
     tracker.emit(b, batch(&[9]), 0, &mut out).unwrap();
     tracker.emit(c, batch(&[7]), 0, &mut out).unwrap();
@@ -179,11 +180,88 @@ fn a_finished_split_holds_nothing_up_and_does_not_end_time_for_idle_ones() {
     assert_eq!(seen.take(), [], "the end of the input ends time, not the last split");
 }
 
+#[test]
+fn a_split_that_is_found_after_all_others_have_finished_goes_on_with_event_time() {
+    let (seen, mut tracker) =
+        (Recorder::default(), WatermarkTracker::new(monotonous(), &context(0)));
+    let mut out = seen.output();
+    let [a, b] = [0, 0].map(|now_ms| tracker.add_split(now_ms, &mut out));
+    tracker.emit(a, batch(&[50]), 0, &mut out).unwrap();
+    tracker.emit(b, batch(&[100]), 0, &mut out).unwrap();
+    tracker.finish_split(a, &mut out);
+    tracker.finish_split(b, &mut out);
+    let want = [Record(50), Record(100), Seen::Watermark(49), Seen::Watermark(99)];
+    assert_eq!(seen.take(), want);
+    let c = tracker.add_split(10, &mut out);
+    tracker.emit(c, batch(&[80]), 10, &mut out).unwrap();
+    assert_eq!(seen.take(), [Record(80)], "late; event time does not go back");
+    tracker.emit(c, batch(&[200]), 10, &mut out).unwrap();
+    assert_eq!(seen.take(), [Record(200), Seen::Watermark(199)], "no finished split holds it up");
+    // Once more, beside one that goes on.
+    let d = tracker.add_split(20, &mut out);
+    tracker.finish_split(c, &mut out);
+    tracker.emit(d, batch(&[300]), 20, &mut out).unwrap();
+    assert_eq!(seen.take(), [Record(300), Seen::Watermark(299)]);
+}
+
+#[test]
+fn a_split_that_is_found_while_all_others_are_idle_makes_the_stream_active_and_holds_it_up() {
+    let strategy = monotonous().with_idleness(Duration::from_millis(50));
+    let (seen, mut tracker) = (Recorder::default(), WatermarkTracker::new(strategy, &context(0)));
+    let mut out = seen.output();
+    let a = tracker.add_split(0, &mut out);
+    tracker.emit(a, batch(&[10]), 0, &mut out).unwrap();
+    tracker.tick(50, &mut out);
+    assert_eq!(seen.take(), [Record(10), Seen::Watermark(9), Idle(true)]);
+    let b = tracker.add_split(60, &mut out);
+    assert_eq!(seen.take(), [Idle(false)], "others must wait for its first records");
+    tracker.emit(a, batch(&[40]), 70, &mut out).unwrap();
+    assert_eq!(seen.take(), [Record(40)], "the new one holds event time up");
+    tracker.emit(b, batch(&[30]), 80, &mut out).unwrap();
+    assert_eq!(seen.take(), [Record(30), Seen::Watermark(29)]);
+    // One without a record becomes idle in its turn.
+    let c = tracker.add_split(90, &mut out);
+    tracker.finish_split(b, &mut out);
+    assert_eq!(seen.take(), []);
+    tracker.emit(a, batch(&[60]), 130, &mut out).unwrap();
+    tracker.tick(140, &mut out);
+    assert_eq!(seen.take(), [Record(60), Seen::Watermark(59)], "{c} is idle");
+}
+
+/// A reader that finds a second split when the first has been read to its end.
+struct Discovering(Vec<SourcePoll>);
+impl SourceReader<i64> for Discovering {
+    fn poll(&mut self, out: &mut SourceOutput<'_, i64>) -> Result<SourcePoll> {
+        let turn = self.0.pop();
+        let split = out.add_split();
+        out.collect_batch(split, batch(&[100 * (split as i64 + 1)]));
+        out.finish_split(split);
+        Ok(turn.unwrap_or(SourcePoll::End))
+    }
+    fn snapshot(&mut self, _: Epoch, _: &mut OperatorSnapshot) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_may_find_splits_one_after_the_other() {
+    let seen = Recorder::default();
+    let reader = Box::new(Discovering(vec![SourcePoll::More, SourcePoll::Wait(None)]));
+    let board = AlignmentBoard::default();
+    let mut node = SourceNode::new(reader, monotonous(), seen.output(), context(0), board);
+    node.open().unwrap();
+    let polls = [SourcePoll::Wait(None), SourcePoll::More, SourcePoll::End];
+    for (poll, n) in polls.into_iter().zip(1..) {
+        assert_eq!(node.run(0).unwrap(), poll);
+        assert_eq!(seen.take(), [Record(100 * n), Seen::Watermark(100 * n - 1)]);
+    }
+}
+
 /// Emits one batch a poll.
 struct Batches(Vec<Vec<i64>>);
 impl SourceReader<i64> for Batches {
     fn poll(&mut self, out: &mut SourceOutput<'_, i64>) -> Result<SourcePoll> {
-        if out.tracker.splits.is_empty() {
+        if out.tracker.split_count() == 0 {
             out.add_split();
         }
         if self.0.is_empty() {
@@ -212,9 +290,9 @@ fn restored(watermarks: &[i64]) -> Restored {
     let snapshot = |w: &i64| {
         let mut state = OperatorSnapshot::default();
         state.put_list(WATERMARK_STATE, w).unwrap();
-        state
+        state.into_stored().unwrap()
     };
-    Restored::from_former(Arc::new(watermarks.iter().map(snapshot).collect()))
+    Restored::from_stored(watermarks.iter().map(snapshot))
 }
 
 #[test]
@@ -228,9 +306,9 @@ fn after_a_restore_time_starts_where_the_slowest_subtask_had_it() {
     assert_eq!(seen.take(), [Record(10), Record(20)], "never back");
     node.run(0).unwrap();
     assert_eq!(seen.take(), [Record(30), Seen::Watermark(29)]);
-    let mut snapshot = TaskSnapshot::new();
+    let mut snapshot = TaskSnapshot::default();
     node.barrier(Epoch(1), &mut snapshot).unwrap();
-    let again = Restored::from_former(Arc::new(snapshot.into_iter().map(|(_, s)| s).collect()));
+    let again = Restored::from_stored(snapshot.into_stored().unwrap().into_values());
     assert_eq!(again.list_union::<i64>(WATERMARK_STATE).unwrap(), [29]);
 }
 
@@ -247,7 +325,7 @@ fn watermarks_assigned_in_mid_stream_do_not_go_back_after_a_restore() {
     assert_eq!(seen.take(), want, "a late record is late again");
     let mut state = OperatorSnapshot::default();
     operator.snapshot(Epoch(1), &mut state).unwrap();
-    let again = Restored::from_former(Arc::new(vec![state]));
+    let again = Restored::from_stored([state.into_stored().unwrap()]);
     assert_eq!(again.list_union::<i64>(WATERMARK_STATE).unwrap(), [29]);
 }
 

@@ -17,7 +17,7 @@
 
 use crate::chain::{Downstream, Receiver};
 use crate::exchange::{Body, Envelope, Payload};
-use crate::snapshot::TaskSnapshot;
+use crate::snapshot::{SnapshotKind, TaskSnapshot};
 use crate::source::SourcePoll;
 use crate::source_node::SourceHead;
 use crate::watermark::{Merged, WatermarkMerge};
@@ -79,8 +79,24 @@ pub(crate) struct InputEdge {
     pub(crate) members: Vec<Option<usize>>,
 }
 
+/// What a task has to know of the world for one [`Task::step`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Orders {
+    /// The first epoch of which the inputs may still bring something; `None`: they have all
+    /// been closed. Not for sources.
+    pub(crate) inputs_at: Option<Epoch>,
+    /// The epoch that sources are to be in.
+    pub(crate) target: Epoch,
+    /// The form of the snapshot that ends the current epoch.
+    pub(crate) kind: SnapshotKind,
+    /// A source reads nothing now.
+    pub(crate) hold: bool,
+    /// A source ends now.
+    pub(crate) drain: bool,
+}
+
 /// What one [`Task::step`] did.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Step {
     /// Something; there may be more. `rows` of `edge` from `sender` are processed.
     Processed { edge: usize, sender: u32, rows: u64 },
@@ -104,15 +120,13 @@ pub(crate) struct Task {
     open_senders: usize,
     current: Epoch,
     waiting: Waiting,
-    /// Whether somebody stores what the task captures when it ends.
-    stored: bool,
     /// The source has said that it is at its end.
     ending: bool,
     ended: bool,
 }
 
 impl Task {
-    pub(crate) fn new(head: Head, edges: Vec<InputEdge>, first: Epoch, stored: bool) -> Self {
+    pub(crate) fn new(head: Head, edges: Vec<InputEdge>, first: Epoch) -> Self {
         let members = edges.iter().flat_map(|e| e.members.iter().flatten()).count();
         Task {
             head,
@@ -121,7 +135,6 @@ impl Task {
             open_senders: members,
             current: first,
             waiting: Waiting::new(),
-            stored,
             ending: false,
             ended: false,
         }
@@ -135,15 +148,19 @@ impl Task {
         self.waiting.entry(epoch.max(self.current)).or_default().push_back((edge, envelope));
     }
 
-    /// Does one thing. `inputs_at`: the first epoch of which the inputs may still bring
-    /// something (`None`: they have all been closed); for a source, the epoch it is to be in.
-    pub(crate) fn step(&mut self, inputs_at: Option<Epoch>, now_ms: i64) -> Result<Step> {
+    /// The epoch that it is in.
+    pub(crate) fn current(&self) -> Epoch {
+        self.current
+    }
+
+    /// Does one thing.
+    pub(crate) fn step(&mut self, orders: Orders, now_ms: i64) -> Result<Step> {
         self.head.chain().poll(now_ms)?;
         if self.ended || !self.head.chain_ref().ready() {
             return Ok(Step::Waiting);
         }
         if let Head::Source(_) = self.head {
-            return self.step_source(inputs_at, now_ms);
+            return self.step_source(orders, now_ms);
         }
         if let Some(queue) = self.waiting.get_mut(&self.current) {
             if let Some((edge, envelope)) = queue.pop_front() {
@@ -151,23 +168,34 @@ impl Task {
             }
             self.waiting.remove(&self.current);
         }
-        match inputs_at {
-            Some(epoch) if epoch > self.current => self.end_epoch(),
-            None if !self.waiting.is_empty() => self.end_epoch(),
-            None => self.finish(),
+        match orders.inputs_at {
+            // The cut is known only when its order has come, which may be after the barrier.
+            _ if self.current >= orders.target && !self.is_last(orders) => Ok(Step::Waiting),
+            Some(epoch) if epoch > self.current => self.end_epoch(orders.kind),
+            None if !self.waiting.is_empty() => self.end_epoch(orders.kind),
+            None => self.finish(orders),
             _ => Ok(Step::Waiting),
         }
     }
 
-    fn step_source(&mut self, target: Option<Epoch>, now_ms: i64) -> Result<Step> {
+    /// Whether nothing can come any more.
+    fn is_last(&self, orders: Orders) -> bool {
+        orders.inputs_at.is_none() && self.waiting.is_empty()
+    }
+
+    fn step_source(&mut self, orders: Orders, now_ms: i64) -> Result<Step> {
         if self.ending {
-            return self.finish();
+            return self.finish(orders);
         }
-        if target.is_some_and(|epoch| epoch > self.current) {
-            return self.end_epoch();
+        if orders.target > self.current {
+            return self.end_epoch(orders.kind);
+        }
+        if orders.hold {
+            return Ok(Step::SourceWaiting);
         }
         let Head::Source(source) = &mut self.head else { return Ok(Step::Waiting) };
-        Ok(match source.run(now_ms)? {
+        let polled = if orders.drain { SourcePoll::End } else { source.run(now_ms)? };
+        Ok(match polled {
             SourcePoll::More => Step::Processed { edge: 0, sender: 0, rows: 0 },
             SourcePoll::Wait(_) => Step::SourceWaiting,
             SourcePoll::End => {
@@ -212,26 +240,26 @@ impl Task {
         Ok(Step::Processed { edge, sender, rows: done })
     }
 
-    fn capture(&mut self) -> Result<TaskSnapshot> {
-        let mut snapshot = TaskSnapshot::new();
+    fn capture(&mut self, kind: SnapshotKind) -> Result<TaskSnapshot> {
+        let mut snapshot = TaskSnapshot::new(kind);
         self.head.chain().barrier(self.current, &mut snapshot)?;
         Ok(snapshot)
     }
 
-    fn end_epoch(&mut self) -> Result<Step> {
-        let snapshot = self.capture()?;
+    fn end_epoch(&mut self, kind: SnapshotKind) -> Result<Step> {
+        let snapshot = self.capture(kind)?;
         let ended = self.current;
         self.current = ended.next();
         Ok(Step::EpochEnded(ended, snapshot))
     }
 
-    fn finish(&mut self) -> Result<Step> {
+    fn finish(&mut self, orders: Orders) -> Result<Step> {
         // Senders that were stopped close without saying so: then nothing has ended here.
         if self.open_senders > 0 {
             return Ok(Step::Waiting);
         }
         self.head.chain().end()?;
-        let snapshot = if self.stored { self.capture()? } else { TaskSnapshot::new() };
+        let snapshot = self.capture(orders.kind)?;
         self.ended = true;
         Ok(Step::Ended(self.current, snapshot))
     }
@@ -254,3 +282,7 @@ impl Task {
         self.head.chain().close()
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

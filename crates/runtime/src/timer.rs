@@ -9,12 +9,13 @@
 //! are firing already.
 
 use crate::operator::SubtaskInfo;
-use crate::snapshot::{OperatorSnapshot, Restored};
+use crate::snapshot::{OperatorSnapshot, Restored, StateDescription, StateKind};
 use indexmap::IndexMap;
 use millstream_core::key_group::StableHasher;
 use millstream_core::{Key, Result};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hash};
+use std::sync::Arc;
 
 /// The timers of one time; `false` marks a deleted one, whose place is kept.
 type Slot<K, N> = IndexMap<(K, N), bool, BuildHasherDefault<StableHasher>>;
@@ -33,7 +34,8 @@ type Slot<K, N> = IndexMap<(K, N), bool, BuildHasherDefault<StableHasher>>;
 /// ```
 #[derive(Debug)]
 pub struct TimerQueue<K, N> {
-    slots: BTreeMap<i64, Slot<K, N>>,
+    /// Shared with a snapshot that is not written yet; copied when it changes before that.
+    slots: BTreeMap<i64, Arc<Slot<K, N>>>,
     /// The slot that is firing: its time, its timers, the next one's place.
     firing: Option<(i64, Slot<K, N>, usize)>,
     len: usize,
@@ -55,7 +57,8 @@ impl<K: Eq + Hash + Clone, N: Eq + Hash + Clone> TimerQueue<K, N> {
         {
             return;
         }
-        let live = self.slots.entry(time).or_default().entry(timer).or_insert(false);
+        let slot = Arc::make_mut(self.slots.entry(time).or_default());
+        let live = slot.entry(timer).or_insert(false);
         self.len += usize::from(!std::mem::replace(live, true));
     }
 
@@ -69,7 +72,7 @@ impl<K: Eq + Hash + Clone, N: Eq + Hash + Clone> TimerQueue<K, N> {
         {
             self.len -= usize::from(std::mem::replace(live, false));
         }
-        if let Some(slot) = self.slots.get_mut(&time)
+        if let Some(slot) = self.slots.get_mut(&time).map(Arc::make_mut)
             && let Some(live) = slot.get_mut(&timer)
         {
             self.len -= usize::from(std::mem::replace(live, false));
@@ -107,11 +110,14 @@ impl<K: Eq + Hash + Clone, N: Eq + Hash + Clone> TimerQueue<K, N> {
                         return None;
                     }
                     let former = self.firing.take();
-                    self.firing = self.slots.pop_first().map(|(time, slot)| (time, slot, 0));
+                    self.firing = self
+                        .slots
+                        .pop_first()
+                        .map(|(time, slot)| (time, Arc::unwrap_or_clone(slot), 0));
                     if let Some((time, slot, next)) = former {
                         let rest: Vec<_> =
                             slot.into_iter().skip(next).filter(|(_, live)| *live).collect();
-                        self.slots.entry(time).or_default().extend(rest);
+                        Arc::make_mut(self.slots.entry(time).or_default()).extend(rest);
                     }
                 }
             }
@@ -151,20 +157,33 @@ impl<K: Eq + Hash + Clone, N: Eq + Hash + Clone> TimerQueue<K, N> {
 }
 
 impl<K: Key, N: Key> TimerQueue<K, N> {
-    /// Stores every timer as keyed state `name`.
-    ///
-    /// # Errors
-    /// When a key does not serialize.
-    pub fn snapshot(
-        &self,
-        name: &str,
-        max_parallelism: usize,
-        into: &mut OperatorSnapshot,
-    ) -> Result<()> {
-        for (time, key, namespace) in self.iter() {
-            into.put_keyed(name, max_parallelism, key, &(time, namespace))?;
+    /// Stores every timer as keyed state `name`; they are encoded on the uploader thread.
+    pub fn snapshot(&self, name: &str, subtask: &SubtaskInfo, into: &mut OperatorSnapshot) {
+        let description = StateDescription::keyed::<K, (), (i64, N)>(name, StateKind::Timers);
+        // Timers of the time that is firing are few: at a barrier there are none.
+        let firing: Vec<_> = self
+            .firing
+            .iter()
+            .flat_map(|(time, slot, next)| slot.iter().skip(*next).map(|timer| (*time, timer)))
+            .filter(|(_, (_, live))| **live)
+            .map(|(time, (timer, _))| (time, timer.clone()))
+            .collect();
+        let slots: Vec<_> =
+            self.slots.iter().map(|(time, slot)| (*time, Arc::clone(slot))).collect();
+        if firing.is_empty() && slots.is_empty() {
+            return into.describe(description);
         }
-        Ok(())
+        into.defer_keyed(description, subtask, move |out| {
+            for (time, (key, namespace)) in &firing {
+                out.put(key, &(time, namespace))?;
+            }
+            for (time, slot) in slots {
+                for ((key, namespace), _) in slot.iter().filter(|(_, live)| **live) {
+                    out.put(key, &(time, namespace))?;
+                }
+            }
+            Ok(())
+        });
     }
 
     /// Registers the stored timers of this subtask's keys.

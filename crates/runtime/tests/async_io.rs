@@ -63,7 +63,7 @@ impl Server {
 
 /// Asks until there is an answer; a test that gets none fails instead of hanging.
 fn eventually<R>(mut ask: impl FnMut() -> Option<R>) -> R {
-    for _ in 0..20_000 {
+    for _ in 0..60_000 {
         if let Some(answer) = ask() {
             return answer;
         }

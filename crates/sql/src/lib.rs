@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Source of the semantics: the documentation of Apache Flink, and its answers in
-//! `shared/conformance` where the documentation is silent.
+//! `tests/conformance` where the documentation is silent.
 
 // Modules stand one to a line, so that branches which add one merge.
 mod bind;

@@ -185,8 +185,15 @@ impl Session {
             }
             Statement::CreateTable(create) if create.query.is_some() => {
                 let insert = on_large_stack(|| self.create_table_as(create, script));
-                let insert = insert.map_err(plan_error)?;
-                self.inserts(&[(&insert, script)])
+                let Some(insert) = insert.map_err(plan_error)? else { return Ok(done) };
+                let filled = self.inserts(&[(&insert, script)]);
+                if filled.is_err() {
+                    // Nothing is left of a statement that failed.
+                    let path = self.catalog.path(&create.name);
+                    let dropped = self.catalog.drop_object(&path, false, create.temporary, true);
+                    dropped.map_err(plan_error)?;
+                }
+                filled
             }
             Statement::Quit => Ok(Outcome::Quit),
             Statement::Clear => Ok(Outcome::Clear),

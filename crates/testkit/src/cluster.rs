@@ -4,10 +4,11 @@
 //! on the loopback, with the handshake and the encoding of a real deployment; only the
 //! address space is shared, so sinks that collect see everything.
 
-use millstream_core::{Error, Result};
+use millstream_core::{Error, ManualClock, Result};
 use millstream_datastream::StreamExecutionEnvironment;
 use millstream_runtime::{JobHandle, RunningJob};
 use std::net::TcpListener;
+use std::sync::Arc;
 
 /// Workers and processes of a test.
 ///
@@ -18,10 +19,11 @@ use std::net::TcpListener;
 /// // ... build a job ...
 /// MiniCluster::new(2).processes(2).execute(&env, "job").unwrap();
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MiniCluster {
     workers: usize,
     processes: usize,
+    clock: Option<ManualClock>,
 }
 
 /// A job on a [`MiniCluster`].
@@ -32,11 +34,16 @@ pub struct MiniClusterJob {
 impl MiniCluster {
     /// `workers` threads in each process; one process.
     pub fn new(workers: usize) -> Self {
-        MiniCluster { workers, processes: 1 }
+        MiniCluster { workers, processes: 1, clock: None }
     }
     /// Sets the number of processes.
     pub fn processes(self, processes: usize) -> Self {
         MiniCluster { processes, ..self }
+    }
+    /// Processing time is what `clock` says (the machine's otherwise): timers and windows
+    /// of processing time then fire when the test moves it.
+    pub fn clock(self, clock: &ManualClock) -> Self {
+        MiniCluster { clock: Some(clock.clone()), ..self }
     }
     /// Runs the job to its end.
     ///
@@ -59,6 +66,9 @@ impl MiniCluster {
         let mut config = env.runtime_config(name);
         config.layout.workers = self.workers;
         config.layout.processes = self.processes;
+        if let Some(clock) = &self.clock {
+            config.clock = Arc::new(clock.clone());
+        }
         config.secret = "a test's secret".into();
         for listener in &listeners {
             config.addresses.push(listener.local_addr()?.to_string());

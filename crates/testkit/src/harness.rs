@@ -6,9 +6,10 @@
 use millstream_core::{
     Batch, Data, Epoch, EventTime, ManualClock, NO_TIMESTAMP, Result, Watermark,
 };
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::{
-    Counter, Downstream, MetricGroup, Node, Operator, OperatorContext, OperatorSnapshot, Output,
-    OutputTag, Receiver, Restored, TaskSnapshot,
+    Counter, Downstream, JobInfo, MetricGroup, Node, Operator, OperatorContext, Output, OutputTag,
+    Receiver, Restored, SnapshotKind, StoredState, TaskSnapshot,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -133,8 +134,18 @@ impl<O: Operator> HarnessBuilder<O> {
         self
     }
     /// State of all former subtasks; this one takes its share.
-    pub fn restored(mut self, former: Vec<OperatorSnapshot>) -> Self {
-        self.context.restored = Restored::from_former(Arc::new(former));
+    pub fn restored(mut self, former: Vec<StoredState>) -> Self {
+        self.context.restored = Restored::from_stored(former);
+        self
+    }
+    /// The job's name and checkpoint settings ([`JobInfo::for_tests`] otherwise).
+    pub fn job(mut self, job: JobInfo) -> Self {
+        self.context.job = Arc::new(job);
+        self
+    }
+    /// Where keyed state lives (in memory otherwise).
+    pub fn state_backend(mut self, backend: StateBackendConfig) -> Self {
+        self.context.state_backend = backend;
         self
     }
     /// Processing time at the start (0 otherwise).
@@ -236,7 +247,7 @@ impl<T: Data, O: Operator<Out = Batch<T>>> OperatorHarness<O> {
     pub fn end(&mut self) -> Result<()> {
         self.node.watermark(Watermark::MAX)?;
         let mut tries = 0;
-        while !self.node.ready() && tries < 10_000 {
+        while !self.node.ready() && tries < 60_000 {
             tries += 1;
             std::thread::sleep(std::time::Duration::from_millis(1));
             self.node.poll(self.now())?;
@@ -248,10 +259,31 @@ impl<T: Data, O: Operator<Out = Batch<T>>> OperatorHarness<O> {
     ///
     /// # Errors
     /// Whatever the operator says.
-    pub fn snapshot(&mut self, epoch: u64) -> Result<OperatorSnapshot> {
-        let mut task = TaskSnapshot::new();
+    pub fn snapshot(&mut self, epoch: u64) -> Result<StoredState> {
+        self.snapshot_as(epoch, SnapshotKind::Checkpoint)
+    }
+    /// Takes a snapshot of a kind.
+    ///
+    /// # Errors
+    /// Whatever the operator says.
+    pub fn snapshot_as(&mut self, epoch: u64, kind: SnapshotKind) -> Result<StoredState> {
+        let mut task = TaskSnapshot::new(kind);
         self.node.barrier(Epoch(epoch), &mut task)?;
-        Ok(task.into_iter().next().map(|(_, state)| state).unwrap_or_default())
+        task.into_iter().next().map_or_else(|| Ok(StoredState::default()), |(_, s)| s.into_stored())
+    }
+    /// The checkpoint of `epoch`, and all before it, is durable.
+    ///
+    /// # Errors
+    /// Whatever the operator says.
+    pub fn complete_checkpoint(&mut self, epoch: u64) -> Result<()> {
+        self.node.checkpoint_complete(Epoch(epoch))
+    }
+    /// Lets go of the operator's outside resources, as after a failure or a cancel.
+    ///
+    /// # Errors
+    /// Whatever the operator says.
+    pub fn close(&mut self) -> Result<()> {
+        self.node.close()
     }
     /// Says whether the downstream has room (it has, at first).
     ///

@@ -6,8 +6,8 @@
 use crate::harness::{Capture, Event, records, text};
 use millstream_core::{Clock, Data, Epoch, EventTime, ManualClock, Result};
 use millstream_runtime::{
-    AlignmentBoard, Counter, Downstream, Gauge, MetricGroup, OperatorContext, OperatorSnapshot,
-    Output, Receiver, Restored, Source, SourceHead, SourceNode, SourcePoll, TaskSnapshot, Waker,
+    AlignmentBoard, Counter, Downstream, Gauge, MetricGroup, OperatorContext, Output, Receiver,
+    Restored, Source, SourceHead, SourceNode, SourcePoll, StoredState, TaskSnapshot, Waker,
     WatermarkStrategy,
 };
 use std::cell::{Cell, RefCell};
@@ -97,8 +97,8 @@ impl<S: Source> SourceHarnessBuilder<'_, S> {
         self
     }
     /// State of all former subtasks; this one takes its share.
-    pub fn restored(mut self, former: Vec<OperatorSnapshot>) -> Self {
-        self.context.restored = Restored::from_former(Arc::new(former));
+    pub fn restored(mut self, former: Vec<StoredState>) -> Self {
+        self.context.restored = Restored::from_stored(former);
         self
     }
     /// Processing time at the start (0 otherwise).
@@ -234,10 +234,10 @@ impl<T: Data> SourceHarness<T> {
     ///
     /// # Errors
     /// Whatever the reader says.
-    pub fn snapshot(&mut self, epoch: u64) -> Result<OperatorSnapshot> {
-        let mut task = TaskSnapshot::new();
+    pub fn snapshot(&mut self, epoch: u64) -> Result<StoredState> {
+        let mut task = TaskSnapshot::default();
         self.node.barrier(Epoch(epoch), &mut task)?;
-        Ok(task.into_iter().next().map(|(_, state)| state).unwrap_or_default())
+        task.into_iter().next().map_or_else(|| Ok(StoredState::default()), |(_, s)| s.into_stored())
     }
     /// The checkpoint of `epoch` is durable.
     ///

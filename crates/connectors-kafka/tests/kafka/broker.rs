@@ -53,6 +53,17 @@ pub(crate) fn unique(name: &str) -> String {
     format!("mt-{name}-{run}-{salt:x}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Makes a topic at another broker.
+pub(crate) fn create_at(servers: &str, name: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> = config(servers).create().unwrap();
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let made = block_on(admin.create_topics([&topic], &options)).unwrap();
+    made.into_iter().for_each(|result| {
+        result.unwrap();
+    });
+}
+
 /// A topic that is deleted at the end of the test.
 pub(crate) struct Topic(pub(crate) String);
 

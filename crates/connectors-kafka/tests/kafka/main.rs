@@ -7,7 +7,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, outside of #[test]
 
 mod broker;
+mod crash;
+mod exactly_once;
 mod failures;
+mod outage;
 mod positions;
 #[cfg(feature = "tls")]
 mod secure;

@@ -4,7 +4,7 @@ use crate::broker::{
     PATIENCE, Topic, numbers, of_partition, plain, read_all, servers, to_latest, unique,
 };
 use millstream_kafka::{IsolationLevel, OffsetReset, OffsetsInitializer};
-use millstream_runtime::{OperatorSnapshot, SourcePoll};
+use millstream_runtime::{SourcePoll, StoredState};
 use millstream_testkit::SourceHarness;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -127,7 +127,7 @@ fn rescale(before: usize, after: usize) {
     }
     let source = numbers(&topic).build().unwrap();
     let mut rows = Vec::new();
-    let mut former: Vec<OperatorSnapshot> = Vec::new();
+    let mut former: Vec<StoredState> = Vec::new();
     for index in 0..before {
         let builder = SourceHarness::builder(&source).subtask(index, before);
         let mut harness = builder.open().unwrap();

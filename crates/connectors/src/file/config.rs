@@ -1,14 +1,16 @@
 //! What files to read, or to write, and how.
 
 use super::listing::check_pattern;
-use super::sink::FileWriter;
+use super::sink::{BucketOf, FileCommitter, FileWriter, Folder};
 use super::source::FileReader;
 use crate::DeliveryGuarantee;
-use millstream_core::{Data, Error, Result};
+use millstream_core::{Data, Error, EventTime, Result};
 use millstream_formats::{
     CsvFormat, JsonLinesFormat, LinesFormat, ParsePolicy, ReadFormat, WriteFormat,
 };
-use millstream_runtime::{OperatorContext, Sink, SinkWriter, Source, SourceReader};
+use millstream_runtime::{
+    Committer, CommitterContext, OperatorContext, Sink, SinkWriter, Source, SourceReader,
+};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,9 +141,13 @@ impl<T> FileSource<T> {
 /// its full size or age, or at the end of the job. Then it is `part-<subtask>-<number>.<ext>`
 /// and does not change any more; [`FileSource`] and most tools pass hidden files over.
 ///
-/// At least once: everything written is on the disk before a checkpoint is stored, and a
-/// restored job finishes the files of its last checkpoint, cut to what the checkpoint
-/// covers. All subtasks must see the same folder. Exactly once is refused for now.
+/// Everything written is on the disk before a checkpoint is stored, and a restored job
+/// finishes the files of its last checkpoint, cut to what the checkpoint covers. At least once,
+/// a file is finished when it is full, old, or the last: after a failure some of its records
+/// come again in another file. Exactly once, it is finished when a complete checkpoint covers
+/// all of it, so readers of finished files see each record once, at the pace of checkpoints.
+/// All subtasks must see the same folder, the first process too. Hidden files that no
+/// checkpoint knows are left behind by a crash; delete them when no savepoint needs them.
 ///
 /// ```
 /// use millstream_connectors::FileSink;
@@ -164,6 +170,9 @@ pub struct FileSink<T> {
     pub(super) prefix: String,
     pub(super) roll_size_bytes: u64,
     pub(super) roll_interval: Duration,
+    pub(super) roll_on_checkpoint: bool,
+    pub(super) bucket_by: Option<BucketOf<T>>,
+    pub(super) max_open_buckets: usize,
     delivery: DeliveryGuarantee,
 }
 
@@ -183,6 +192,9 @@ impl<T: Data> FileSink<T> {
             prefix: "part".to_owned(),
             roll_size_bytes: 128 << 20,
             roll_interval: Duration::from_secs(60),
+            roll_on_checkpoint: false,
+            bucket_by: None,
+            max_open_buckets: 100,
             delivery: DeliveryGuarantee::AtLeastOnce,
         }
     }
@@ -210,10 +222,37 @@ impl<T: Data> FileSink<T> {
         self.roll_interval = age;
         self
     }
+    /// Finishes every file at every checkpoint, as well as by size and age.
+    pub fn roll_on_checkpoint(mut self, roll: bool) -> Self {
+        self.roll_on_checkpoint = roll;
+        self
+    }
+    /// Puts each record into a folder below the sink's (Flink's `BucketAssigner`), by the record
+    /// and its event time, such as `2026-11-21` or `eu/2026`. A subtask writes one file for each
+    /// bucket at a time.
+    pub fn bucket_by(
+        mut self,
+        bucket: impl Fn(&T, EventTime) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.bucket_by = Some(Arc::new(bucket));
+        self
+    }
+    /// The most files that a subtask writes at a time (100 otherwise); for one more bucket the
+    /// oldest file is finished.
+    pub fn max_open_buckets(mut self, buckets: usize) -> Self {
+        self.max_open_buckets = buckets;
+        self
+    }
     /// What is promised after a failure (at least once).
     pub fn delivery_guarantee(mut self, guarantee: DeliveryGuarantee) -> Self {
         self.delivery = guarantee;
         self
+    }
+}
+
+impl<T> FileSink<T> {
+    pub(super) fn is_exactly_once(&self) -> bool {
+        self.delivery == DeliveryGuarantee::ExactlyOnce
     }
 }
 
@@ -224,9 +263,16 @@ impl<T: Data> Sink<T> for FileSink<T> {
             folder: self.folder.clone(),
             format: Arc::clone(&self.format),
             prefix: self.prefix.clone(),
+            bucket_by: self.bucket_by.clone(),
             ..*self
         };
         Ok(Box::new(FileWriter::open(config, context)?))
+    }
+    fn committer(&self, _: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
+        if !self.is_exactly_once() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(FileCommitter(Folder(self.folder.clone())))))
     }
     fn validate(&self) -> Result<()> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -239,12 +285,8 @@ impl<T: Data> Sink<T> for FileSink<T> {
             return Err(Error::config("file sink: files would be finished before they are begun")
                 .advice("raise roll_size_bytes and roll_interval above 0"));
         }
-        if self.delivery == DeliveryGuarantee::ExactlyOnce {
-            return Err(Error::config("file sink: exactly-once delivery is not available yet")
-                .advice(
-                    "use DeliveryGuarantee::AtLeastOnce; exactly once comes with the committers \
-                     of checkpoints",
-                ));
+        if self.max_open_buckets == 0 {
+            return Err(Error::config("file sink: max_open_buckets is 0").advice("raise it"));
         }
         self.format.validate()
     }

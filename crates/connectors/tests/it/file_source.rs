@@ -4,7 +4,7 @@ use crate::Drive;
 use millstream_connectors::FileSource;
 use millstream_core::{Error, ErrorKind, EventTime};
 use millstream_formats::{CsvFormat, ParsePolicy};
-use millstream_runtime::{OperatorSnapshot, Source, SourcePoll, WatermarkStrategy};
+use millstream_runtime::{Source, SourcePoll, StoredState, WatermarkStrategy};
 use millstream_testkit::SourceHarness;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -102,7 +102,7 @@ fn a_restored_reader_goes_on_behind_the_last_record_at_every_parallelism() {
     let mut want: Vec<u32> = events.iter().chain(&more).map(|e| e.id).collect();
     want.sort_unstable();
 
-    let (mut got, mut state): (Vec<Event>, Option<Vec<OperatorSnapshot>>) = (Vec::new(), None);
+    let (mut got, mut state): (Vec<Event>, Option<Vec<StoredState>>) = (Vec::new(), None);
     let mut ended = false;
     for attempt in 0..50 {
         let parallelism = 1 + attempt % 3;

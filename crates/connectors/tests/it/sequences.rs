@@ -5,7 +5,7 @@ use crate::Drive;
 use millstream_connectors::datagen::rand::Rng;
 use millstream_connectors::{CollectionSource, DataGenSource};
 use millstream_core::{ErrorKind, NO_TIMESTAMP};
-use millstream_runtime::{OperatorSnapshot, Source, SourcePoll, WatermarkStrategy};
+use millstream_runtime::{Source, SourcePoll, StoredState, WatermarkStrategy};
 use millstream_testkit::SourceHarness;
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ fn numbers(count: u64) -> DataGenSource<(u64, u64)> {
 fn run<S: Source<Out = (u64, u64)>>(
     source: impl Fn() -> S,
     parallelism: usize,
-    former: Option<Vec<OperatorSnapshot>>,
+    former: Option<Vec<StoredState>>,
     calls: usize,
-) -> (Vec<(u64, u64)>, Vec<OperatorSnapshot>) {
+) -> (Vec<(u64, u64)>, Vec<StoredState>) {
     let (mut records, mut snapshots) = (Vec::new(), Vec::new());
     for index in 0..parallelism {
         let source = source();

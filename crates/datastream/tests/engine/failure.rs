@@ -7,7 +7,7 @@
 use crate::support::*;
 use millstream_core::{Batch, Epoch, Error, ErrorKind, Result};
 use millstream_datastream::*;
-use millstream_runtime::checkpoint::{CheckpointStore, MemoryCheckpoints};
+use millstream_runtime::checkpoint::MemoryCheckpoints;
 use millstream_runtime::watermark::{InvalidTimestamp, WatermarkStrategy};
 use millstream_runtime::window::*;
 use millstream_runtime::*;
@@ -314,51 +314,45 @@ fn an_error_anywhere_ends_the_job_with_operator_subtask_and_record() {
     }
 }
 
-/// Keeps checkpoints, and counts what was stored for each epoch.
+/// Which epochs subtasks have handed their snapshots over for.
 #[derive(Clone, Default)]
-struct CountingStore {
-    inner: MemoryCheckpoints,
-    stored: Arc<Mutex<Vec<(Epoch, bool)>>>,
-    complete: Arc<Mutex<Vec<Epoch>>>,
-}
-impl CheckpointStore for CountingStore {
-    fn store(&self, epoch: Epoch, snapshot: TaskSnapshot, last: bool) -> Result<()> {
-        self.inner.store(epoch, snapshot, last)?;
-        self.stored.lock().unwrap().push((epoch, last));
-        Ok(())
+struct Snapshots(Arc<Mutex<Vec<Epoch>>>);
+impl Snapshots {
+    fn add(&self, epoch: Epoch) {
+        self.0.lock().unwrap().push(epoch);
     }
-    fn complete(&self, epoch: Epoch) -> Result<()> {
-        self.complete.lock().unwrap().push(epoch);
-        self.inner.complete(epoch)
+    fn of(&self, epoch: Epoch) -> usize {
+        self.0.lock().unwrap().iter().filter(|e| **e == epoch).count()
     }
 }
-impl CountingStore {
-    fn tasks_of(&self, epoch: Epoch) -> usize {
-        self.stored.lock().unwrap().iter().filter(|(e, _)| *e == epoch).count()
-    }
+
+/// The newest checkpoint has the state of every subtask.
+fn assert_whole(checkpoints: &MemoryCheckpoints, subtasks: usize) {
+    let manifest = checkpoints.manifest().unwrap().expect("a checkpoint").manifest;
+    assert_eq!(manifest.subtasks.len(), subtasks, "epoch {} lacks states", manifest.epoch);
 }
 
 /// One subtask fails in an epoch that all others have behind them: the epoch must not
 /// count as complete, or a restart would miss the failed subtask's state.
 fn fails_behind_the_others(workers: usize, processes: usize) {
-    let store = CountingStore::default();
-    let there = store.clone();
+    let (checkpoints, snapshots) = (MemoryCheckpoints::new(), Snapshots::default());
+    let (there, storage) = (snapshots.clone(), checkpoints.storage());
     let all = workers * processes;
     within_a_minute(move || {
         let env = environment();
         env.enable_checkpointing(Duration::from_millis(1));
-        env.set_checkpoint_store(Arc::new(there.clone()));
+        env.set_checkpoint_storage(storage);
         let never = Gate::default();
         let failed = Gate::default();
         let strategy = WatermarkStrategy::no_watermarks;
-        env.from_source(Sleepy(failed.clone()), strategy(), "sleepy");
+        env.from_source(Sleepy(failed.clone(), there.clone()), strategy(), "sleepy");
         let splits = (0..all as u64).map(|s| (0..50).map(|i| (s, i)).collect()).collect();
         let source = Script::new(splits).stop_all(20, &never);
         env.from_source(source, strategy(), "numbers").transform("last", move |context| {
             let last = context.subtask.index + 1 == context.subtask.parallelism;
             Ok(Straggler {
                 last,
-                store: there.clone(),
+                snapshots: there.clone(),
                 others: 2 * all - 1,
                 failed: failed.clone(),
                 epoch: Epoch::FIRST,
@@ -369,23 +363,20 @@ fn fails_behind_the_others(workers: usize, processes: usize) {
         let error = cluster.execute(&env, "fails").unwrap_err();
         assert!(error.to_string().contains("no luck at all"), "{error}");
     });
-    let complete = store.complete.lock().unwrap().clone();
-    for epoch in complete {
-        assert_eq!(store.tasks_of(epoch), 2 * all, "epoch {epoch} is complete without all states");
-    }
-    let stored = store.stored.lock().unwrap();
-    assert!(stored.iter().all(|(_, last)| !last), "no task has ended in good order: {stored:?}");
+    let complete = checkpoints.latest().expect("the first epochs");
+    assert_eq!(snapshots.of(complete), 2 * all, "epoch {complete} lacks states");
+    assert_whole(&checkpoints, 2 * all);
 }
 
 /// Keeps the last worker busy for a while after the failure, so that the progress of the
 /// failed subtask gets around before the news of the failure.
 #[derive(Clone)]
-struct Sleepy(Gate);
+struct Sleepy(Gate, Snapshots);
 impl Source for Sleepy {
     type Out = u64;
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn SourceReader<u64>>> {
         let last = context.subtask.index + 1 == context.subtask.parallelism;
-        Ok(Box::new(if last { self.clone() } else { Sleepy(Gate::default()) }))
+        Ok(Box::new(if last { self.clone() } else { Sleepy(Gate::default(), self.1.clone()) }))
     }
 }
 impl SourceReader<u64> for Sleepy {
@@ -395,7 +386,8 @@ impl SourceReader<u64> for Sleepy {
         }
         Ok(SourcePoll::More)
     }
-    fn snapshot(&mut self, _: Epoch, _: &mut OperatorSnapshot) -> Result<()> {
+    fn snapshot(&mut self, epoch: Epoch, _: &mut OperatorSnapshot) -> Result<()> {
+        self.1.add(epoch);
         Ok(())
     }
 }
@@ -403,7 +395,7 @@ impl SourceReader<u64> for Sleepy {
 /// Holds its last subtask in an epoch until all others have stored it; then fails.
 struct Straggler {
     last: bool,
-    store: CountingStore,
+    snapshots: Snapshots,
     others: usize,
     failed: Gate,
     epoch: Epoch,
@@ -423,6 +415,7 @@ impl Operator for Straggler {
     }
     fn snapshot(&mut self, epoch: Epoch, _: &mut OperatorSnapshot) -> Result<()> {
         self.epoch = epoch.next();
+        self.snapshots.add(epoch);
         Ok(())
     }
     fn is_ready(&self) -> bool {
@@ -432,7 +425,7 @@ impl Operator for Straggler {
         self.holds().then_some(0)
     }
     fn on_processing_time(&mut self, _: i64, _: &mut Output<Batch<u64>>) -> Result<()> {
-        if self.holds() && self.store.tasks_of(self.epoch) == self.others {
+        if self.holds() && self.snapshots.of(self.epoch) == self.others {
             self.looks += 1;
             if self.looks > 20 {
                 self.failed.open();
@@ -454,13 +447,13 @@ fn an_epoch_that_a_failure_cut_short_is_not_complete() {
 #[test]
 fn an_epoch_that_a_cancel_cut_short_is_not_complete() {
     for (workers, processes) in [(3, 1), (2, 2)].repeat(15) {
-        let store = CountingStore::default();
-        let there = store.clone();
+        let checkpoints = MemoryCheckpoints::new();
+        let there = checkpoints.clone();
         let tasks = 2 * workers * processes;
         within_a_minute(move || {
             let env = environment();
             env.enable_checkpointing(Duration::from_millis(1));
-            env.set_checkpoint_store(Arc::new(there.clone()));
+            env.set_checkpoint_storage(there.storage());
             let splits = (0..8u64).map(|s| (0..50).map(|i| (s, i)).collect()).collect();
             let source = Script::new(splits).stop_all(20, &Gate::default());
             env.from_source(source, WatermarkStrategy::for_monotonous_timestamps(), "numbers")
@@ -469,14 +462,11 @@ fn an_epoch_that_a_cancel_cut_short_is_not_complete() {
                 .sink_to(Collect::default());
             let cluster = MiniCluster::new(workers).processes(processes);
             let job = cluster.start(&env, "cancelled").unwrap();
-            wait_until("three epochs", || there.complete.lock().unwrap().len() >= 3);
+            wait_until("three epochs", || there.latest() >= Some(Epoch(3)));
             job.handle().cancel();
             assert_eq!(job.wait().unwrap_err().kind(), ErrorKind::Cancelled);
         });
-        for epoch in store.complete.lock().unwrap().iter() {
-            assert_eq!(store.tasks_of(*epoch), tasks, "epoch {epoch} lacks states");
-        }
-        assert!(store.stored.lock().unwrap().iter().all(|(_, last)| !last), "no task has ended");
+        assert_whole(&checkpoints, tasks);
     }
 }
 

@@ -164,8 +164,7 @@ fn a_job_restarts_exactly_at_the_cut_at_another_parallelism() {
     {
         let env = StreamExecutionEnvironment::new();
         env.enable_checkpointing(Duration::from_millis(5));
-        env.set_checkpoint_store(Arc::new(checkpoints.clone()));
-        env.restore_from(checkpoints.restore());
+        env.set_checkpoint_storage(checkpoints.storage());
         let sink = Collect::default();
         let gate = (stop_at < u64::MAX).then(|| (stop_at, Arc::new(AtomicBool::new(false))));
         count_job(&env, Numbers { end: 100_000, gate }, &sink);

@@ -5,7 +5,10 @@
 //!   jobs      small jobs from end to end: counts, cuts, cancel, failure
 //!   windows   random event-time input against a batch model, in every layout
 //!   idleness  splits that stop, end, or run ahead
+//!   checkpoints  the last one, failed ones, savepoints, restarts
+//!   clock     processing time that the test moves
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
+//!   supervision  real processes, killed with -9 and replaced
 //!   api       every piece of the API once; `api_joins` for those with two inputs
 //!   async_wait  requests to outside systems
 //!   pressure  what may be in flight
@@ -19,10 +22,13 @@
 mod api;
 mod api_joins;
 mod async_wait;
+mod checkpoints;
+mod clock;
 mod failure;
 mod idleness;
 mod jobs;
 mod pressure;
 mod recovery;
+mod supervision;
 mod support;
 mod windows;

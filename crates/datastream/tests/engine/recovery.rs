@@ -15,7 +15,6 @@ use millstream_runtime::window::*;
 use millstream_testkit::MiniCluster;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Key, id, event time.
@@ -43,17 +42,31 @@ struct Attempt {
     processes: usize,
     /// Cuts after the stop was reached, before the job is cancelled.
     cuts: u64,
+    /// Whether keyed state is in RocksDB: all attempts of a job or none.
+    disk: bool,
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn set_backend(_: &StreamExecutionEnvironment, _disk: bool) {}
+
+#[cfg(feature = "rocksdb")]
+fn set_backend(env: &StreamExecutionEnvironment, disk: bool) {
+    use millstream_runtime::state::{RocksDbBackend, RocksDbOptions, StateBackendConfig};
+    if disk {
+        let small = RocksDbOptions { memory_bytes: 16 << 20, ..RocksDbOptions::default() };
+        env.set_state_backend(StateBackendConfig::RocksDb(RocksDbBackend::new(small)));
+    }
 }
 
 fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
     let layout = prop::sample::select(vec![(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (2, 2)]);
     let attempt = (1..PER_SPLIT, layout, 0u64..3);
-    prop::collection::vec(attempt, 1..4).prop_map(|mut attempts| {
+    (prop::collection::vec(attempt, 1..4), any::<bool>()).prop_map(|(mut attempts, disk)| {
         attempts.sort_by_key(|a| a.0);
         let last = attempts.len();
         let attempt = |(i, (stop, (workers, processes), cuts))| {
             let stop = if i == last { usize::MAX } else { stop };
-            Attempt { stop, workers, processes, cuts }
+            Attempt { stop, workers, processes, cuts, disk }
         };
         attempts.push((0, (2, 1), 0));
         attempts.into_iter().enumerate().map(attempt).collect()
@@ -73,8 +86,8 @@ fn through(
         within_a_minute(move || {
             let env = environment();
             env.enable_checkpointing(Duration::from_millis(1));
-            env.set_checkpoint_store(Arc::new(checkpoints.clone()));
-            env.restore_from(checkpoints.restore());
+            env.set_checkpoint_storage(checkpoints.storage());
+            set_backend(&env, attempt.disk);
             let never = Gate::default();
             let mut source = Script::new(events());
             source.rows_per_poll = 3;
@@ -267,7 +280,7 @@ proptest! {
         ]),
         mid_stream in any::<bool>(),
     ) {
-        let undisturbed = [Attempt { stop: usize::MAX, workers: 1, processes: 1, cuts: 0 }];
+        let undisturbed = [Attempt { stop: usize::MAX, workers: 1, processes: 1, cuts: 0, disk: false }];
         let want = windows(&undisturbed, kind, false);
         prop_assert!(want.len() > 100);
         prop_assert_eq!(windows(&attempts, kind, mid_stream), want);
@@ -328,7 +341,8 @@ proptest! {
         let sink = Collect::<(u64, Option<u64>)>::default();
         let there = sink.clone();
         // The first attempt is cut when all subtasks have all rules, before any record.
-        attempts.insert(0, Attempt { stop: 0, workers: 2, processes: 1, cuts: 0 });
+        let disk = attempts[0].disk;
+        attempts.insert(0, Attempt { stop: 0, workers: 2, processes: 1, cuts: 0, disk });
         let known = Count::default();
         let counted = known.clone();
         through(&attempts, move || known.get() >= 2 * 17, move |env, source| {

@@ -60,6 +60,11 @@ impl Count {
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
+    /// Takes one away, if there is one.
+    pub(crate) fn take_one(&self) -> bool {
+        let less = |n: u64| n.checked_sub(1);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
 }
 
 /// Records of one split, and where in it to stop until a gate opens.

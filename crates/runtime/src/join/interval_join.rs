@@ -16,18 +16,19 @@
 
 use super::JoinOperatorFactory;
 use crate::chain::{Output, OutputTag};
-use crate::operator::{Operator, OperatorContext, Progress};
-use crate::snapshot::OperatorSnapshot;
+use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
+use crate::snapshot::{OperatorSnapshot, StateKind};
+use crate::state::{KeyedStates, MapRef};
 use crate::timer::TimerQueue;
-use crate::window::{KeyTable, LateRecords, StoredHeader, WindowOperatorFactory};
+use crate::window::{LateRecords, StoredHeader, WindowOperatorFactory};
 use millstream_core::{
     Batch, Data, Either, Epoch, Error, EventTime, Key, NO_TIMESTAMP, Result, Watermark,
 };
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 const LEFT: &str = "left-buffer";
 const RIGHT: &str = "right-buffer";
+const CLEANUPS: &str = "join-cleanups";
 const LAYOUT: &str = "interval join";
 
 /// What the function of an interval join may know and do.
@@ -176,10 +177,33 @@ where
     }
 }
 
-/// The rows of one side and key that may still find partners, by event time.
-type Buffer<T> = BTreeMap<EventTime, Vec<T>>;
+/// The rows of one side that may still find partners, by key and event time.
+type Buffer<K, T> = MapRef<K, EventTime, Vec<T>>;
 
-struct IntervalJoinOperator<A, B, K, SA, SB, F, Out> {
+/// The state of an open interval join, in the job's backend.
+struct Buffers<K: Key, A: Data, B: Data> {
+    states: KeyedStates<K>,
+    left: Buffer<K, A>,
+    right: Buffer<K, B>,
+    subtask: SubtaskInfo,
+}
+
+fn opened<K: Key, A: Data, B: Data>(
+    buffers: &Option<Buffers<K, A, B>>,
+) -> Result<&Buffers<K, A, B>> {
+    buffers.as_ref().ok_or_else(|| Error::bug("an operator was used before open"))
+}
+
+/// Adds a row to those of its time; answers whether it is the first.
+fn push<K: Key, T: Data>(to: &Buffer<K, T>, key: &K, time: EventTime, row: T) -> Result<bool> {
+    to.modify(key, &time, |rows| {
+        let rows = rows.get_or_insert_default();
+        rows.push(row);
+        rows.len() == 1
+    })
+}
+
+struct IntervalJoinOperator<A: Data, B: Data, K: Key, SA, SB, F, Out> {
     left_key: SA,
     right_key: SB,
     lower_ms: i64,
@@ -187,12 +211,11 @@ struct IntervalJoinOperator<A, B, K, SA, SB, F, Out> {
     f: F,
     left_late: LateRecords<A>,
     right_late: LateRecords<B>,
-    /// Checkpointed, with the watermark.
-    buffers: KeyTable<K, (Buffer<A>, Buffer<B>)>,
+    /// Checkpointed, with the watermark and the cleanups.
+    buffers: Option<Buffers<K, A, B>>,
     watermark: EventTime,
-    /// When rows go: (is left, event time). Rebuilt on restore.
+    /// When rows go: (is left, event time).
     cleanups: TimerQueue<K, (bool, EventTime)>,
-    max_parallelism: usize,
     of: PhantomData<fn() -> Out>,
 }
 
@@ -215,10 +238,9 @@ where
             f,
             left_late: LateRecords::new(parts.left_late),
             right_late: LateRecords::new(parts.right_late),
-            buffers: KeyTable::default(),
+            buffers: None,
             watermark: i64::MIN,
             cleanups: TimerQueue::default(),
-            max_parallelism: 1,
             of: PhantomData,
         }
     }
@@ -236,21 +258,19 @@ where
             return Ok(());
         }
         let cleanup = self.cleanup_time(true, time);
-        let (key, (left, right)) =
-            self.buffers.get_or_insert_with((self.left_key)(&row), Default::default);
+        let (buffers, f) = (opened(&self.buffers)?, &mut self.f);
+        let key = (self.left_key)(&row);
         let from = time.saturating_add(self.lower_ms);
         let to = time.saturating_add(self.upper_ms);
-        for (right_timestamp, partners) in range(right, from, to) {
-            for partner in partners {
+        buffers.right.range(&key, from, to, &mut |right_timestamp, partners| {
+            partners.iter().try_for_each(|partner| {
                 let right_timestamp = *right_timestamp;
                 let mut ctx = IntervalJoinContext { out, left_timestamp: time, right_timestamp };
-                (self.f)(&row, partner, &mut ctx)?;
-            }
-        }
-        let rows = left.entry(time).or_default();
-        rows.push(row);
-        if rows.len() == 1 {
-            self.cleanups.register(cleanup, key.clone(), (true, time));
+                f(&row, partner, &mut ctx)
+            })
+        })?;
+        if push(&buffers.left, &key, time, row)? {
+            self.cleanups.register(cleanup, key, (true, time));
         }
         Ok(())
     }
@@ -262,21 +282,19 @@ where
             return Ok(());
         }
         let cleanup = self.cleanup_time(false, time);
-        let (key, (left, right)) =
-            self.buffers.get_or_insert_with((self.right_key)(&row), Default::default);
+        let (buffers, f) = (opened(&self.buffers)?, &mut self.f);
+        let key = (self.right_key)(&row);
         let from = time.saturating_sub(self.upper_ms);
         let to = time.saturating_sub(self.lower_ms);
-        for (left_timestamp, partners) in range(left, from, to) {
-            for partner in partners {
+        buffers.left.range(&key, from, to, &mut |left_timestamp, partners| {
+            partners.iter().try_for_each(|partner| {
                 let left_timestamp = *left_timestamp;
                 let mut ctx = IntervalJoinContext { out, left_timestamp, right_timestamp: time };
-                (self.f)(partner, &row, &mut ctx)?;
-            }
-        }
-        let rows = right.entry(time).or_default();
-        rows.push(row);
-        if rows.len() == 1 {
-            self.cleanups.register(cleanup, key.clone(), (false, time));
+                f(partner, &row, &mut ctx)
+            })
+        })?;
+        if push(&buffers.right, &key, time, row)? {
+            self.cleanups.register(cleanup, key, (false, time));
         }
         Ok(())
     }
@@ -288,15 +306,6 @@ fn check_time(time: EventTime) -> Result<()> {
             .advice("give both sources a WatermarkStrategy with a timestamp assigner"));
     }
     Ok(())
-}
-
-/// The rows of a buffer between two times; none when they are the wrong way round.
-fn range<T>(
-    buffer: &Buffer<T>,
-    from: EventTime,
-    to: EventTime,
-) -> impl Iterator<Item = (&EventTime, &Vec<T>)> {
-    (from <= to).then(|| buffer.range(from..=to)).into_iter().flatten()
 }
 
 impl<A, B, K, SA, SB, F, Out> Operator for IntervalJoinOperator<A, B, K, SA, SB, F, Out>
@@ -315,21 +324,13 @@ where
     fn open(&mut self, ctx: &OperatorContext) -> Result<()> {
         self.left_late.open(ctx);
         self.right_late.open(ctx);
-        self.max_parallelism = ctx.subtask.max_parallelism;
         self.watermark = StoredHeader::restore(LAYOUT, &ctx.restored)?;
-        type Stored<T> = (EventTime, Vec<T>);
-        for (key, (time, rows)) in ctx.restored.keyed::<K, Stored<A>>(LEFT, &ctx.subtask)? {
-            let cleanup = self.cleanup_time(true, time);
-            self.cleanups.register(cleanup, key.clone(), (true, time));
-            let (_, (left, _)) = self.buffers.get_or_insert_with(key, Default::default);
-            left.insert(time, rows);
-        }
-        for (key, (time, rows)) in ctx.restored.keyed::<K, Stored<B>>(RIGHT, &ctx.subtask)? {
-            let cleanup = self.cleanup_time(false, time);
-            self.cleanups.register(cleanup, key.clone(), (false, time));
-            let (_, (_, right)) = self.buffers.get_or_insert_with(key, Default::default);
-            right.insert(time, rows);
-        }
+        let mut states = ctx.keyed_states()?;
+        let left = states.map_table(LEFT, StateKind::Map)?;
+        let right = states.map_table(RIGHT, StateKind::Map)?;
+        let subtask = ctx.subtask.clone();
+        self.cleanups.restore(CLEANUPS, &ctx.restored, &subtask)?;
+        self.buffers = Some(Buffers { states, left, right, subtask });
         Ok(())
     }
 
@@ -355,14 +356,11 @@ where
         }
         self.watermark = watermark.0;
         while let Some((_, key, (is_left, time))) = self.cleanups.pop_due(watermark.0) {
-            let (_, (left, right)) = self.buffers.get_or_insert_with(key.clone(), Default::default);
+            let buffers = opened(&self.buffers)?;
             if is_left {
-                left.remove(&time);
+                buffers.left.modify(&key, &time, |rows| *rows = None)?;
             } else {
-                right.remove(&time);
-            }
-            if left.is_empty() && right.is_empty() {
-                self.buffers.remove(&key);
+                buffers.right.modify(&key, &time, |rows| *rows = None)?;
             }
         }
         Ok(Progress::Done)
@@ -370,14 +368,8 @@ where
 
     fn snapshot(&mut self, _: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
         StoredHeader::store(LAYOUT.to_owned(), self.watermark, into)?;
-        for (key, (left, right)) in self.buffers.iter() {
-            for entry in left {
-                into.put_keyed(LEFT, self.max_parallelism, key, &entry)?;
-            }
-            for entry in right {
-                into.put_keyed(RIGHT, self.max_parallelism, key, &entry)?;
-            }
-        }
-        Ok(())
+        let buffers = opened(&self.buffers)?;
+        self.cleanups.snapshot(CLEANUPS, &buffers.subtask, into);
+        buffers.states.snapshot(into)
     }
 }

@@ -1,23 +1,32 @@
-//! One coordinator per worker: epochs, completion, and stopping in good order.
+//! One coordinator per worker: epochs, checkpoints, and stopping in good order.
 //!
 //! ```text
-//!   every task's ack output ──frontier──> completed epoch ──> tasks, checkpoint store
-//!   worker 0: interval is over and the last epoch is complete ──Epoch(n)──> all workers
+//!   worker 0: checkpoint coordinator (pure) ──Trigger, Complete, Finish──> all workers
+//!   any worker: a snapshot is stored, or is not   ──Ack, Declined──> worker 0
 //!   any worker: a task failed, or the user cancelled ──Stop──> all workers
+//!   every task's ack output ──frontier──> worker 0: which cuts have passed everywhere
 //! ```
 //!
-//! Invariants: at most one epoch is unfinished besides the current one, or a fast
-//! trigger would drown the job in snapshots. A worker that lets go of an unfinished
-//! epoch has told all others to stop *before*: messages of one worker arrive in order,
-//! so nobody takes the epoch for complete.
+//! What is decided is in [`millstream_checkpoint::coordinator`]; here is how it travels.
+//!
+//! Invariants: messages of one worker to another arrive in order, so a worker knows that
+//! epoch `e` is complete before it is told to close a later one; a worker that stops has
+//! told all others before.
 
 use super::network::ProcessLayout;
-use crate::checkpoint::CheckpointStore;
+use super::worker::WorkerEnv;
 use crate::control::JobControl;
+use crate::execution::Checkpointing;
+use crate::job_graph::Plan;
+use crate::snapshot::SnapshotKind;
 use crate::source_node::{AlignmentBoard, AlignmentUpdate};
+use millstream_checkpoint::coordinator::{Coordinator as Machine, Effect, Event, SubtaskId};
+use millstream_checkpoint::service::{LeaderService, Told};
+use millstream_checkpoint::{SubtaskState, uploader::Report};
 use millstream_core::{Clock, Epoch, Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,11 +40,31 @@ use timely::scheduling::Activator;
 /// How often processes tell each other the watermarks of alignment groups.
 const ALIGNMENT_EXCHANGE: Duration = Duration::from_millis(20);
 
+/// Epochs whose form is remembered: a task is never further behind.
+const FORMS: usize = 256;
+
 /// What coordinators tell each other.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Control {
-    /// Sources go on to this epoch.
-    Epoch(u64),
+    /// Close `epoch` with snapshots of this form; sources go on to the next, where they may
+    /// have to wait or to end.
+    Trigger {
+        epoch: Epoch,
+        kind: SnapshotKind,
+        directory: Option<String>,
+        hold: bool,
+        drain: Option<SnapshotKind>,
+    },
+    /// Sources that wait go on.
+    Resume,
+    /// All epochs up to this one are durable.
+    Complete(Epoch),
+    /// To worker 0: a subtask's state is stored; `ended`: its last.
+    Ack { id: SubtaskId, epoch: Epoch, ended: bool, state: SubtaskState },
+    /// To worker 0: it is not stored.
+    Declined { id: SubtaskId, epoch: Epoch, reason: String },
+    /// The job is over, well: everything closes.
+    Finish,
     /// Stop now; the message of the error that is to blame, and the process it is from.
     Stop(Option<(String, u32)>),
     /// Watermarks of alignment group members of another process.
@@ -46,11 +75,38 @@ enum Control {
 pub(super) struct WorkerState {
     /// The epoch that sources are to be in.
     pub(super) target: Cell<Epoch>,
-    /// The newest epoch that is complete everywhere.
+    /// The form of the snapshots that close an epoch, and where savepoints go.
+    pub(super) forms: RefCell<BTreeMap<Epoch, (SnapshotKind, Option<String>)>>,
+    /// Sources read nothing from this epoch on.
+    pub(super) held: Cell<Option<Epoch>>,
+    /// Sources end in this epoch; the form of what is stored at the end.
+    pub(super) drained: Cell<Option<(Epoch, SnapshotKind)>>,
+    /// The newest epoch that is durable.
     pub(super) completed: Cell<Option<Epoch>>,
+    /// The job is over, well.
+    pub(super) finishing: Cell<bool>,
     /// Everything stops: hosts let go of all they hold.
     pub(super) stopping: Cell<bool>,
     pub(super) hosts: RefCell<Vec<Activator>>,
+}
+
+/// Worker 0's checkpoint coordinator, with the thread that carries its decisions out.
+pub(super) struct Driver {
+    machine: Machine<Arc<SubtaskState>>,
+    leader: Arc<LeaderService>,
+}
+
+impl Driver {
+    pub(super) fn new(plan: &Plan, env: &WorkerEnv, first: Epoch) -> Option<Self> {
+        let leader = Arc::clone(env.checkpointing.leader.as_ref()?);
+        let subtasks = plan.tasks.iter().enumerate().flat_map(|(task, of)| {
+            let id = move |subtask| SubtaskId { task: task as u32, subtask: subtask as u32 };
+            (0..of.parallelism).map(id)
+        });
+        let (config, now_ms) = (env.config.checkpoint.clone(), env.config.clock.now_ms());
+        let retained = env.checkpointing.retained.clone();
+        Some(Driver { machine: Machine::new(config, subtasks, first, retained, now_ms), leader })
+    }
 }
 
 pub(super) struct Coordinator {
@@ -58,8 +114,7 @@ pub(super) struct Coordinator {
     pub(super) layout: ProcessLayout,
     pub(super) control: Arc<JobControl>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) checkpoint_interval_ms: Option<i64>,
-    pub(super) store: Option<Arc<dyn CheckpointStore>>,
+    pub(super) checkpointing: Checkpointing,
     pub(super) board: AlignmentBoard,
     pub(super) aligned: bool,
     pub(super) state: Rc<WorkerState>,
@@ -67,7 +122,12 @@ pub(super) struct Coordinator {
 
 impl Coordinator {
     /// Adds the coordinator to the dataflow, behind the ack outputs of all tasks.
-    pub(super) fn install<'s>(self, scope: Scope<'s, u64>, acks: Vec<Stream<'s, u64, Vec<()>>>) {
+    pub(super) fn install<'s>(
+        self,
+        scope: Scope<'s, u64>,
+        acks: Vec<Stream<'s, u64, Vec<()>>>,
+        driver: Option<Driver>,
+    ) {
         let mut builder = OperatorBuilder::new("coordinator".to_owned(), scope);
         let mut inputs: Vec<_> =
             acks.into_iter().map(|stream| builder.new_input(stream, Pipeline)).collect();
@@ -81,10 +141,10 @@ impl Coordinator {
             let _ = sync.activate(); // the worker may have ended already
         }));
         let mut running = Running {
-            last_trigger_ms: self.clock.now_ms(),
             next_call: None,
             told_stop: false,
             coordinator: self,
+            driver,
             push,
             pull,
             activator,
@@ -101,10 +161,10 @@ impl Coordinator {
 
 struct Running {
     coordinator: Coordinator,
+    driver: Option<Driver>,
     push: Vec<Box<dyn Push<Bincode<Control>>>>,
     pull: Box<dyn Pull<Bincode<Control>>>,
     activator: Activator,
-    last_trigger_ms: i64,
     /// When a call that was asked for is due.
     next_call: Option<Instant>,
     told_stop: bool,
@@ -120,14 +180,16 @@ impl Running {
         }
     }
 
-    /// `open`: the first epoch that some task has not closed.
+    /// `open`: the first epoch that some task has not cut; `None` when all have closed.
     fn run(&mut self, open: Option<u64>) {
         self.receive();
         self.stop_if_asked();
-        let Some(open) = open else { return };
-        self.complete(Epoch(open.saturating_sub(1)));
-        if self.coordinator.worker == 0 && !self.coordinator.state.stopping.get() {
-            self.trigger(open);
+        if open.is_none() {
+            return;
+        }
+        self.report();
+        if !self.coordinator.state.stopping.get() {
+            self.drive(open);
         }
         if self.coordinator.aligned && self.coordinator.layout.processes > 1 {
             self.exchange_alignment();
@@ -140,9 +202,39 @@ impl Running {
                 self.told_stop = true;
                 self.tell(&payload, |_| true);
             }
-            let state = &self.coordinator.state;
+            let state = Rc::clone(&self.coordinator.state);
             match payload {
-                Control::Epoch(epoch) => state.target.set(state.target.get().max(Epoch(epoch))),
+                Control::Trigger { epoch, kind, directory, hold, drain } => {
+                    let next = epoch.next();
+                    state.target.set(state.target.get().max(next));
+                    let mut forms = state.forms.borrow_mut();
+                    forms.insert(epoch, (kind, directory));
+                    if forms.len() > FORMS {
+                        forms.pop_first();
+                    }
+                    if hold {
+                        state.held.set(Some(next));
+                    }
+                    if let Some(kind) = drain {
+                        state.drained.set(Some((next, kind)));
+                    }
+                }
+                Control::Resume => state.held.set(None),
+                Control::Complete(epoch) => {
+                    self.coordinator.checkpointing.uploader.completed(epoch);
+                    state.completed.set(state.completed.get().max(Some(epoch)));
+                }
+                Control::Ack { id, epoch, ended, state } => {
+                    let state = Arc::new(state);
+                    self.step(match ended {
+                        true => Event::Ended(id, epoch, state),
+                        false => Event::Ack(id, epoch, state),
+                    });
+                }
+                Control::Declined { id, epoch, reason } => {
+                    self.step(Event::Declined(id, epoch, reason));
+                }
+                Control::Finish => state.finishing.set(true),
                 Control::Alignment(updates) => {
                     updates.into_iter().for_each(|u| self.coordinator.board.apply(u));
                 }
@@ -153,7 +245,7 @@ impl Running {
                         let error = Error::new(ErrorKind::Restart, message);
                         self.coordinator.control.fail(error.at(format!("process {process}")));
                     }
-                    self.coordinator.control.cancel();
+                    self.coordinator.control.stop();
                     state.stopping.set(true);
                 }
             }
@@ -174,39 +266,70 @@ impl Running {
         }
     }
 
-    fn complete(&mut self, epoch: Epoch) {
-        let coordinator = &self.coordinator;
-        let state = &coordinator.state;
-        if epoch < Epoch::FIRST || state.completed.get().is_some_and(|done| done >= epoch) {
-            return;
+    /// Tells worker 0 what became of the snapshots of this process.
+    fn report(&mut self) {
+        for Report { id, epoch, ended, stored } in self.coordinator.control.take_reports() {
+            let message = match stored {
+                Ok(state) => Control::Ack { id, epoch, ended, state },
+                // What a task ended with is nowhere else: only a new attempt can store it.
+                Err(error) if ended => {
+                    self.coordinator.control.fail(error.at("the last snapshot of a task"));
+                    continue;
+                }
+                Err(error) => Control::Declined { id, epoch, reason: error.to_string() },
+            };
+            self.tell(&message, |worker| worker == 0);
         }
-        state.completed.set(Some(epoch));
-        if state.stopping.get() {
-            return;
-        }
-        if coordinator.worker == 0
-            && let Some(store) = &coordinator.store
-            && let Err(error) = store.complete(epoch)
-        {
-            coordinator.control.fail(error.at(format!("checkpoint {epoch}")));
-        }
-        self.wake_hosts();
     }
 
-    fn trigger(&mut self, open: u64) {
-        let now_ms = self.coordinator.clock.now_ms();
-        let target = self.coordinator.state.target.get();
-        let previous_complete = open >= target.0;
-        let asked = previous_complete && self.coordinator.control.take_trigger();
-        let interval = self.coordinator.checkpoint_interval_ms;
-        let due_ms = interval.map(|i| self.last_trigger_ms.saturating_add(i));
-        if asked || (previous_complete && due_ms.is_some_and(|due| now_ms >= due)) {
-            self.last_trigger_ms = now_ms;
-            self.tell(&Control::Epoch(target.next().0), |_| true);
+    /// Worker 0: what has happened since, and the time.
+    fn drive(&mut self, open: Option<u64>) {
+        let Some(driver) = &self.driver else { return };
+        let leader = Arc::clone(&driver.leader);
+        for (request, responder) in self.coordinator.control.take_requests() {
+            leader.request(request, responder);
         }
-        if let Some(interval) = interval {
-            let wait_ms = self.last_trigger_ms.saturating_add(interval) - now_ms;
-            self.call_after(Duration::from_millis(wait_ms.max(1) as u64));
+        for told in self.coordinator.control.take_told() {
+            match told {
+                Told::Event(event) => self.step(event),
+                Told::Lost(error) => self.coordinator.control.fail(error),
+            }
+        }
+        if let Some(open) = open {
+            self.step(Event::Cut(Epoch(open)));
+        }
+        let deadline = self.driver.as_ref().and_then(|driver| driver.machine.next_deadline());
+        if let Some(deadline) = deadline {
+            let wait_ms = deadline.saturating_sub(self.coordinator.clock.now_ms()).max(1);
+            self.call_after(Duration::from_millis(wait_ms as u64));
+        }
+    }
+
+    fn step(&mut self, event: Event<Arc<SubtaskState>>) {
+        let now_ms = self.coordinator.clock.now_ms();
+        let Some(driver) = &mut self.driver else { return };
+        let effects = driver.machine.step(event, now_ms);
+        let leader = Arc::clone(&driver.leader);
+        for effect in effects {
+            match effect {
+                Effect::Trigger { epoch, kind, directory, hold, drain } => {
+                    let trigger = Control::Trigger { epoch, kind, directory, hold, drain };
+                    self.tell(&trigger, |_| true);
+                }
+                Effect::Publish(publication) => leader.publish(publication),
+                Effect::Discard(epoch, state) => leader.discard(epoch, state),
+                Effect::Complete(epoch) => self.tell(&Control::Complete(epoch), |_| true),
+                Effect::Retire(epoch) => leader.retire(epoch),
+                Effect::Resume => self.tell(&Control::Resume, |_| true),
+                Effect::Answer(id, answer) => leader.answer(id, answer),
+                Effect::Finish | Effect::Suspend => self.tell(&Control::Finish, |_| true),
+                Effect::Fail(why) => {
+                    let error = Error::restart(why);
+                    let advice = "see execution.checkpointing.timeout and \
+                                  tolerable-failed-checkpoints";
+                    self.coordinator.control.fail(error.advice(advice));
+                }
+            }
         }
     }
 

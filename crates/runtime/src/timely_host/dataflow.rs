@@ -7,13 +7,14 @@
 
 use super::acks::{AckSender, Debloat, ack_channel};
 use super::chunk::{Chunk, by_address};
-use super::coordinator::{Coordinator, WorkerState};
+use super::coordinator::{Coordinator, Driver, WorkerState};
 use super::host::{Host, OutEdge, Pace, TimeMetrics, panicked};
 use super::worker::WorkerEnv;
 use crate::exchange::{EdgeSender, Target, targets_of};
 use crate::job_graph::{Built, Plan, PlanEdge, PlanNode, PlanTask};
 use crate::operator::{OperatorContext, SubtaskInfo, Waker};
 use crate::task::{Head, InputEdge, Task};
+use millstream_checkpoint::SubtaskId;
 use millstream_core::Epoch;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ pub(super) fn build<'s>(scope: Scope<'s, u64>, plan: &Arc<Plan>, env: &WorkerEnv
     let first = env.restored.epoch.map_or(Epoch::FIRST, Epoch::next);
     let state = Rc::new(WorkerState {
         target: Cell::new(first),
+        forms: RefCell::default(),
+        held: Cell::new(None),
+        drained: Cell::new(None),
+        finishing: Cell::new(false),
         completed: Cell::new(env.restored.epoch),
         stopping: Cell::new(false),
         hosts: RefCell::new(Vec::new()),
@@ -42,33 +47,34 @@ pub(super) fn build<'s>(scope: Scope<'s, u64>, plan: &Arc<Plan>, env: &WorkerEnv
     }
     let mut open = OpenEdges::new();
     let mut acks = Vec::new();
-    for task in &plan.tasks {
-        acks.push(install(scope, plan, task, env, &state, first, &mut open));
+    for index in 0..plan.tasks.len() {
+        acks.push(install(scope, plan, index, env, &state, first, &mut open));
     }
     let coordinator = Coordinator {
         worker: scope.index(),
         layout: env.layout,
         control: Arc::clone(&env.control),
         clock: Arc::clone(&env.config.clock),
-        checkpoint_interval_ms: env.config.checkpoint_interval_ms,
-        store: env.config.store.clone(),
+        checkpointing: env.checkpointing.clone(),
         board: env.board.clone(),
         aligned: env.aligned,
         state,
     };
-    coordinator.install(scope, acks);
+    let driver = (scope.index() == 0).then(|| Driver::new(plan, env, first)).flatten();
+    coordinator.install(scope, acks, driver);
 }
 
 /// Adds one task; its ack output is returned, its edges are put into `open`.
 fn install<'s>(
     scope: Scope<'s, u64>,
     plan: &Arc<Plan>,
-    task: &PlanTask,
+    index: usize,
     env: &WorkerEnv,
     state: &Rc<WorkerState>,
     first: Epoch,
     open: &mut OpenEdges<'s>,
 ) -> Stream<'s, u64, Vec<()>> {
+    let task = &plan.tasks[index];
     let worker = scope.worker();
     let me = worker.index();
     let mut builder = OperatorBuilder::new(task.name.clone(), scope);
@@ -123,13 +129,13 @@ fn install<'s>(
     state.hosts.borrow_mut().push(activator.clone());
     let mut host = Host {
         task: task_of_worker,
-        is_source: task.is_source,
         out,
         in_acks,
         capabilities: Vec::new(),
         worker: Rc::clone(state),
         control: Arc::clone(&env.control),
-        store: env.config.store.clone(),
+        uploader: Arc::clone(&env.checkpointing.uploader),
+        id: SubtaskId { task: index as u32, subtask: me as u32 },
         clock: Arc::clone(&env.config.clock),
         activator,
         times,
@@ -195,11 +201,14 @@ fn make_task(
         parallelism: node.parallelism,
         max_parallelism: plan.max_parallelism,
     };
+    let job = Arc::new(env.config.job_info());
     let context = |node: &PlanNode| {
         let subtask = subtask(node);
         OperatorContext {
+            job: Arc::clone(&job),
             metrics: env.config.metrics.group(&subtask),
             restored: env.restored.operator(&node.uid),
+            state_backend: env.config.state_backend.clone(),
             clock: Arc::clone(&env.config.clock),
             waker: waker.clone(),
             auto_watermark_interval_ms: env.config.auto_watermark_interval_ms,
@@ -219,6 +228,5 @@ fn make_task(
         back_pressured: group.counter("accumulateBackPressuredTimeMs"),
         idle: group.counter("accumulateIdleTimeMs"),
     };
-    let stored = env.config.store.is_some();
-    Ok((Task::new(head, input_edges(plan, task, me), first, stored), times))
+    Ok((Task::new(head, input_edges(plan, task, me), first), times))
 }

@@ -8,12 +8,13 @@ use super::acks::{AckReceiver, AckSender, Debloat};
 use super::chunk::Chunk;
 use super::coordinator::WorkerState;
 use crate::chain::{running_operator, take_record_context};
-use crate::checkpoint::CheckpointStore;
 use crate::control::JobControl;
 use crate::exchange::Envelope;
 use crate::metrics::Counter;
 use crate::snapshot::TaskSnapshot;
-use crate::task::{Step, Task};
+use crate::task::{Orders, Step, Task};
+use millstream_checkpoint::SubtaskId;
+use millstream_checkpoint::uploader::{Report, Upload, Uploader};
 use millstream_core::{Clock, Epoch, Error, Result};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,14 +51,14 @@ enum Rest {
 
 pub(super) struct Host {
     pub(super) task: Task,
-    pub(super) is_source: bool,
     pub(super) out: Vec<OutEdge>,
     pub(super) in_acks: Vec<AckSender>,
     /// One capability an output, the ack output last; empty when the task is over.
     pub(super) capabilities: Vec<Capability<u64>>,
     pub(super) worker: Rc<WorkerState>,
     pub(super) control: Arc<JobControl>,
-    pub(super) store: Option<Arc<dyn CheckpointStore>>,
+    pub(super) uploader: Arc<Uploader>,
+    pub(super) id: SubtaskId,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) activator: Activator,
     pub(super) times: TimeMetrics,
@@ -68,16 +69,18 @@ pub(super) struct Host {
 /// When the host ran and will run.
 pub(super) struct Pace {
     completed: Option<Epoch>,
-    armed_ms: Option<i64>,
+    armed: Option<Instant>,
     rest: (Rest, Instant),
     opened: bool,
     halted: bool,
+    /// The task has ended in good order; it waits for its last state to be durable.
+    ended: bool,
 }
 
 impl Pace {
     pub(super) fn new(completed: Option<Epoch>) -> Self {
         let rest = (Rest::Idle, Instant::now());
-        Pace { completed, armed_ms: None, rest, opened: false, halted: false }
+        Pace { completed, armed: None, rest, opened: false, halted: false, ended: false }
     }
 }
 
@@ -93,11 +96,8 @@ impl Host {
         if self.pace.halted {
             return;
         }
-        let inputs_at = if self.is_source {
-            Some(self.worker.target.get())
-        } else {
-            frontiers.iter().filter_map(|f| f.frontier().first().copied()).min().map(Epoch)
-        };
+        let inputs_at =
+            frontiers.iter().filter_map(|f| f.frontier().first().copied()).min().map(Epoch);
         let begin = Instant::now();
         let (rest, since) = self.pace.rest;
         let rested = begin.duration_since(since).as_millis() as u64;
@@ -138,9 +138,22 @@ impl Host {
                 self.task.checkpoint_complete(epoch)?;
             }
         }
+        if self.worker.finishing.get() {
+            // Everything that the job has to say is durable and has been told. Nobody takes
+            // the job for ended before the last commit is made: the capabilities go last.
+            self.pace.halted = true;
+            self.task.close()?;
+            self.capabilities.clear();
+            return Ok(0);
+        }
+        if self.pace.ended {
+            // Timers do not fire behind the end.
+            return Ok(0);
+        }
         let (mut rows_done, mut more) = (0, true);
         for _ in 0..STEPS {
-            let step = self.task.step(inputs_at, self.clock.now_ms())?;
+            let orders = self.orders(inputs_at);
+            let step = self.task.step(orders, self.clock.now_ms())?;
             self.send();
             match step {
                 Step::Processed { edge, sender, rows } => {
@@ -150,15 +163,18 @@ impl Host {
                     }
                 }
                 Step::EpochEnded(epoch, snapshot) => {
-                    self.keep(epoch, snapshot, false)?;
+                    self.keep(epoch, snapshot, false);
                     let next = epoch.next().0;
                     self.capabilities.iter_mut().for_each(|c| c.downgrade(&next));
                 }
                 Step::Ended(epoch, snapshot) => {
-                    self.keep(epoch, snapshot, true)?;
-                    self.task.close()?;
                     self.send();
-                    self.capabilities.clear();
+                    self.keep(epoch, snapshot, true);
+                    self.pace.ended = true;
+                    // The edges end; the ack output holds the job until the state is durable,
+                    // and no cut waits for this task any more.
+                    self.capabilities.drain(..self.out.len());
+                    self.capabilities.iter_mut().for_each(|c| c.downgrade(&u64::MAX));
                     return Ok(rows_done);
                 }
                 Step::Waiting | Step::SourceWaiting => {
@@ -177,8 +193,27 @@ impl Host {
         Ok(rows_done)
     }
 
-    fn keep(&self, epoch: Epoch, snapshot: TaskSnapshot, last: bool) -> Result<()> {
-        self.store.as_ref().map_or(Ok(()), |store| store.store(epoch, snapshot, last))
+    fn orders(&self, inputs_at: Option<Epoch>) -> Orders {
+        let (worker, current) = (&self.worker, self.task.current());
+        let target = worker.target.get();
+        let drained = worker.drained.get().filter(|(epoch, _)| current >= *epoch);
+        let kind = match drained {
+            Some((_, kind)) => kind,
+            None => worker.forms.borrow().get(&current).map(|form| form.0).unwrap_or_default(),
+        };
+        let hold = worker.held.get().is_some_and(|epoch| current >= epoch);
+        Orders { inputs_at, target, kind, hold, drain: drained.is_some() }
+    }
+
+    /// Gives a snapshot to the uploader; what becomes of it is reported.
+    fn keep(&self, epoch: Epoch, snapshot: TaskSnapshot, ended: bool) {
+        let form = self.worker.forms.borrow().get(&epoch).cloned();
+        let directory = form.and_then(|(_, directory)| directory);
+        let id = self.id;
+        let upload = Upload { id, epoch, ended, snapshot, directory };
+        if let Err(error) = self.uploader.submit(upload) {
+            self.control.report(Report { id, epoch, ended, stored: Err(error) });
+        }
     }
 
     /// Puts what the chain has sent on the edges, at the current epoch.
@@ -198,12 +233,14 @@ impl Host {
     /// Asks to run again at the task's next deadline, unless an earlier call is due.
     fn arm(&mut self) {
         let Some(deadline) = self.task.next_deadline() else { return };
-        let now_ms = self.clock.now_ms();
-        let pending = self.pace.armed_ms.filter(|at| *at > now_ms);
-        if pending.is_none_or(|at| deadline < at) {
-            self.pace.armed_ms = Some(deadline);
-            let wait_ms = deadline.saturating_sub(now_ms).max(1) as u64;
-            self.activator.activate_after(Duration::from_millis(wait_ms));
+        let wait = self.clock.wait_for(deadline);
+        let now = Instant::now();
+        // In real time: the job's clock may stand still, and then jump.
+        let pending = self.pace.armed.filter(|at| *at > now);
+        let due = now.checked_add(wait);
+        if due.is_some_and(|due| pending.is_none_or(|at| due < at)) {
+            self.pace.armed = due;
+            self.activator.activate_after(wait);
         }
     }
 

@@ -10,6 +10,7 @@
 //! Invariant: only a process of the same job, attempt and secret gets a socket into
 //! the dataflow; what connects otherwise is dropped, and waiting goes on.
 
+use crate::checkpoint::StartPlan;
 use crate::control::JobControl;
 use crate::execution::RuntimeConfig;
 use millstream_core::key_group::stable_hash;
@@ -92,6 +93,40 @@ pub(crate) fn connect(config: &RuntimeConfig, listener: Option<TcpListener>) -> 
         }
     }
     Ok(peers)
+}
+
+/// Most bytes of a start plan.
+const MAX_START_BYTES: u32 = 1 << 20;
+
+/// Process 0 tells all others where to start from.
+pub(crate) fn tell_start(peers: &mut Peers, start: &StartPlan) -> Result<()> {
+    let body = postcard::to_stdvec(start)?;
+    for socket in peers.iter_mut().flatten() {
+        let size = (body.len() as u32).to_le_bytes();
+        let told = socket.write_all(&size).and_then(|()| socket.write_all(&body));
+        told.map_err(|e| Error::restart(format!("a process is gone before the start: {e}")))?;
+    }
+    Ok(())
+}
+
+/// The others wait for it: it comes when the sinks are recovered.
+pub(crate) fn hear_start(peers: &mut Peers) -> Result<StartPlan> {
+    let Some(Some(socket)) = peers.first_mut() else {
+        return Err(Error::bug("there is no connection to process 0"));
+    };
+    let gone = |e: io::Error| {
+        Error::restart(format!("process 0 is gone before the start: {e}"))
+            .advice("see its own last words for the reason")
+    };
+    let mut size = [0; 4];
+    socket.read_exact(&mut size).map_err(gone)?;
+    let size = u32::from_le_bytes(size);
+    if size > MAX_START_BYTES {
+        return Err(Error::bug("process 0 speaks another language"));
+    }
+    let mut body = vec![0; size as usize];
+    socket.read_exact(&mut body).map_err(gone)?;
+    Ok(postcard::from_bytes(&body)?)
 }
 
 fn dial(config: &RuntimeConfig, address: &str, deadline: Instant) -> Result<TcpStream> {

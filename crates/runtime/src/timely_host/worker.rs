@@ -4,11 +4,11 @@
 //! dies) ends the attempt for the whole process: its siblings would not notice.
 
 use super::network::{self, Peers, ProcessLayout};
-use crate::checkpoint::RestoredJob;
 use crate::control::{JobControl, JobHandle};
-use crate::execution::RuntimeConfig;
+use crate::execution::{Checkpointing, RuntimeConfig};
 use crate::job_graph::Plan;
 use crate::source_node::AlignmentBoard;
+use millstream_checkpoint::RestoredJob;
 use millstream_core::{Error, ErrorKind, Result};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +20,10 @@ use timely::communication::allocator::zero_copy::initialize::initialize_networki
 use timely::communication::allocator::{Allocator, AllocatorBuilder, ProcessBuilder};
 use timely::worker::Worker;
 
+/// Stack of a worker: user code and deep expressions run on it. Only what is touched takes
+/// memory.
+const WORKER_STACK_BYTES: usize = 64 << 20;
+
 /// What a worker thread knows of its job.
 #[derive(Clone)]
 pub(super) struct WorkerEnv {
@@ -29,6 +33,7 @@ pub(super) struct WorkerEnv {
     pub(super) restored: RestoredJob,
     pub(super) board: AlignmentBoard,
     pub(super) aligned: bool,
+    pub(super) checkpointing: Checkpointing,
 }
 
 /// Runs this process's part of the job until it has ended everywhere.
@@ -37,6 +42,7 @@ pub(crate) fn run(
     config: &RuntimeConfig,
     handle: &JobHandle,
     peers: Option<Peers>,
+    checkpointing: Checkpointing,
 ) -> Result<()> {
     install_panic_hook();
     let layout = config.layout;
@@ -70,6 +76,7 @@ pub(crate) fn run(
         restored: config.restored.clone(),
         board: AlignmentBoard::default(),
         aligned: config.aligned,
+        checkpointing,
     };
     thread::scope(|scope| {
         for (index, builder) in builders.into_iter().enumerate() {
@@ -82,7 +89,11 @@ pub(crate) fn run(
                     env.control.abort(engine_panic(&*panic));
                 }
             };
-            if let Err(error) = thread::Builder::new().name(name).spawn_scoped(scope, body) {
+            if let Err(error) = thread::Builder::new()
+                .name(name)
+                .stack_size(WORKER_STACK_BYTES)
+                .spawn_scoped(scope, body)
+            {
                 control.abort(Error::retry(format!("cannot start a worker thread: {error}")));
             }
         }

@@ -11,6 +11,7 @@ use super::time_window::require_event_time;
 use super::trigger::Trigger;
 use super::triggers::{EndOfStreamTrigger, EventTimeTrigger, NeverTrigger, ProcessingTimeTrigger};
 use super::{TimeWindow, WindowGrid};
+use crate::watermark::millis;
 use millstream_core::{Data, Error, EventTime, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,11 +59,6 @@ pub trait WindowAssigner<T>: Send + Sync + 'static {
     fn grid(&self) -> Option<WindowGrid> {
         None
     }
-}
-
-/// A duration in milliseconds; one that is too long becomes the longest.
-pub(crate) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Declares an assigner on a grid: its struct, constructors and [`WindowAssigner`].

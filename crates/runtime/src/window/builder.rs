@@ -3,7 +3,7 @@
 //! Invariant: what cannot work is refused here, when the job is built; what is built
 //! fails only for a record's sake.
 
-use super::assigner::millis;
+use super::by_backend::ByBackend;
 use super::contents::{
     Direct, DirectReduced, EmitResult, Evicting, Folding, Listing, Reduce, Through, ThroughReduced,
     WindowFunction,
@@ -16,6 +16,7 @@ use super::triggers::{CountTrigger, PurgingTrigger};
 use super::{GlobalWindows, Trigger, WindowAssigner, WindowGrid};
 use crate::chain::OutputTag;
 use crate::operator::Operator;
+use crate::watermark::millis;
 use millstream_core::{Batch, Data, Error, Key, Result};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -239,7 +240,10 @@ where
             Some(grid) if default && !(self.arrival_order && grid.overlap()) => {
                 let parts = (self.key_of, self.parts, function);
                 Ok(WindowOperatorFactory::new(parts, move |(key_of, parts, function)| {
-                    Box::new(PaneWindowOperator::new(key_of, grid, parts, function))
+                    let general =
+                        WindowOperator::new(key_of.clone(), parts.clone(), function.clone());
+                    let panes = PaneWindowOperator::new(key_of, grid, parts, function);
+                    Box::new(ByBackend::new(panes, general.reading_panes(grid)))
                 }))
             }
             _ => Ok(self.general(function)),

@@ -195,7 +195,7 @@ pub struct TimeEvictor {
 impl TimeEvictor {
     /// Evicts every element whose event time is `keep` or more before the latest one.
     pub fn of(keep: Duration) -> Self {
-        TimeEvictor { keep_ms: super::assigner::millis(keep), after: false }
+        TimeEvictor { keep_ms: crate::watermark::millis(keep), after: false }
     }
     /// Evicts after the function instead.
     pub fn after(mut self) -> Self {

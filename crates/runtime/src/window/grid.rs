@@ -18,6 +18,9 @@ use super::TimeWindow;
 use super::time_window::{floor_to_grid, out_of_time, require_event_time};
 use millstream_core::{Error, EventTime, Result};
 
+/// What the names of layouts of stored panes begin with.
+const LAYOUT: &str = "panes of windows of";
+
 /// Windows of one size that begin at regular times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowGrid {
@@ -120,10 +123,11 @@ impl WindowGrid {
     }
     /// Names the layout of stored panes, which depends on the grid.
     pub(crate) fn layout(self) -> String {
-        format!(
-            "panes of windows of {} ms every {} ms at {} ms",
-            self.size, self.slide, self.offset
-        )
+        format!("{LAYOUT} {} ms every {} ms at {} ms", self.size, self.slide, self.offset)
+    }
+    /// Whether a layout is one of panes, of whatever grid.
+    pub(crate) fn is_layout(layout: &str) -> bool {
+        layout.starts_with(LAYOUT)
     }
 }
 

@@ -25,6 +25,11 @@ impl StoredHeader {
     ) -> Result<()> {
         into.put_list(HEADER, &StoredHeader { layout, watermark })
     }
+    /// The layout that restored state was stored with.
+    pub(crate) fn layout(from: &Restored) -> Result<Option<String>> {
+        let headers = from.list_union::<StoredHeader>(HEADER)?;
+        Ok(headers.into_iter().next().map(|header| header.layout))
+    }
     /// Checks the layout of restored state and gives its watermark, `i64::MIN` when it is
     /// fresh, or was stored after the end of bounded input: what comes now is new input.
     pub(crate) fn restore(layout: &str, from: &Restored) -> Result<EventTime> {

@@ -13,7 +13,8 @@
 //!   watermark and hold an aggregate: overlapping windows share panes, so that a row is
 //!   added once, whatever the number of windows it is in.
 //!
-//! [`WindowOperatorBuilder`] checks the parts against each other and picks.
+//! [`WindowOperatorBuilder`] checks the parts against each other and picks; the state
+//! backend has a say, because panes are in memory whatever it is.
 //!
 //! Invariant: processed + late = input, but for rows that fall in a gap between
 //! windows (slide > size), as in Flink.
@@ -22,6 +23,7 @@
 
 mod assigner;
 mod builder;
+mod by_backend;
 mod contents;
 mod evictor;
 mod function;

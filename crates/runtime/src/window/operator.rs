@@ -13,18 +13,21 @@
 use super::contents::WindowFunction;
 use super::function::WindowContext;
 use super::merging::merge_order;
+use super::pane_operator::{PANES, STATES};
 use super::place::{at_time, at_window};
 use super::state_cells::StateCells;
 use super::trigger::{TimerOp, TriggerContext};
-use super::{KeyTable, LateRecords, StoredHeader, TimeWindow, Trigger, TriggerResult};
-use super::{WindowAssigner, builder::Parts};
+use super::{LateRecords, StoredHeader, TimeWindow, Trigger, TriggerResult};
+use super::{WindowAssigner, WindowGrid, builder::Parts};
 use crate::chain::{Output, RecordContext};
-use crate::operator::{Operator, OperatorContext, Progress};
-use crate::snapshot::OperatorSnapshot;
+use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
+use crate::snapshot::{OperatorSnapshot, StateKind};
 use crate::source_node::show;
+use crate::state::{KeyedStates, Table, TableRef};
 use crate::timer::TimerQueue;
-use millstream_core::{Batch, Clock, Data, Epoch, EventTime, Key, NO_TIMESTAMP, Result};
+use millstream_core::{Batch, Clock, Data, Epoch, Error, EventTime, Key, NO_TIMESTAMP, Result};
 use millstream_core::{SystemClock, Watermark};
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -37,6 +40,7 @@ const EVENT_TIMERS: &str = "window-event-timers";
 const PROCESSING_TIMERS: &str = "window-processing-timers";
 
 /// One window of one key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry<Acc> {
     window: TimeWindow,
     /// `None` before the first record and after a purge.
@@ -68,14 +72,30 @@ fn find<Acc>(windows: &Windows<Acc>, window: TimeWindow) -> Result<usize, usize>
     windows.binary_search_by_key(&window, |entry| entry.window)
 }
 
-pub(crate) struct WindowOperator<T, K, S, F: WindowFunction<K, T>> {
+/// The windows of all keys, in the job's state backend.
+struct Keys<K: Key, Acc: Data> {
+    states: KeyedStates<K>,
+    table: TableRef<K, (), Windows<Acc>>,
+    subtask: SubtaskInfo,
+}
+
+/// The windows of all keys, once the operator is open.
+fn opened<K: Key, Acc: Data>(
+    keys: &Option<Keys<K, Acc>>,
+) -> Result<&TableRef<K, (), Windows<Acc>>> {
+    let keys = keys.as_ref();
+    keys.map(|k| &k.table).ok_or_else(|| Error::bug("an operator was used before open"))
+}
+
+pub(crate) struct WindowOperator<T, K: Key, S, F: WindowFunction<K, T>> {
     key_of: S,
     assigner: Arc<dyn WindowAssigner<T>>,
     late: LateRecords<T>,
     /// Checkpointed, with the timers and the watermark in `firing`.
-    keys: KeyTable<K, Windows<F::Acc>>,
+    keys: Option<Keys<K, F::Acc>>,
     firing: Firing<T, K, F>,
-    max_parallelism: usize,
+    /// The panes that state may be restored from.
+    panes: Option<WindowGrid>,
     /// Scratch: the windows of one record.
     assigned: Vec<TimeWindow>,
 }
@@ -315,14 +335,73 @@ where
             key_of,
             assigner: parts.assigner,
             late: LateRecords::new(parts.late_tag),
-            keys: KeyTable::default(),
+            keys: None,
             firing,
-            max_parallelism: 1,
+            panes: None,
             assigned: Vec::new(),
         }
     }
+    /// Also restores from panes of a grid, which are those of this operator's windows.
+    pub(crate) fn reading_panes(self, grid: WindowGrid) -> Self {
+        WindowOperator { panes: Some(grid), ..self }
+    }
     fn layout() -> String {
         format!("windows of {}", F::KIND)
+    }
+
+    /// Makes the restored panes of the pane operator into windows with their timers.
+    fn take_panes(&mut self, grid: WindowGrid, ctx: &OperatorContext) -> Result<()> {
+        let (restored, subtask) = (&ctx.restored, &ctx.subtask);
+        let mut panes = restored.keyed::<K, (i64, F::Acc)>(PANES, subtask)?;
+        panes.sort_by_key(|(_, (start, _))| *start);
+        for (key, (start, acc)) in panes {
+            let Some((first, last)) = grid.pane_of(start)?.windows else { continue };
+            let mut at = first;
+            while at <= last {
+                let window = grid.window(at);
+                if !self.firing.is_window_late(window) {
+                    self.put_back(&key, window, |function, contents, _| {
+                        match contents {
+                            Some(contents) => function.merge(contents, acc.clone()),
+                            None => *contents = Some(acc.clone()),
+                        };
+                    })?;
+                }
+                at = at.saturating_add(grid.slide());
+            }
+        }
+        for (key, (start, cells)) in restored.keyed::<K, (i64, StateCells)>(STATES, subtask)? {
+            let window = grid.window(start);
+            if !self.firing.is_window_late(window) {
+                self.put_back(&key, window, |_, _, state| *state = cells)?;
+            }
+        }
+        Ok(())
+    }
+    /// Changes a window that is being restored; one that is new gets its timers.
+    fn put_back(
+        &mut self,
+        key: &K,
+        window: TimeWindow,
+        change: impl FnOnce(&F, &mut Option<F::Acc>, &mut StateCells),
+    ) -> Result<()> {
+        let firing = &mut self.firing;
+        opened(&self.keys)?.modify(key, &(), |slot| {
+            let windows = slot.get_or_insert_default();
+            let at = find(windows, window).unwrap_or_else(|at| {
+                let mut entry = Entry::new(window);
+                let end = window.max_timestamp();
+                if end > firing.watermark {
+                    entry.event_timer = Some(end);
+                    firing.event_timers.register(end, key.clone(), window);
+                }
+                firing.set_cleanup_timer(key, &mut entry);
+                windows.insert(at, entry);
+                at
+            });
+            let entry = &mut windows[at];
+            change(&firing.function, &mut entry.contents, &mut entry.state);
+        })
     }
 
     fn add_to_windows(
@@ -332,28 +411,27 @@ where
         timestamp: EventTime,
         out: &mut Output<Batch<F::Out>>,
     ) -> Result<()> {
-        let firing = &mut self.firing;
-        let (key, windows) = self.keys.get_or_insert_with(key, Windows::new);
-        let mut value = Some(value);
-        let last = self.assigned.len() - 1;
-        for (i, window) in self.assigned.iter().enumerate() {
-            let at = find(windows, *window).unwrap_or_else(|at| {
-                windows.insert(at, Entry::new(*window));
-                at
-            });
-            let value = if i == last { value.take() } else { value.clone() };
-            if let Some(value) = value {
-                firing.add(key, &mut windows[at], value, timestamp, out)?;
+        let (firing, assigned) = (&mut self.firing, &self.assigned);
+        opened(&self.keys)?.modify(&key, &(), |slot| {
+            let windows = slot.get_or_insert_default();
+            let mut value = Some(value);
+            let last = assigned.len() - 1;
+            for (i, window) in assigned.iter().enumerate() {
+                let at = find(windows, *window).unwrap_or_else(|at| {
+                    windows.insert(at, Entry::new(*window));
+                    at
+                });
+                let value = if i == last { value.take() } else { value.clone() };
+                if let Some(value) = value {
+                    firing.add(&key, &mut windows[at], value, timestamp, out)?;
+                }
+                if window.is_global() && is_spent(&windows[at]) {
+                    windows.remove(at);
+                }
             }
-            if window.is_global() && is_spent(&windows[at]) {
-                windows.remove(at);
-            }
-        }
-        if windows.is_empty() {
-            let key = key.clone();
-            self.keys.remove(&key);
-        }
-        Ok(())
+            forget_empty(slot);
+            Ok(())
+        })?
     }
 
     /// Answers the record when it is in no window that takes it.
@@ -364,37 +442,37 @@ where
         timestamp: EventTime,
         out: &mut Output<Batch<F::Out>>,
     ) -> Result<Option<T>> {
-        let firing = &mut self.firing;
-        let mut value = Some(value);
-        let mut added = false;
-        let last = self.assigned.len().saturating_sub(1);
-        let (key, windows) = self.keys.get_or_insert_with(key, Windows::new);
-        for (i, new) in self.assigned.iter().enumerate() {
-            let from = windows.partition_point(|entry| entry.window.end < new.start);
-            let hits = windows[from..].iter().take_while(|entry| entry.window.touches(*new));
-            let hits = from..from + hits.count();
-            let result = windows[hits.clone()].iter().fold(*new, |r, entry| r.cover(entry.window));
-            if firing.is_window_late(result) {
-                continue;
+        let (firing, assigned) = (&mut self.firing, &self.assigned);
+        opened(&self.keys)?.modify(&key, &(), |slot| {
+            let windows = slot.get_or_insert_default();
+            let mut value = Some(value);
+            let mut added = false;
+            let last = assigned.len().saturating_sub(1);
+            for (i, new) in assigned.iter().enumerate() {
+                let from = windows.partition_point(|entry| entry.window.end < new.start);
+                let hits = windows[from..].iter().take_while(|entry| entry.window.touches(*new));
+                let hits = from..from + hits.count();
+                let joined = &windows[hits.clone()];
+                let result = joined.iter().fold(*new, |r, entry| r.cover(entry.window));
+                if firing.is_window_late(result) {
+                    continue;
+                }
+                // A window within one that is there already changes nothing.
+                let within = hits.len() == 1 && windows[from].window == result;
+                if hits.is_empty() {
+                    windows.insert(from, Entry::new(result));
+                } else if !within {
+                    firing.merge(&key, windows, hits, *new, result)?;
+                }
+                let value = if i == last { value.take() } else { value.clone() };
+                if let Some(value) = value {
+                    firing.add(&key, &mut windows[from], value, timestamp, out)?;
+                    added = true;
+                }
             }
-            // A window within one that is there already changes nothing.
-            let within = hits.len() == 1 && windows[from].window == result;
-            if hits.is_empty() {
-                windows.insert(from, Entry::new(result));
-            } else if !within {
-                firing.merge(key, windows, hits, *new, result)?;
-            }
-            let value = if i == last { value.take() } else { value.clone() };
-            if let Some(value) = value {
-                firing.add(key, &mut windows[from], value, timestamp, out)?;
-                added = true;
-            }
-        }
-        if windows.is_empty() {
-            let key = key.clone();
-            self.keys.remove(&key);
-        }
-        Ok(value.filter(|_| !added))
+            forget_empty(slot);
+            Ok(value.filter(|_| !added))
+        })?
     }
 
     fn on_timer(
@@ -406,49 +484,55 @@ where
         out: &mut Output<Batch<F::Out>>,
     ) -> Result<()> {
         let firing = &mut self.firing;
-        if firing.merging && self.keys.get(&key).is_none_or(|w| find(w, window).is_err()) {
-            // A trigger's timer of a session that has become another, or is gone.
-            return Ok(());
-        }
-        let (key, windows) = self.keys.get_or_insert_with(key, Windows::new);
-        let at = find(windows, window).unwrap_or_else(|at| {
-            windows.insert(at, Entry::new(window));
-            at
-        });
-        let entry = &mut windows[at];
-        if event_time {
-            firing.forget_timer(entry, time);
-        }
-        let answer = firing.call_trigger(key, entry, &mut [], |trigger, window, ctx| {
+        opened(&self.keys)?.modify(&key, &(), |slot| {
+            if firing.merging && slot.as_ref().is_none_or(|w| find(w, window).is_err()) {
+                // A trigger's timer of a session that has become another, or is gone.
+                return Ok(());
+            }
+            let windows = slot.get_or_insert_default();
+            let at = find(windows, window).unwrap_or_else(|at| {
+                windows.insert(at, Entry::new(window));
+                at
+            });
+            let entry = &mut windows[at];
             if event_time {
-                trigger.on_event_time(time, window, ctx)
-            } else {
-                trigger.on_processing_time(time, window, ctx)
+                firing.forget_timer(entry, time);
             }
-        })?;
-        firing.act(answer, key, entry, out)?;
-        let cleanup = event_time == firing.event_time && time == firing.cleanup_time(window);
-        if cleanup {
-            firing.call_trigger(key, entry, &mut [], |trigger, window, ctx| {
-                trigger.clear(window, ctx)
+            let answer = firing.call_trigger(&key, entry, &mut [], |trigger, window, ctx| {
+                if event_time {
+                    trigger.on_event_time(time, window, ctx)
+                } else {
+                    trigger.on_processing_time(time, window, ctx)
+                }
             })?;
-        }
-        // A spent window that is not waiting for its cleanup would never be forgotten.
-        let spent = !firing.merging && !entry.cleanup_set && is_spent(entry);
-        if cleanup || spent {
-            windows.remove(at);
-            if windows.is_empty() {
-                let key = key.clone();
-                self.keys.remove(&key);
+            firing.act(answer, &key, entry, out)?;
+            let cleanup = event_time == firing.event_time && time == firing.cleanup_time(window);
+            if cleanup {
+                firing.call_trigger(&key, entry, &mut [], |trigger, window, ctx| {
+                    trigger.clear(window, ctx)
+                })?;
             }
-        }
-        Ok(())
+            // A spent window that is not waiting for its cleanup would never be forgotten.
+            let spent = !firing.merging && !entry.cleanup_set && is_spent(entry);
+            if cleanup || spent {
+                windows.remove(at);
+                forget_empty(slot);
+            }
+            Ok(())
+        })?
     }
 }
 
 /// Whether forgetting the window would change nothing.
 fn is_spent<Acc>(entry: &Entry<Acc>) -> bool {
     entry.contents.is_none() && entry.trigger.is_empty() && entry.state.is_empty()
+}
+
+/// A key without windows is forgotten.
+fn forget_empty<Acc>(slot: &mut Option<Windows<Acc>>) {
+    if slot.as_ref().is_some_and(Vec::is_empty) {
+        *slot = None;
+    }
 }
 
 impl<T, K, S, F> Operator for WindowOperator<T, K, S, F>
@@ -463,22 +547,19 @@ where
 
     fn open(&mut self, ctx: &OperatorContext) -> Result<()> {
         self.late.open(ctx);
-        self.max_parallelism = ctx.subtask.max_parallelism;
         let firing = &mut self.firing;
         firing.clock = Arc::clone(&ctx.clock);
         let (restored, subtask) = (&ctx.restored, &ctx.subtask);
-        firing.watermark = StoredHeader::restore(&Self::layout(), restored)?;
-        type Stored<Acc> = (TimeWindow, Option<Acc>, StateCells, StateCells);
-        for (key, (window, contents, trigger, state)) in
-            restored.keyed::<K, Stored<F::Acc>>(CONTENTS, subtask)?
-        {
-            let (_, windows) = self.keys.get_or_insert_with(key, Windows::new);
-            let at = find(windows, window).unwrap_or_else(|at| at);
-            let entry = Entry { contents, trigger, state, ..Entry::new(window) };
-            windows.insert(at, entry);
-        }
+        let stored = StoredHeader::layout(restored)?;
+        let panes = self.panes.filter(|grid| stored.is_some_and(|s| s == grid.layout()));
+        let layout = panes.map_or_else(Self::layout, WindowGrid::layout);
+        firing.watermark = StoredHeader::restore(&layout, restored)?;
+        let mut states = ctx.keyed_states()?;
+        let table = states.table(CONTENTS, StateKind::Window)?;
+        self.keys = Some(Keys { states, table, subtask: subtask.clone() });
         firing.event_timers.restore(EVENT_TIMERS, restored, subtask)?;
-        firing.processing_timers.restore(PROCESSING_TIMERS, restored, subtask)
+        firing.processing_timers.restore(PROCESSING_TIMERS, restored, subtask)?;
+        panes.map_or(Ok(()), |grid| self.take_panes(grid, ctx))
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Output<Batch<F::Out>>) -> Result<()> {
@@ -486,6 +567,10 @@ where
         let time = Cell::new(NO_TIMESTAMP);
         let describe = || at_time(time.get());
         let _context = RecordContext::new(&describe);
+        let table = opened(&self.keys)?;
+        if table.heap().is_none() {
+            table.prefetch(&mut batch.values().iter().map(|row| ((self.key_of)(row), ())))?;
+        }
         for (value, timestamp) in batch {
             time.set(timestamp);
             self.assigned.clear();
@@ -556,13 +641,10 @@ where
 
     fn snapshot(&mut self, _: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
         StoredHeader::store(Self::layout(), self.firing.watermark, into)?;
-        for (key, windows) in self.keys.iter() {
-            for entry in windows {
-                let value = (entry.window, &entry.contents, &entry.trigger, &entry.state);
-                into.put_keyed(CONTENTS, self.max_parallelism, key, &value)?;
-            }
-        }
-        self.firing.event_timers.snapshot(EVENT_TIMERS, self.max_parallelism, into)?;
-        self.firing.processing_timers.snapshot(PROCESSING_TIMERS, self.max_parallelism, into)
+        let Some(keys) = &self.keys else { return Ok(()) };
+        keys.states.snapshot(into)?;
+        self.firing.event_timers.snapshot(EVENT_TIMERS, &keys.subtask, into);
+        self.firing.processing_timers.snapshot(PROCESSING_TIMERS, &keys.subtask, into);
+        Ok(())
     }
 }

@@ -24,8 +24,8 @@ use super::place::{at_time, at_window};
 use super::state_cells::StateCells;
 use super::{KeyTable, LateRecords, StoredHeader, TimeWindow};
 use crate::chain::{Output, RecordContext};
-use crate::operator::{Operator, OperatorContext, Progress};
-use crate::snapshot::OperatorSnapshot;
+use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
+use crate::snapshot::{OperatorSnapshot, StateDescription, StateKind};
 use crate::source_node::show;
 use hashbrown::hash_table;
 use millstream_core::{Batch, Clock, Data, Epoch, EventTime, Key, NO_TIMESTAMP, Result};
@@ -37,15 +37,15 @@ use std::sync::Arc;
 /// Results emitted between two looks at whether the downstream has room.
 const RESULTS_PER_LOOK: usize = 4096;
 
-const PANES: &str = "window-panes";
-const STATES: &str = "window-state";
+pub(super) const PANES: &str = "window-panes";
+pub(super) const STATES: &str = "window-state";
 
 pub(crate) struct PaneWindowOperator<T, K, S, A: AggregateFunction, E> {
     key_of: S,
     grid: WindowGrid,
     late: LateRecords<T>,
     /// Checkpointed, with the window states and the watermark in `firing`.
-    tables: BTreeMap<i64, KeyTable<K, A::Acc>>,
+    tables: BTreeMap<i64, Arc<KeyTable<K, A::Acc>>>,
     /// The first window that has not fired.
     next_window: i64,
     firing: Firing<K, A, E>,
@@ -53,7 +53,7 @@ pub(crate) struct PaneWindowOperator<T, K, S, A: AggregateFunction, E> {
     emitting: Option<Emitting<K, A::Acc>>,
     /// Keys of the window that fired last: the next one will have about as many.
     last_keys: usize,
-    max_parallelism: usize,
+    subtask: Option<SubtaskInfo>,
 }
 
 /// A window and the accumulators that it has not emitted yet.
@@ -70,23 +70,28 @@ struct Firing<K, A, E> {
 }
 
 impl<K: Key, A: AggregateFunction, E: EmitResult<K, A::Out>> Firing<K, A, E> {
+    #[inline]
     fn emit(
         &mut self,
-        window: TimeWindow,
+        window: &TimeWindow,
         key: &K,
         acc: A::Acc,
         out: &mut Output<Batch<E::Out>>,
     ) -> Result<()> {
-        let stored = self.states.get_mut(&window.start).and_then(|states| states.remove(key));
-        let mut cells = stored.unwrap_or_default();
+        let mut cells = match self.states.is_empty() {
+            true => StateCells::default(),
+            false => {
+                self.states.get_mut(&window.start).and_then(|s| s.remove(key)).unwrap_or_default()
+            }
+        };
         let mut ctx = WindowContext {
             out,
-            window,
+            window: *window,
             watermark: self.watermark,
             clock: &*self.clock,
             cells: Some(&mut cells),
         };
-        let describe = || at_window(key, window);
+        let describe = || at_window(key, *window);
         let context = RecordContext::new(&describe);
         let result = self.function.aggregate.take_result(acc);
         let emitted = self.function.emit.emit(key, result, &mut ctx);
@@ -132,7 +137,7 @@ where
             },
             emitting: None,
             last_keys: 0,
-            max_parallelism: 1,
+            subtask: None,
         }
     }
 
@@ -157,7 +162,7 @@ where
         };
         let key = (self.key_of)(&value);
         let aggregate = &self.firing.function.aggregate;
-        let table = self.tables.entry(pane.start).or_default();
+        let table = Arc::make_mut(self.tables.entry(pane.start).or_default());
         let (_, acc) = table.get_or_insert_with(key.clone(), || aggregate.create_accumulator());
         aggregate.add(acc, value);
         // Windows that have fired, but are not cleaned up, fire again for this key.
@@ -167,7 +172,7 @@ where
             if window.max_timestamp() <= self.firing.watermark && !self.firing.is_cleaned_up(window)
             {
                 let acc = self.merged(window, &key);
-                self.firing.emit(window, &key, acc, out)?;
+                self.firing.emit(&window, &key, acc, out)?;
             }
             if start <= first {
                 return Ok(());
@@ -198,14 +203,14 @@ where
                 let start = *start;
                 let Some(table) = self.tables.remove(&start) else { break };
                 match &mut all {
-                    None => all = Some(table),
+                    None => all = Some(Arc::unwrap_or_clone(table)),
                     Some(all) => self.merge_table(all, &table),
                 }
             }
         }
         for (_, table) in self.tables.range(shared_from..window.end) {
             match &mut all {
-                None => all = Some(table.clone()),
+                None => all = Some(KeyTable::clone(table)),
                 Some(all) => self.merge_table(all, table),
             }
         }
@@ -227,7 +232,7 @@ where
         let Some((window, accs)) = &mut self.emitting else { return Ok(true) };
         let mut emitted = 0;
         for (key, acc) in accs {
-            self.firing.emit(*window, &key, acc, out)?;
+            self.firing.emit(window, &key, acc, out)?;
             emitted += 1;
             if emitted % RESULTS_PER_LOOK == 0 && !out.is_ready() {
                 return Ok(false);
@@ -278,12 +283,13 @@ where
 
     fn open(&mut self, ctx: &OperatorContext) -> Result<()> {
         self.late.open(ctx);
-        self.max_parallelism = ctx.subtask.max_parallelism;
+        self.subtask = Some(ctx.subtask.clone());
         self.firing.clock = Arc::clone(&ctx.clock);
         self.firing.watermark = StoredHeader::restore(&self.grid.layout(), &ctx.restored)?;
         self.next_window = self.grid.first_open_window(self.firing.watermark);
         for (key, (start, acc)) in ctx.restored.keyed::<K, (i64, A::Acc)>(PANES, &ctx.subtask)? {
-            self.tables.entry(start).or_default().get_or_insert_with(key, || acc);
+            let table = Arc::make_mut(self.tables.entry(start).or_default());
+            table.get_or_insert_with(key, || acc);
         }
         for (key, (start, cells)) in
             ctx.restored.keyed::<K, (i64, StateCells)>(STATES, &ctx.subtask)?
@@ -312,7 +318,7 @@ where
                 continue;
             }
             let aggregate = &self.firing.function.aggregate;
-            let table = self.tables.entry(pane.start).or_default();
+            let table = Arc::make_mut(self.tables.entry(pane.start).or_default());
             let mut key = (self.key_of)(&value);
             let mut value = value;
             loop {
@@ -368,16 +374,22 @@ where
 
     fn snapshot(&mut self, _: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
         StoredHeader::store(self.grid.layout(), self.firing.watermark, into)?;
-        for (start, table) in &self.tables {
-            for (key, acc) in table.iter() {
-                into.put_keyed(PANES, self.max_parallelism, key, &(start, acc))?;
-            }
-        }
+        let Some(subtask) = &self.subtask else { return Ok(()) };
         for (start, states) in &self.firing.states {
             for (key, cells) in states.iter() {
-                into.put_keyed(STATES, self.max_parallelism, key, &(start, cells))?;
+                into.put_keyed(STATES, subtask.max_parallelism, key, &(start, cells))?;
             }
         }
+        // Panes are shared with the snapshot until it is written; only those that take rows
+        // before that are copied.
+        let panes = StateDescription::keyed::<K, (), (i64, A::Acc)>(PANES, StateKind::Window);
+        let tables: Vec<_> = self.tables.iter().map(|(s, t)| (*s, Arc::clone(t))).collect();
+        into.defer_keyed(panes, subtask, move |out| {
+            for (start, table) in tables {
+                table.iter().try_for_each(|(key, acc)| out.put(key, &(start, acc)))?;
+            }
+            Ok(())
+        });
         Ok(())
     }
 }

@@ -10,12 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::any::Any;
 use std::borrow::Cow;
 
-trait Live: Any {
+trait Live: Any + Send + Sync {
+    fn copy(&self) -> Box<dyn Live>;
     fn encode(&self) -> Result<Vec<u8>>;
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }
 
 impl<S: Data> Live for S {
+    fn copy(&self) -> Box<dyn Live> {
+        Box::new(self.clone())
+    }
     fn encode(&self) -> Result<Vec<u8>> {
         Ok(postcard::to_stdvec(self)?)
     }
@@ -29,9 +33,24 @@ enum Cell {
     Live(Box<dyn Live>),
 }
 
+impl Clone for Cell {
+    fn clone(&self) -> Self {
+        match self {
+            Cell::Stored(bytes) => Cell::Stored(bytes.clone()),
+            Cell::Live(live) => Cell::Live((**live).copy()),
+        }
+    }
+}
+
 /// The named states of one key and window.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct StateCells(Vec<(Cow<'static, str>, Cell)>);
+
+impl std::fmt::Debug for StateCells {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl StateCells {
     pub(crate) fn is_empty(&self) -> bool {

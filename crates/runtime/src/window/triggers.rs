@@ -3,8 +3,8 @@
 //! Invariant: what a trigger leaves behind after `clear` (a timer at most) does nothing.
 
 use super::TimeWindow;
-use super::assigner::millis;
 use super::trigger::{Trigger, TriggerContext, TriggerResult};
+use crate::watermark::millis;
 use TriggerResult::{Continue, Fire, FireAndPurge};
 use millstream_core::{Data, Error, EventTime, Result};
 use std::time::Duration;

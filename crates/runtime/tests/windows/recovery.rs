@@ -17,7 +17,7 @@ fn sliding() -> Builder {
 }
 
 /// One of each way to keep state.
-fn kinds() -> Vec<WindowOperatorFactory<Batch<Row>, Fired>> {
+pub(crate) fn kinds() -> Vec<WindowOperatorFactory<Batch<Row>, Fired>> {
     let tumbling = || Builder::new(KEY_OF, TumblingEventTimeWindows::of(ms(10)));
     let sessions = || Builder::new(KEY_OF, EventTimeSessionWindows::with_gap(ms(4)));
     let global = || Builder::new(KEY_OF, GlobalWindows::create());

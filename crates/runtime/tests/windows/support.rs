@@ -2,11 +2,12 @@
 
 use millstream_core::key_group::subtask_of;
 use millstream_core::{Batch, Result, key_group_of};
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::window::{
     AggregateFunction, BoxedOperator, TimeWindow, WindowContext, WindowOperatorBuilder,
     WindowOperatorFactory,
 };
-use millstream_runtime::{OperatorSnapshot, OutputTag};
+use millstream_runtime::{OutputTag, SnapshotKind, StoredState};
 use millstream_testkit::OperatorHarness;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -109,11 +110,20 @@ impl Attempt {
     pub(crate) fn new(
         factory: &WindowOperatorFactory<Batch<Row>, Fired>,
         parallelism: usize,
-        restored: Option<Vec<OperatorSnapshot>>,
+        restored: Option<Vec<StoredState>>,
+    ) -> Self {
+        Self::on(&StateBackendConfig::Heap, factory, parallelism, restored)
+    }
+    pub(crate) fn on(
+        backend: &StateBackendConfig,
+        factory: &WindowOperatorFactory<Batch<Row>, Fired>,
+        parallelism: usize,
+        restored: Option<Vec<StoredState>>,
     ) -> Self {
         let open = |index| {
             let mut builder = OperatorHarness::builder(factory.create())
                 .subtask(index, parallelism, MAX_PARALLELISM)
+                .state_backend(backend.clone())
                 .side(LATE);
             if let Some(former) = &restored {
                 builder = builder.restored(former.clone());
@@ -138,8 +148,11 @@ impl Attempt {
     pub(crate) fn watermark(&mut self, time: i64) {
         self.0.iter_mut().for_each(|harness| harness.watermark(time).unwrap());
     }
-    pub(crate) fn snapshot(&mut self) -> Vec<OperatorSnapshot> {
-        self.0.iter_mut().map(|harness| harness.snapshot(1).unwrap()).collect()
+    pub(crate) fn snapshot(&mut self) -> Vec<StoredState> {
+        self.snapshot_as(SnapshotKind::Checkpoint)
+    }
+    pub(crate) fn snapshot_as(&mut self, kind: SnapshotKind) -> Vec<StoredState> {
+        self.0.iter_mut().map(|harness| harness.snapshot_as(1, kind).unwrap()).collect()
     }
     pub(crate) fn take(&mut self, step: usize, into: &mut Outcome) {
         for harness in &mut self.0 {
@@ -158,8 +171,19 @@ pub(crate) fn run(
     steps: &[Step],
     cuts: &BTreeMap<usize, usize>,
 ) -> Outcome {
+    run_on(&[StateBackendConfig::Heap], factory, steps, cuts)
+}
+
+/// The same; each restore goes to the next of `backends`, by a savepoint in canonical form.
+pub(crate) fn run_on(
+    backends: &[StateBackendConfig],
+    factory: &WindowOperatorFactory<Batch<Row>, Fired>,
+    steps: &[Step],
+    cuts: &BTreeMap<usize, usize>,
+) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut attempt = Attempt::new(factory, 1, None);
+    let mut backend = backends.iter().cycle();
+    let mut attempt = Attempt::on(backend.next().unwrap(), factory, 1, None);
     let (mut value, mut event_time) = (0, -20);
     let end = Step::Watermark(i64::MAX);
     for (i, step) in steps.iter().chain([&end]).enumerate() {
@@ -180,8 +204,12 @@ pub(crate) fn run(
         }
         attempt.take(i, &mut outcome);
         if let Some(parallelism) = cuts.get(&i) {
-            let former = attempt.snapshot();
-            attempt = Attempt::new(factory, *parallelism, Some(former));
+            let kind = match backends.len() {
+                1 => SnapshotKind::Checkpoint,
+                _ => SnapshotKind::CanonicalSavepoint,
+            };
+            let former = attempt.snapshot_as(kind);
+            attempt = Attempt::on(backend.next().unwrap(), factory, *parallelism, Some(former));
         }
     }
     outcome

@@ -66,7 +66,7 @@ impl Binder<'_> {
             let what = format!("the aggregate {name} cannot stand in {clause}");
             return Err(self.fail(span, what).advice("group in a subquery, or use HAVING"));
         }
-        let pending = self.pending_aggregate(name, call, cx, cx.group_count == Some(0))?;
+        let pending = self.pending_aggregate(name, call, cx, cx.group_count == Some(0), false)?;
         let ty = pending.ty.clone();
         let index = match cx.aggregates.iter().position(|a| *a == pending) {
             Some(index) => index,
@@ -85,9 +85,13 @@ impl Binder<'_> {
         call: &Call,
         cx: &mut Cx<'_>,
         may_be_empty: bool,
+        in_over: bool,
     ) -> Result<PendingAggregate> {
         let former = (cx.no_aggregates, cx.no_overs);
-        cx.no_aggregates = Some("an aggregate");
+        // OVER comes after GROUP BY, so that SUM(COUNT(*)) OVER (..) has a meaning.
+        if !in_over {
+            cx.no_aggregates = Some("an aggregate");
+        }
         cx.no_overs = Some("an aggregate");
         let star = matches!(call.args.as_slice(), [e] if matches!(&e.kind, ExprKind::Star(t) if t.is_empty()));
         let args = if star {

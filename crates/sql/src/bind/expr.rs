@@ -10,6 +10,7 @@ use super::aggregate::{self, PendingAggregate};
 use super::literal;
 use super::over::PendingOver;
 use super::scope::Scope;
+use super::subquery::ScalarQuery;
 use crate::dialect::Span;
 use crate::dialect::ast::{
     self, Behaviour, BinaryOp, Call, CallClause, ExprKind, Ident, Test, UnaryOp, WindowSpec,
@@ -19,7 +20,7 @@ use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
     json_value,
 };
-use crate::plan::logical::{Rel, WindowPart};
+use crate::plan::logical::WindowPart;
 use crate::types::{SqlType, TimeAttribute, TypeKind};
 use crate::value::Value;
 use millstream_core::{Error, Result};
@@ -62,7 +63,7 @@ pub(crate) struct Cx<'s> {
     pub(crate) no_overs: Option<&'static str>,
     pub(crate) aggregates: Vec<PendingAggregate>,
     pub(crate) overs: Vec<PendingOver>,
-    pub(crate) scalars: Vec<Rel>,
+    pub(crate) scalars: Vec<ScalarQuery>,
     /// Arguments of `GROUPING` and `GROUPING_ID`, with the type.
     pub(crate) groupings: Vec<Vec<Expr>>,
     /// Uses of `TUMBLE_START` and its kin: part, function (`TUMBLE`), arguments.
@@ -517,14 +518,22 @@ impl Binder<'_> {
     }
 
     fn scalar_subquery(&self, query: &ast::Query, cx: &mut Cx<'_>) -> Result<Expr> {
-        let rel = self.query(query)?;
+        let rel = self.correlated(cx.scope).query(query)?;
         let [field] = rel.schema().as_slice() else {
             let what = format!("a subquery used as a value has {} columns", rel.schema().len());
             return Err(self.fail(query.span, what).advice("select one column"));
         };
+        let counts = !field.ty.nullable && field.ty.kind == TypeKind::BigInt;
         let ty = field.ty.clone().null_allowed().without_attribute();
-        cx.scalars.push(rel);
-        Ok(Expr::column(SCALARS + cx.scalars.len() - 1, ty))
+        let scalar = ScalarQuery::of(rel).map_err(|e| self.place(e, query.span))?;
+        let correlated = !scalar.equal.is_empty();
+        cx.scalars.push(scalar);
+        let value = Expr::column(SCALARS + cx.scalars.len() - 1, ty);
+        // A count of no rows is 0, but no group comes out for them.
+        match correlated && counts {
+            true => self.call("COALESCE", vec![value, Expr::bigint(0)]),
+            false => Ok(value),
+        }
     }
 }
 

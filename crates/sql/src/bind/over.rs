@@ -148,7 +148,7 @@ impl Binder<'_> {
             "LAG" | "LEAD" => self.lag(name, call, cx)?,
             _ if is_aggregate(name) => {
                 let may_be_empty = cx.group_count == Some(0) && !cx.aggregates.is_empty();
-                self.pending_aggregate(name, call, cx, may_be_empty)?
+                self.pending_aggregate(name, call, cx, may_be_empty, true)?
             }
             _ => {
                 return Err(self

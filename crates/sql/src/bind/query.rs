@@ -24,8 +24,8 @@ use crate::dialect::ast::{
 use crate::expr::{EvalContext, Expr, Node, fold};
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{
-    AggregateCall, Field, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey, Window,
-    WindowKind, WindowPart,
+    AggregateCall, Field, OverFunction, OverGroup, Rel, Schema, SortKey, Window, WindowKind,
+    WindowPart,
 };
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
@@ -204,7 +204,31 @@ impl Binder<'_> {
         Ok(Rel::Values { rows: bound, schema })
     }
 
+    /// Hints behind SELECT: those that only choose among plans say nothing here.
+    fn check_hints(&self, hints: &[ast::Hint]) -> Result<()> {
+        const PLAN_ONLY: &[&str] =
+            &["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN"];
+        for hint in hints {
+            if matches!(hint.name.as_str(), "STATE_TTL" | "LOOKUP") {
+                let what = format!("hint {} is not supported yet", hint.name);
+                return Err(self
+                    .fail(hint.span, what)
+                    .advice("SET 'table.exec.state.ttl' for all state of the query"));
+            }
+            if !PLAN_ONLY.contains(&hint.name.as_str()) {
+                let error = self.fail(hint.span, format!("hint {} is not known", hint.name));
+                let known = PLAN_ONLY.iter().copied().chain(["STATE_TTL", "LOOKUP", "OPTIONS"]);
+                return Err(match crate::nearest::hint(&hint.name, known) {
+                    Some(hint) => error.advice(hint),
+                    None => error.advice("remove it"),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn select(&self, select: &Select, order_by: &[OrderItem], query: &Query) -> Result<Rel> {
+        self.check_hints(&select.hints)?;
         let (mut rel, scope) = match &select.from {
             Some(table) => self.from(table)?,
             None => (Rel::Values { rows: vec![vec![]], schema: vec![] }, Scope::default()),
@@ -257,12 +281,14 @@ impl Binder<'_> {
         let scalars = std::mem::take(&mut cx.scalars);
         // Scalar subqueries become columns behind those of FROM.
         if !scalars.is_empty() {
-            let base = rel.schema().len();
-            for sub in scalars {
-                rel = scalar_join(rel, sub);
+            let mut columns = vec![];
+            for scalar in scalars {
+                let (joined, column) = scalar.join(rel, self.registry)?;
+                rel = joined;
+                columns.push(column);
             }
             let place =
-                |e: Expr| e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| base + s));
+                |e: Expr| e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| columns[s]));
             exprs = exprs.into_iter().map(place).collect();
             having = having.map(place);
             qualify = qualify.map(place);
@@ -400,12 +426,15 @@ impl Binder<'_> {
         if !scalars.is_empty() {
             let base = rel.schema().len();
             let names: Vec<String> = rel.schema().iter().map(|f| f.name.clone()).collect();
-            for sub in scalars {
-                rel = scalar_join(rel, sub);
+            let mut at = vec![];
+            for scalar in scalars {
+                let (joined, column) = scalar.join(rel, self.registry)?;
+                rel = joined;
+                at.push(column);
             }
             let placed = with_scalars
                 .into_iter()
-                .map(|c| c.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| base + s)));
+                .map(|c| c.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| at[s])));
             rel = rel.filtered(placed.collect());
             let mut columns = rel.columns();
             columns.truncate(base);
@@ -509,15 +538,15 @@ impl Binder<'_> {
                     }
                     return Ok(vec![vec![]]);
                 }
-                vec![self.group_key(e, select, scope, grouping)?.into_iter().collect()]
+                vec![vec![self.group_key(e, scope, grouping)?]]
             }
-            GroupItem::Group(list) => vec![self.group_keys(list, select, scope, grouping)?],
+            GroupItem::Group(list) => vec![self.group_keys(list, scope, grouping)?],
             GroupItem::Rollup(list) => {
-                let parts = self.group_parts(list, select, scope, grouping)?;
+                let parts = self.group_parts(list, scope, grouping)?;
                 (0..=parts.len()).rev().map(|n| parts[..n].concat()).collect()
             }
             GroupItem::Cube(list) => {
-                let parts = self.group_parts(list, select, scope, grouping)?;
+                let parts = self.group_parts(list, scope, grouping)?;
                 if parts.len() > 12 {
                     return Err(self.fail(select.span, "CUBE takes up to 12 columns"));
                 }
@@ -541,13 +570,12 @@ impl Binder<'_> {
     fn group_keys(
         &self,
         list: &[ast::Expr],
-        select: &Select,
         scope: &Scope,
         grouping: &mut Grouping,
     ) -> Result<Vec<usize>> {
         let mut keys = vec![];
         for e in list {
-            keys.extend(self.group_key(e, select, scope, grouping)?);
+            keys.push(self.group_key(e, scope, grouping)?);
         }
         Ok(keys)
     }
@@ -556,54 +584,28 @@ impl Binder<'_> {
     fn group_parts(
         &self,
         list: &[ast::Expr],
-        select: &Select,
         scope: &Scope,
         grouping: &mut Grouping,
     ) -> Result<Vec<Vec<usize>>> {
         list.iter()
             .map(|e| match &e.kind {
-                ExprKind::Row(inner) => self.group_keys(inner, select, scope, grouping),
-                _ => self.group_keys(std::slice::from_ref(e), select, scope, grouping),
+                ExprKind::Row(inner) => self.group_keys(inner, scope, grouping),
+                _ => self.group_keys(std::slice::from_ref(e), scope, grouping),
             })
             .collect()
     }
 
-    /// The index of a key; a number means a column of the list.
-    fn group_key(
-        &self,
-        e: &ast::Expr,
-        select: &Select,
-        scope: &Scope,
-        grouping: &mut Grouping,
-    ) -> Result<Option<usize>> {
+    /// The index of a key.
+    fn group_key(&self, e: &ast::Expr, scope: &Scope, grouping: &mut Grouping) -> Result<usize> {
         let mut cx = Cx::plain(scope, "GROUP BY");
         cx.outer = self.outer.as_ref();
-        let written = match ordinal(e, select.items.len()) {
-            Some(index) => &select.items[index.map_err(|x| self.place(x, e.span))?].expr,
-            None => e,
-        };
-        let bound = match self.expr(written, &mut cx) {
-            Ok(bound) => bound,
-            // A name of the list, when FROM has no column of this name.
-            Err(error) => {
-                let alias = match &written.kind {
-                    ExprKind::Name(parts) if parts.len() == 1 => select
-                        .items
-                        .iter()
-                        .find(|i| i.alias.as_ref().is_some_and(|a| a.value == parts[0].value)),
-                    _ => None,
-                };
-                match alias {
-                    Some(item) => self.expr(&item.expr, &mut cx)?,
-                    None => return Err(error),
-                }
-            }
-        };
+        // Numbers are constants here, and aliases mean nothing: as in Flink.
+        let bound = self.expr(e, &mut cx)?;
         if let Some(at) = grouping.keys.iter().position(|k| *k == bound) {
-            return Ok(Some(at));
+            return Ok(at);
         }
         grouping.keys.push(bound);
-        Ok(Some(grouping.keys.len() - 1))
+        Ok(grouping.keys.len() - 1)
     }
 
     /// After replacing keys and aggregates, no column of the input may be left.
@@ -934,34 +936,6 @@ fn over_rel(rel: Rel, overs: Vec<PendingOver>) -> (Rel, Vec<usize>) {
     }
     let columns = places.iter().map(|(g, c)| starts[*g] + c - base).collect();
     (Rel::Over { input: Box::new(input), groups, schema }, columns)
-}
-
-/// The first column of `sub` (which has at most one row) behind those of `rel`.
-fn scalar_join(rel: Rel, sub: Rel) -> Rel {
-    let single = match &sub {
-        // A global aggregate has at most one row anyway.
-        Rel::Project { input, .. } if is_global(input) => sub,
-        other if is_global(other) => sub,
-        _ => {
-            let ty = sub.schema()[0].ty.clone().null_allowed().without_attribute();
-            let call = AggregateCall {
-                function: "SINGLE_VALUE".into(),
-                args: vec![0],
-                distinct: false,
-                filter: None,
-                options: vec![],
-                ty: ty.clone(),
-            };
-            let schema = vec![Field { name: sub.schema()[0].name.clone(), ty }];
-            let (keys, calls) = (vec![], vec![call]);
-            Rel::Aggregate { input: Box::new(sub), keys, calls, window: None, schema }
-        }
-    };
-    super::from::make_join(rel, single, JoinKind::Left, Expr::boolean(true))
-}
-
-fn is_global(rel: &Rel) -> bool {
-    matches!(rel, Rel::Aggregate { keys, window: None, .. } if keys.is_empty())
 }
 
 /// The same rows without duplicates.

@@ -15,8 +15,9 @@ use super::from::make_join;
 use super::scope::Scope;
 use crate::dialect::ast::{self, ExprKind, UnaryOp};
 use crate::expr::{Expr, Node};
+use crate::functions::Registry;
 use crate::plan::condition::conjuncts;
-use crate::plan::logical::{JoinKind, Rel};
+use crate::plan::logical::{AggregateCall, Field, JoinKind, Rel, Schema};
 use millstream_core::{Error, Result};
 
 /// The conjuncts of a written condition.
@@ -91,6 +92,138 @@ impl Binder<'_> {
         let kind = if anti { JoinKind::Anti } else { JoinKind::Semi };
         Ok(make_join(rel, sub, kind, Expr::and(all)))
     }
+}
+
+/// A subquery that gives one value: for all rows, or for each value of some columns.
+pub(crate) struct ScalarQuery {
+    rel: Rel,
+    /// Outer expression and column of `rel` that are equal for the rows of a value.
+    pub(super) equal: Vec<(Expr, usize)>,
+    /// The column that has the value.
+    value: usize,
+}
+
+impl ScalarQuery {
+    /// Of a query with one column.
+    ///
+    /// # Errors
+    /// `Config`, when it is correlated by anything but equality.
+    pub(super) fn of(rel: Rel) -> Result<ScalarQuery> {
+        if no_outer(&rel).is_ok() {
+            let rel = if is_global(&rel) { rel } else { single_value(rel, 0, vec![]) };
+            return Ok(ScalarQuery { rel, equal: vec![], value: 0 });
+        }
+        match rel {
+            Rel::Project { input, exprs, schema } if is_global_aggregate(&input) => {
+                let Rel::Aggregate { input, calls, schema: of_aggregate, .. } = *input else {
+                    return Err(Error::bug("an aggregate vanished"));
+                };
+                let (input, conditions) = pull_up(*input)?;
+                let (input, equal, keys) = equalities(input, conditions)?;
+                let mut fields: Schema = keys.iter().map(|k| input.schema()[*k].clone()).collect();
+                fields.extend(of_aggregate);
+                let count = keys.len();
+                let grouped = Rel::Aggregate {
+                    input: Box::new(input),
+                    keys,
+                    calls,
+                    window: None,
+                    schema: fields,
+                };
+                let mut columns = grouped.columns();
+                columns.truncate(count);
+                let mut names: Vec<String> = (0..count).map(|i| format!("$corr{i}")).collect();
+                columns.extend(exprs.into_iter().map(|e| e.map_columns(&|i| i + count)));
+                names.extend(schema.into_iter().map(|f| f.name));
+                let rel = Rel::project(grouped, columns, names);
+                let equal = equal.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
+                Ok(ScalarQuery { rel, equal, value: count })
+            }
+            other => {
+                let (input, conditions) = pull_up(other)?;
+                let (input, equal, keys) = equalities(input, conditions)?;
+                let count = keys.len();
+                let equal = equal.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
+                Ok(ScalarQuery { rel: single_value(input, 0, keys), equal, value: count })
+            }
+        }
+    }
+
+    /// `rel` with the value behind its columns, and where that is.
+    pub(super) fn join(self, rel: Rel, registry: &Registry) -> Result<(Rel, usize)> {
+        let width = rel.schema().len();
+        let mut all = vec![];
+        for (outer, column) in self.equal {
+            let outer = outer.map_columns(&|i| virtual_index(i, OUTER).unwrap_or(i));
+            let key = Expr::column(width + column, self.rel.schema()[column].ty.clone());
+            all.push(registry.call("=", vec![outer, key])?);
+        }
+        Ok((make_join(rel, self.rel, JoinKind::Left, Expr::and(all)), width + self.value))
+    }
+}
+
+fn is_global_aggregate(rel: &Rel) -> bool {
+    matches!(rel, Rel::Aggregate { keys, window: None, .. } if keys.is_empty())
+}
+
+/// Whether there is at most one row.
+fn is_global(rel: &Rel) -> bool {
+    match rel {
+        Rel::Project { input, .. } => is_global_aggregate(input),
+        other => is_global_aggregate(other),
+    }
+}
+
+/// The only value of a column, by keys; two make the job fail.
+fn single_value(rel: Rel, column: usize, keys: Vec<usize>) -> Rel {
+    let ty = rel.schema()[column].ty.clone().null_allowed().without_attribute();
+    let call = AggregateCall {
+        function: "SINGLE_VALUE".into(),
+        args: vec![column],
+        distinct: false,
+        filter: None,
+        options: vec![],
+        ty: ty.clone(),
+    };
+    let mut schema: Schema = keys.iter().map(|k| rel.schema()[*k].clone()).collect();
+    schema.push(Field { name: "$value".into(), ty });
+    Rel::Aggregate { input: Box::new(rel), keys, calls: vec![call], window: None, schema }
+}
+
+/// Conditions `inner = outer`: the outer sides, and the inner ones as columns of the input.
+fn equalities(input: Rel, conditions: Vec<Expr>) -> Result<(Rel, Vec<Expr>, Vec<usize>)> {
+    let mut exprs = input.columns();
+    let mut names: Vec<String> = input.schema().iter().map(|f| f.name.clone()).collect();
+    let (mut outer, mut keys) = (vec![], vec![]);
+    for condition in conditions {
+        let sides = match &condition.node {
+            Node::Call(call) if call.function.name() == "=" => match call.args.as_slice() {
+                [a, b] => Some((a.clone(), b.clone())),
+                _ => None,
+            },
+            _ => None,
+        };
+        let all_outer = |e: &Expr| e.columns().iter().all(|i| virtual_index(*i, OUTER).is_some());
+        let (from_outside, inside) = match sides {
+            Some((a, b)) if all_outer(&a) && !is_correlated(&b) => (a, b),
+            Some((a, b)) if all_outer(&b) && !is_correlated(&a) => (b, a),
+            _ => {
+                let what = "a subquery used as a value is correlated by more than equality";
+                return Err(Error::config(what).advice("write it as a join"));
+            }
+        };
+        outer.push(from_outside);
+        keys.push(exprs.iter().position(|e| *e == inside).unwrap_or_else(|| {
+            names.push(format!("$corr{}", exprs.len()));
+            exprs.push(inside);
+            exprs.len() - 1
+        }));
+    }
+    let input = match exprs.len() == input.schema().len() {
+        true => input,
+        false => Rel::project(input, exprs, names),
+    };
+    Ok((input, outer, keys))
 }
 
 /// Whether an expression reads a column of the query around.

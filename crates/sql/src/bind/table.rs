@@ -25,7 +25,6 @@ struct Including {
     constraints: bool,
     partitions: bool,
     watermarks: bool,
-    overwrite_generated: bool,
     overwrite_watermarks: bool,
 }
 
@@ -49,9 +48,9 @@ impl Binder<'_> {
             comment: create.comment.clone(),
             temporary: create.temporary,
         };
-        let mut watermarks: Vec<WatermarkDef> = create.watermarks.clone();
+        let watermarks = create.watermarks.as_slice();
         if let Some(like) = &create.like {
-            self.take_over(like, &mut table, &mut watermarks)?;
+            self.take_over(like, &mut table, watermarks)?;
         }
         self.add_columns(&mut table, &create.columns, false)?;
         for key in &create.keys {
@@ -71,7 +70,7 @@ impl Binder<'_> {
                 )?;
             }
         }
-        self.set_watermarks(&mut table, &watermarks)?;
+        self.set_watermarks(&mut table, watermarks)?;
         for key in &create.partitioned_by {
             if table.column_index(&key.value).is_none() {
                 return Err(self.unknown_column(&table, key, "PARTITIONED BY"));
@@ -98,7 +97,7 @@ impl Binder<'_> {
         &self,
         like: &LikeDef,
         table: &mut TableDef,
-        watermarks: &mut Vec<WatermarkDef>,
+        watermarks: &[WatermarkDef],
     ) -> Result<()> {
         let path = self.path(&like.source);
         let source = self.catalog.table(&path).map_err(|e| self.place(e, like.source.span()))?;
@@ -115,18 +114,18 @@ impl Binder<'_> {
                 table.columns.push(column);
             }
         }
-        let _ = including.overwrite_generated;
-        if including.watermarks && (watermarks.is_empty() || !including.overwrite_watermarks) {
-            if let Some(watermark) = &source.watermark {
-                if !watermarks.is_empty() {
-                    return Err(self
-                        .fail(like.source.span(), "there is a watermark in both tables")
-                        .advice("add OVERWRITING WATERMARKS or EXCLUDING WATERMARKS"));
-                }
-                let name = &source.columns[watermark.column].name;
-                if let Some(column) = table.column_index(name) {
-                    table.watermark = Some(Watermark { column, ..watermark.clone() });
-                }
+        let takes =
+            including.watermarks && (watermarks.is_empty() || !including.overwrite_watermarks);
+        if let (true, Some(watermark)) = (takes, &source.watermark) {
+            if !watermarks.is_empty() {
+                let what = "there is a watermark in both tables";
+                return Err(self
+                    .fail(like.source.span(), what)
+                    .advice("add OVERWRITING WATERMARKS or EXCLUDING WATERMARKS"));
+            }
+            let name = &source.columns[watermark.column].name;
+            if let Some(column) = table.column_index(name) {
+                table.watermark = Some(Watermark { column, ..watermark.clone() });
             }
         }
         if including.constraints {
@@ -160,7 +159,6 @@ impl Binder<'_> {
             constraints: true,
             partitions: true,
             watermarks: true,
-            overwrite_generated: false,
             overwrite_watermarks: false,
         };
         for (mode, feature) in &like.options {
@@ -182,10 +180,7 @@ impl Binder<'_> {
                     all.options = if on { Mode::Including } else { Mode::Excluding };
                 }
                 "OPTIONS" => all.options = mode,
-                "GENERATED" => {
-                    all.generated = on;
-                    all.overwrite_generated = mode == Mode::Overwriting;
-                }
+                "GENERATED" => all.generated = on,
                 "METADATA" => all.metadata = on,
                 "CONSTRAINTS" => all.constraints = on,
                 "PARTITIONS" => all.partitions = on,
@@ -433,13 +428,11 @@ impl Binder<'_> {
                             format!("column '{}' is part of the key or the watermark", name.value);
                         return Err(self.fail(name.span, what).advice("drop those first"));
                     }
-                    let column = new.columns.remove(at);
+                    new.columns.remove(at);
                     if new.columns.is_empty() {
                         return Err(self.fail(name.span, "a table needs a column"));
                     }
-                    self.unused(&new, name).inspect_err(|_| {
-                        let _ = &column;
-                    })?;
+                    self.unused(&new, name)?;
                 }
                 self.restore_watermark(&mut new, watermark_name);
             }

@@ -58,7 +58,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use millstream_runtime::Restored;
-    use std::sync::Arc;
 
     fn context(index: usize, parallelism: usize) -> OperatorContext {
         let mut context = OperatorContext::for_tests("blocks");
@@ -78,12 +77,11 @@ mod tests {
             }
             let mut snapshot = OperatorSnapshot::default();
             blocks.snapshot(&mut snapshot).unwrap();
-            former.push(snapshot);
+            former.push(snapshot.into_stored().unwrap());
         }
-        let former = Arc::new(former);
         for index in 0..2 {
             let mut context = context(index, 2);
-            context.restored = Restored::from_former(Arc::clone(&former));
+            context.restored = Restored::from_stored(former.clone());
             let mut blocks = Blocks::open(&context, 7, Some(5000)).unwrap();
             let mut last = 0;
             while let Some(range) = blocks.next() {

@@ -8,7 +8,7 @@
 //!                              types.rs      types
 //! ```
 //!
-//! The grammar is our own, by recursive descent: docs/decisions/0006 says why.
+//! The grammar is our own, by recursive descent: docs/decisions/0007 says why.
 //!
 //! Invariants: every error says line and column; nesting is bounded by
 //! [`MAX_DEPTH`], long chains of operators are flat or bounded too, so no statement

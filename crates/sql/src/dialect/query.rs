@@ -182,13 +182,8 @@ impl Parser<'_> {
 
     fn select_item(&mut self) -> Result<SelectItem> {
         let expr = self.expr()?;
-        let alias = if self.take_word("AS") {
-            Some(self.ident()?)
-        } else if self.is_ident() {
-            Some(self.ident()?)
-        } else {
-            None
-        };
+        let named = self.take_word("AS") || self.is_ident();
+        let alias = if named { Some(self.ident()?) } else { None };
         Ok(SelectItem { expr, alias })
     }
 

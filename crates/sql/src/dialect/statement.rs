@@ -584,7 +584,7 @@ impl Parser<'_> {
             false => (None, false),
         })
     }
-    fn from_in(&mut self) -> Result<Option<ObjectName>> {
+    fn optional_database(&mut self) -> Result<Option<ObjectName>> {
         Ok(match self.take_word("FROM") || self.take_word("IN") {
             true => Some(self.object_name()?),
             false => None,
@@ -623,7 +623,7 @@ impl Parser<'_> {
                 Show::CurrentDatabase
             }
             "TABLES" | "VIEWS" => {
-                let from = self.from_in()?;
+                let from = self.optional_database()?;
                 let (like, negated) = self.like()?;
                 match kind.as_str() {
                     "TABLES" => Show::Tables { from, like, negated },
@@ -631,7 +631,7 @@ impl Parser<'_> {
                 }
             }
             "COLUMNS" => {
-                let Some(table) = self.from_in()? else {
+                let Some(table) = self.optional_database()? else {
                     return self.expected_word("the table", &["FROM", "IN"]);
                 };
                 let (like, negated) = self.like()?;

@@ -111,7 +111,7 @@ impl TableSource for ValuesSource {
         if given || self.rows.is_empty() {
             return Ok(Box::new(ValuesReader { batch: None, given: true }));
         }
-        let context = EvalContext::new(self.zone.clone(), context.clock.now_ms(), 0);
+        let context = EvalContext::new(self.zone, context.clock.now_ms(), 0);
         let mut columns = vec![];
         for i in 0..self.schema.fields().len() {
             let cells = self
@@ -171,7 +171,7 @@ impl Operator for Calc {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         let now = context.clock.now_ms();
         let seed = now ^ ((context.subtask.index as i64) << 48);
-        let eval = EvalContext::new(self.zone.clone(), now, seed);
+        let eval = EvalContext::new(self.zone, now, seed);
         self.context = Some((eval, context.clone()));
         Ok(())
     }

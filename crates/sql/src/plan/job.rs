@@ -10,6 +10,7 @@ use super::adapters::{
 use super::stream::{Distribution, Node, Op};
 use super::translate::arrow_schema;
 use crate::connectors::TableSource;
+use crate::expr::{EvalContext, Expr, fold};
 use crate::runtime::ChangeBatch;
 use crate::runtime::agg::user::UserFunctions;
 use crate::runtime::partition::KeyPartition;
@@ -120,7 +121,7 @@ impl JobBuilder {
                 let source = ValuesSource {
                     rows: rows.clone(),
                     schema: arrow_schema(&node.schema),
-                    zone: self.zone.clone(),
+                    zone: self.zone,
                 };
                 return Ok(self.source(Arc::new(source), &name));
             }
@@ -177,13 +178,12 @@ impl JobBuilder {
         }
         match node.op.clone() {
             Op::Calc { condition, exprs } => {
-                let zone = self.zone.clone();
-                operator!(Calc::new(
-                    condition.clone(),
-                    exprs.clone(),
-                    Arc::clone(&schema),
-                    zone.clone()
-                ))
+                let zone = self.zone;
+                let context = EvalContext::new(zone, 0, 0);
+                let condition = condition.map(|c| fold(c, &context)).transpose()?;
+                let exprs: Vec<Expr> =
+                    exprs.into_iter().map(|e| fold(e, &context)).collect::<Result<_>>()?;
+                operator!(Calc::new(condition.clone(), exprs.clone(), Arc::clone(&schema), zone))
             }
             Op::Union => operator!(Union),
             Op::NotNull(columns) => {

@@ -75,7 +75,7 @@ impl<'a> Translator<'a> {
     }
 
     fn local_time(&self, ltz: bool) -> Option<Arc<dyn LocalTime>> {
-        (ltz && self.zone != Zone::UTC).then(|| Arc::new(ZoneTime(self.zone.clone())) as _)
+        (ltz && self.zone != Zone::UTC).then(|| Arc::new(ZoneTime(self.zone)) as _)
     }
 
     fn predicate(&self, conditions: Vec<Expr>) -> Option<Predicate> {
@@ -83,9 +83,9 @@ impl<'a> Translator<'a> {
             return None;
         }
         let condition = Expr::and(conditions);
-        let zone = self.zone.clone();
+        let zone = self.zone;
         Some(Predicate::new(move |rows| {
-            let context = EvalContext::new(zone.clone(), 0, 0);
+            let context = EvalContext::new(zone, 0, 0);
             evaluate_filter(&condition, rows, &context)
         }))
     }
@@ -198,7 +198,7 @@ impl<'a> Translator<'a> {
                 let divides = matches!(&e.node, ExprNode::Call(c) if c.function.name() == "/");
                 let decimal = matches!(e.ty.kind, TypeKind::Decimal { .. });
                 if divides && decimal && e.is_constant() && failed.is_none() {
-                    let context = EvalContext::new(self.zone.clone(), 0, 0);
+                    let context = EvalContext::new(self.zone, 0, 0);
                     failed = evaluate_columns(e, &[], 1, &context).err();
                 }
             });
@@ -553,8 +553,8 @@ impl<'a> Translator<'a> {
             };
             exprs.push(Expr::column(at, output[at].ty.clone()));
         }
-        for i in count..first_window {
-            exprs.push(Expr::column(i, output[i].ty.clone()));
+        for (i, field) in output.iter().enumerate().take(first_window).skip(count) {
+            exprs.push(Expr::column(i, field.ty.clone()));
         }
         Ok(calc(node, None, exprs, schema.clone()))
     }

@@ -309,3 +309,41 @@ impl Container for ChangeBatch {
         Ok(ChangeBatch { rows, kinds })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{batch, lines, schema};
+    use super::*;
+    use crate::types::SqlType;
+
+    #[test]
+    fn rows_and_kinds_come_back_from_the_wire() {
+        let of = schema(&[("a", SqlType::int()), ("b", SqlType::array(SqlType::string()))]);
+        for text in ["", "+I 1 x,y\n+I null null", "-U 1 x\n+U 2 null\n-D 3 y,null\n+I 4 z"] {
+            let rows = batch(&of, text);
+            let mut bytes = vec![7; 3];
+            rows.encode(&mut bytes).unwrap();
+            let back = ChangeBatch::decode(&bytes[3..]).unwrap();
+            assert_eq!(lines(&back), lines(&rows));
+            assert_eq!(back.is_append(), !text.contains('-'));
+            for cut in 0..bytes.len() - 3 {
+                // Cut off or not, it never panics; most cuts are noticed.
+                let _ = ChangeBatch::decode(&bytes[3..3 + cut]);
+            }
+        }
+        assert!(ChangeBatch::decode(&[9]).is_err());
+        assert!(ChangeBatch::decode(&[1, 1, 0, 0, 0, 8, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn filter_slice_take_and_concat_keep_kinds_with_their_rows() {
+        let of = schema(&[("a", SqlType::int())]);
+        let rows = batch(&of, "+I 1\n-U 2\n+U 3\n-D 4");
+        let keep = BooleanArray::from(vec![Some(false), Some(true), None, Some(true)]);
+        assert_eq!(lines(&rows.filter(&keep).unwrap()), ["-U 2", "-D 4"]);
+        assert_eq!(lines(&rows.slice(1, 2)), ["-U 2", "+U 3"]);
+        assert_eq!(lines(&rows.take(&[3, 0]).unwrap()), ["-D 4", "+I 1"]);
+        let all = ChangeBatch::concat(&[batch(&of, "+I 9"), rows.slice(3, 1)]).unwrap().unwrap();
+        assert_eq!(lines(&all), ["+I 9", "-D 4"]);
+    }
+}

@@ -1,7 +1,8 @@
 //! Turns upserts by key into a changelog that says what each row was before.
 //!
 //! Behind an exchange by the key. A repeat of what is known says nothing; a delete of what is
-//! not known neither. A batch changes each key once.
+//! not known neither. Every version of a row comes out, also when a batch holds several: a
+//! temporal join behind sees each.
 //!
 //! Invariant: the state is the table that came out: one row a key.
 
@@ -86,19 +87,18 @@ impl Operator for ChangelogNormalize {
         }
         let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
-        let mut before: Vec<(Slot, Option<Row>)> = Vec::new();
-        let mut seen = hashbrown::HashSet::<Slot, foldhash::fast::RandomState>::default();
-        for (row, key) in keys.iter().enumerate() {
-            let slot = self.slot(key, now_ms);
-            if seen.insert(slot) {
-                before.push((slot, self.rows[slot as usize].clone()));
-            }
-            self.expiry.touch(slot, now_ms);
-            self.rows[slot as usize] = batch.kind(row).is_add().then(|| rows.row(row).into());
-        }
         let mut changes: Vec<(ChangeKind, Row)> = Vec::new();
-        for (slot, old) in before {
-            match (old, self.rows[slot as usize].clone()) {
+        for (row, key) in keys.iter().enumerate() {
+            let kind = batch.kind(row);
+            if kind == ChangeKind::UpdateBefore {
+                // What the row was is known here; the source need not say it.
+                continue;
+            }
+            let slot = self.slot(key, now_ms);
+            self.expiry.touch(slot, now_ms);
+            let new: Option<Row> = kind.is_add().then(|| rows.row(row).into());
+            let old = std::mem::replace(&mut self.rows[slot as usize], new.clone());
+            match (old, new) {
                 (None, Some(new)) => changes.push((ChangeKind::Insert, new)),
                 (Some(old), Some(new)) if old != new || self.expiry.is_on() => {
                     if self.spec.update_before {
@@ -163,8 +163,8 @@ mod tests {
             ChangelogNormalize::new(spec).unwrap()
         };
         let mut h = Harness::new(new());
-        h.push(&input, "+I 1 a\n+U 2 b\n-D 3 c");
-        assert_eq!(h.take(), ["+I 1 a", "+I 2 b"]);
+        h.push(&input, "+I 1 x\n+I 1 a\n+U 2 b\n-D 3 c");
+        assert_eq!(h.take(), ["+I 1 x", "-U 1 x", "+U 1 a", "+I 2 b"]);
         let mut h = Harness::at(new(), 0, 1, vec![h.snapshot()]);
         h.push(&input, "+I 1 a\n-U 2 x\n+U 2 c");
         assert_eq!(h.take(), ["-U 2 b", "+U 2 c"]);

@@ -288,26 +288,30 @@ fn encode_nested(cell: &Cell, column: &ArrayRef) -> Result<Option<Rows>> {
     })
 }
 
-fn add_lengths(cell: &Cell, column: &ArrayRef, nested: Option<&Rows>, lengths: &mut [usize]) {
-    let nulls = nulls_of(column);
-    let valid = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-    let mut add = |of: &dyn Fn(usize) -> usize| {
-        for (row, length) in lengths.iter_mut().enumerate() {
-            if valid(row) {
-                *length += of(row);
+fn add_valid(nulls: Option<&NullBuffer>, lengths: &mut [usize], of: impl Fn(usize) -> usize) {
+    match nulls {
+        None => lengths.iter_mut().enumerate().for_each(|(row, length)| *length += of(row)),
+        Some(nulls) => {
+            for (row, length) in lengths.iter_mut().enumerate() {
+                if nulls.is_valid(row) {
+                    *length += of(row);
+                }
             }
         }
-    };
+    }
+}
+
+fn add_lengths(cell: &Cell, column: &ArrayRef, nested: Option<&Rows>, lengths: &mut [usize]) {
+    let nulls = nulls_of(column);
+    let nulls = nulls.as_ref();
     match (cell, nested) {
-        (_, Some(rows)) => add(&|row| 4 + rows.row(row).len()),
-        (Cell::Boolean, _) => add(&|_| 1),
-        (Cell::Fixed(width), _) => match &nulls {
-            None => lengths.iter_mut().for_each(|length| *length += width),
-            Some(_) => add(&|_| *width),
-        },
+        (_, Some(rows)) => add_valid(nulls, lengths, |row| 4 + rows.row(row).len()),
+        (Cell::Boolean, _) => add_valid(nulls, lengths, |_| 1),
+        (Cell::Fixed(width), _) => add_valid(nulls, lengths, |_| *width),
         (Cell::Bytes, _) => {
             let offsets = bytes_offsets(column);
-            add(&|row| 4 + (offsets[row + 1] - offsets[row]) as usize);
+            let of = |row: usize| 4 + (offsets[row + 1] - offsets[row]) as usize;
+            add_valid(nulls, lengths, of);
         }
         _ => {}
     }

@@ -20,7 +20,9 @@ use crate::types::SqlType;
 /// of a join. It sees the columns of both sides, left then right, and answers TRUE, FALSE or
 /// NULL for each row; NULL does not match.
 #[derive(Clone)]
-pub struct Predicate(Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync>);
+pub struct Predicate(Arc<Condition>);
+
+type Condition = dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync;
 
 impl Predicate {
     /// A condition computed by `matches`.

@@ -57,12 +57,47 @@ pub fn restore(context: &OperatorContext, name: &str) -> Result<Vec<(Vec<u8>, Ve
 /// Index of a key's state.
 pub type Slot = u32;
 
+/// Longest key that is kept without an allocation: two BIGINT and a bit map fit.
+const INLINE_BYTES: usize = 22;
+
+/// The bytes of a key.
+#[derive(Debug, Default)]
+enum KeyBytes {
+    /// Nobody's.
+    #[default]
+    Free,
+    Inline(u8, [u8; INLINE_BYTES]),
+    Heap(Box<[u8]>),
+}
+
+impl KeyBytes {
+    fn new(bytes: &[u8]) -> Self {
+        if bytes.len() > INLINE_BYTES {
+            return KeyBytes::Heap(bytes.into());
+        }
+        let mut inline = [0; INLINE_BYTES];
+        inline[..bytes.len()].copy_from_slice(bytes);
+        KeyBytes::Inline(bytes.len() as u8, inline)
+    }
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            KeyBytes::Free => &[],
+            KeyBytes::Inline(length, inline) => &inline[..*length as usize],
+            KeyBytes::Heap(bytes) => bytes,
+        }
+    }
+    fn is_used(&self) -> bool {
+        !matches!(self, KeyBytes::Free)
+    }
+}
+
 /// Keys to slots. Slots of removed keys are given out again.
 #[derive(Debug, Default)]
 pub struct KeyTable {
     slots: HashTable<Slot>,
-    /// Hash and key of each slot; `None` for a free one.
-    keys: Vec<Option<(u64, Box<[u8]>)>>,
+    /// Hash and key of each slot.
+    keys: Vec<(u64, KeyBytes)>,
     free: Vec<Slot>,
 }
 
@@ -90,9 +125,9 @@ impl KeyTable {
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
         let keys = &self.keys;
-        let same = |slot: &Slot| match &keys[*slot as usize] {
-            Some((h, k)) => *h == hash && **k == *key,
-            None => false,
+        let same = |slot: &Slot| {
+            let (known, bytes) = &keys[*slot as usize];
+            *known == hash && bytes.bytes() == key
         };
         self.slots.find(table_hash(hash), same).copied()
     }
@@ -106,24 +141,24 @@ impl KeyTable {
     }
     fn insert(&mut self, hash: u64, key: &[u8]) -> Slot {
         let slot = self.claim();
-        self.keys[slot as usize] = Some((hash, key.into()));
+        self.keys[slot as usize] = (hash, KeyBytes::new(key));
         self.link(slot, hash);
         slot
     }
     fn claim(&mut self) -> Slot {
         self.free.pop().unwrap_or_else(|| {
-            self.keys.push(None);
+            self.keys.push((0, KeyBytes::Free));
             (self.keys.len() - 1) as Slot
         })
     }
     fn link(&mut self, slot: Slot, hash: u64) {
         let keys = &self.keys;
-        let hash_of =
-            |slot: &Slot| keys[*slot as usize].as_ref().map_or(0, |(h, _)| table_hash(*h));
+        let hash_of = |slot: &Slot| table_hash(keys[*slot as usize].0);
         self.slots.insert_unique(table_hash(hash), slot, hash_of);
     }
-    fn unlink(&mut self, slot: Slot) -> Option<(u64, Box<[u8]>)> {
-        let entry = self.keys.get_mut(slot as usize)?.take()?;
+    fn unlink(&mut self, slot: Slot) -> Option<(u64, KeyBytes)> {
+        let place = self.keys.get_mut(slot as usize).filter(|(_, bytes)| bytes.is_used())?;
+        let entry = std::mem::take(place);
         if let Ok(found) = self.slots.find_entry(table_hash(entry.0), |s| *s == slot) {
             found.remove();
         }
@@ -144,7 +179,7 @@ impl KeyTable {
         let entry = self.unlink(slot).ok_or_else(|| Error::bug("a slot without a key"))?;
         let fresh = self.claim();
         let hash = entry.0;
-        self.keys[fresh as usize] = Some(entry);
+        self.keys[fresh as usize] = entry;
         self.link(fresh, hash);
         Ok(fresh)
     }
@@ -155,15 +190,12 @@ impl KeyTable {
     /// The key of a slot; empty for a free one.
     #[inline]
     pub fn key(&self, slot: Slot) -> &[u8] {
-        match self.keys.get(slot as usize) {
-            Some(Some((_, key))) => key,
-            _ => &[],
-        }
+        self.keys.get(slot as usize).map_or(&[], |(_, bytes)| bytes.bytes())
     }
     /// Whether the slot has a key.
     #[inline]
     pub fn is_used(&self, slot: Slot) -> bool {
-        matches!(self.keys.get(slot as usize), Some(Some(_)))
+        self.keys.get(slot as usize).is_some_and(|(_, bytes)| bytes.is_used())
     }
     /// All slots that have a key, ascending.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
@@ -304,4 +336,62 @@ impl<'a> Reader<'a> {
 pub fn put_delimited(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    proptest! {
+        /// Keys come, go, move to fresh slots; short ones and long ones.
+        #[test]
+        fn a_key_has_the_slot_that_a_map_says(
+            steps in prop::collection::vec((0u8..4, 0usize..40), 0..200)
+        ) {
+            let mut table = KeyTable::default();
+            let mut model: HashMap<Vec<u8>, Slot> = HashMap::new();
+            for (step, n) in steps {
+                let key = vec![n as u8; n];
+                let hash = hash_row(&key);
+                prop_assert_eq!(table.find(hash, &key), model.get(&key).copied());
+                match (step, model.get(&key).copied()) {
+                    (0, Some(slot)) => {
+                        table.remove(slot);
+                        model.remove(&key);
+                    }
+                    (1, Some(slot)) => {
+                        let fresh = table.renew(slot).unwrap();
+                        prop_assert!(!model.values().any(|s| *s == fresh));
+                        prop_assert!(!table.is_used(slot));
+                        table.release(slot);
+                        model.insert(key, fresh);
+                    }
+                    (_, known) => {
+                        let (slot, new) = table.find_or_insert(hash, &key);
+                        prop_assert_eq!(new, known.is_none());
+                        model.insert(key, slot);
+                    }
+                }
+                prop_assert_eq!(table.len(), model.len());
+                prop_assert_eq!(table.slots().count(), model.len());
+                for (key, slot) in &model {
+                    prop_assert_eq!(table.key(*slot), key.as_slice());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sweep_comes_around_to_every_slot_whose_time_is_over() {
+        let mut expiry = Expiry::new(Some(10));
+        for slot in 0..1000 {
+            expiry.touch(slot, i64::from(slot % 2) * 100);
+        }
+        let mut gone: Vec<Slot> = (0..8).flat_map(|_| expiry.sweep(50)).collect();
+        gone.sort_unstable();
+        assert_eq!(gone, (0..1000).step_by(2).collect::<Vec<_>>());
+        assert!(Expiry::new(None).sweep(i64::MAX).is_empty());
+    }
 }

@@ -13,8 +13,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 use millstream_core::{Either, Epoch, ManualClock, Result, Watermark};
 use millstream_runtime::{
-    Downstream, Node, Operator, OperatorContext, OperatorSnapshot, Output, Receiver, Restored,
-    TaskSnapshot,
+    Downstream, Node, Operator, OperatorContext, Output, Receiver, Restored, SnapshotKind,
+    StoredState, TaskSnapshot,
 };
 
 use super::{ChangeBatch, ChangeKind};
@@ -179,14 +179,14 @@ impl<O: Operator<Out = ChangeBatch>> Harness<O> {
         operator: O,
         index: usize,
         parallelism: usize,
-        former: Vec<OperatorSnapshot>,
+        former: Vec<StoredState>,
     ) -> Self {
         let clock = ManualClock::new(0);
         let mut context = OperatorContext::for_tests("operator");
         context.clock = Arc::new(clock.clone());
         (context.subtask.index, context.subtask.parallelism) = (index, parallelism);
         if !former.is_empty() {
-            context.restored = Restored::from_former(Arc::new(former));
+            context.restored = Restored::from_stored(former);
         }
         let events = Rc::default();
         let capture: Box<dyn Receiver<ChangeBatch>> = Box::new(Capture(Rc::clone(&events)));
@@ -219,10 +219,10 @@ impl<O: Operator<Out = ChangeBatch>> Harness<O> {
         self.node.end().unwrap();
         self
     }
-    pub(crate) fn snapshot(&mut self) -> OperatorSnapshot {
-        let mut task = TaskSnapshot::new();
+    pub(crate) fn snapshot(&mut self) -> StoredState {
+        let mut task = TaskSnapshot::new(SnapshotKind::Checkpoint);
         self.node.barrier(Epoch(1), &mut task).unwrap();
-        task.into_iter().next().map(|(_, state)| state).unwrap_or_default()
+        task.into_stored().unwrap().into_values().next().unwrap_or_default()
     }
     pub(crate) fn try_receive(&mut self, input: O::In) -> Result<()> {
         self.node.receive(input)

@@ -237,6 +237,35 @@ mod tests {
         assert_eq!(steps.windows(-1), [(-30, 0)]);
     }
 
+    /// A zone whose clock jumps from hour 2 to 3 at instant 7 h, and from 2 back to 1 at 100 h.
+    #[derive(Debug)]
+    struct Jumping;
+    impl LocalTime for Jumping {
+        fn to_local_ms(&self, instant_ms: i64) -> i64 {
+            let summer = (7 * HOUR_MS..100 * HOUR_MS).contains(&instant_ms);
+            instant_ms - if summer { 4 } else { 5 } * HOUR_MS
+        }
+        fn to_instant_ms(&self, local_ms: i64) -> i64 {
+            // As java.time: gaps move forward, the first of two times counts.
+            let (winter, summer) = (local_ms + 5 * HOUR_MS, local_ms + 4 * HOUR_MS);
+            let in_summer = self.to_local_ms(summer) == local_ms;
+            if in_summer { summer } else { winter }
+        }
+    }
+
+    #[test]
+    fn windows_end_with_the_local_clock() {
+        let clock = WindowClock(Some(std::sync::Arc::new(Jumping)));
+        let over_at = |hour: i64| clock.over_at(hour * HOUR_MS);
+        assert_eq!(over_at(2), 7 * HOUR_MS - 1, "before the jump");
+        assert_eq!(over_at(3), 7 * HOUR_MS, "inside the gap: where the clock jumps");
+        assert_eq!(over_at(4), 8 * HOUR_MS - 1, "after it");
+        assert_eq!(over_at(95), 99 * HOUR_MS - 1);
+        assert_eq!(over_at(96), 101 * HOUR_MS - 1, "the hour that comes twice is over twice");
+        assert_eq!(over_at(97), 102 * HOUR_MS - 1);
+        assert_eq!(WindowClock(None).over_at(10), 9);
+    }
+
     proptest! {
         #[test]
         fn a_slice_is_in_the_windows_that_contain_its_times(

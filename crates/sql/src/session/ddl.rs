@@ -231,8 +231,13 @@ impl Session {
         Ok(ViewDef { path, columns, query, text, home, comment: None, temporary: false })
     }
 
-    /// Makes the table of `CREATE TABLE ... AS`, and the INSERT that fills it.
-    pub(super) fn create_table_as(&mut self, create: &CreateTable, script: &str) -> Result<Insert> {
+    /// Makes the table of `CREATE TABLE ... AS`, and the INSERT that fills it; `None` when
+    /// there is such a table and IF NOT EXISTS was written.
+    pub(super) fn create_table_as(
+        &mut self,
+        create: &CreateTable,
+        script: &str,
+    ) -> Result<Option<Insert>> {
         let Some(query) = &create.query else { return Err(Error::bug("no AS")) };
         let path = self.catalog.path(&create.name);
         let binder = self.binder(script);
@@ -264,8 +269,11 @@ impl Session {
             });
         }
         let object = Object::Table(Arc::new(table));
-        self.catalog.create(&path, object, create.temporary, create.if_not_exists, false)?;
-        Ok(Insert {
+        let (temporary, quiet) = (create.temporary, create.if_not_exists);
+        if !self.catalog.create(&path, object, temporary, quiet, false)? {
+            return Ok(None);
+        }
+        Ok(Some(Insert {
             table: create.name.clone(),
             hints: vec![],
             partition: vec![],
@@ -273,7 +281,7 @@ impl Session {
             query: query.clone(),
             overwrite: false,
             span: query.span,
-        })
+        }))
     }
 
     fn show(&self, show: &Show) -> Result<Outcome> {

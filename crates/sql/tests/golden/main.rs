@@ -8,6 +8,7 @@
 
 mod case;
 mod compare;
+mod queries;
 
 use case::Case;
 use std::collections::BTreeMap;

@@ -59,6 +59,12 @@ const GUARANTEE: OptionSpec = OptionSpec::new(
     "at-least-once",
     "what is promised after a failure",
 );
+const TRANSACTIONS: OptionSpec = OptionSpec::new(
+    "sink.transactional-id-prefix",
+    OptionKind::Text,
+    "",
+    "what names of transactions begin with; of one job only, needed for exactly-once",
+);
 
 const FORMATS: &[(&str, &str)] =
     &[("format", ""), ("value.format", "value."), ("key.format", "key.")];
@@ -107,6 +113,7 @@ pub(crate) const KAFKA: Connector = Connector {
             "how often new partitions are looked for",
         ),
         GUARANTEE,
+        TRANSACTIONS,
     ],
     formats: FORMATS,
     source: Some(|table, options| {
@@ -129,6 +136,7 @@ pub(crate) const UPSERT_KAFKA: Connector = Connector {
         BOUNDED_OFFSETS,
         BOUNDED_TIMESTAMP,
         GUARANTEE,
+        TRANSACTIONS,
     ],
     formats: FORMATS,
     source: Some(|table, options| {
@@ -174,13 +182,13 @@ pub(super) struct Topic {
     pub(super) metadata: Vec<Option<Metadata>>,
     /// Columns of the key, by index, in the order of the key.
     pub(super) key: Vec<usize>,
-    key_prefix: String,
+    pub(super) key_prefix: String,
     /// Columns of the value, by index.
     pub(super) value: Vec<usize>,
     pub(super) key_format: Option<Arc<dyn Format>>,
     pub(super) value_format: Arc<dyn Format>,
     pub(super) projection: Projection,
-    options: Options,
+    pub(super) options: Options,
 }
 
 fn missing(name: &str) -> Error {
@@ -245,7 +253,9 @@ impl Topic {
             return Err(Error::config("a key prefix needs 'value.fields-include' = 'EXCEPT_KEY'")
                 .advice("key columns with a prefix cannot be in the value too"));
         }
-        let value = table.physical().into_iter().filter(|i| !(except && key.contains(i))).collect();
+        let physical = |i: &usize| table.columns[*i].metadata.is_none();
+        let in_value = |i: &usize| physical(i) && !(except && key.contains(i));
+        let value = (0..table.columns.len()).filter(in_value).collect();
         let metadata = |column: &TableColumn| -> Result<Option<Metadata>> {
             let Some(key) = &column.metadata else { return Ok(None) };
             let found = Metadata::ALL.iter().find(|(name, _)| name == key);
@@ -402,6 +412,10 @@ impl Topic {
             .bootstrap_servers(self.servers()?)
             .topic(topic)
             .delivery_guarantee(guarantee);
+        let builder = match self.options.text(TRANSACTIONS.name) {
+            Some(prefix) => builder.transactional_id_prefix(prefix),
+            None => builder,
+        };
         Ok(self.properties().fold(builder, |b, (name, value)| b.property(name, value)))
     }
 }

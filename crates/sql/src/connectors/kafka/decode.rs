@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// A record on its way from the source to the decoder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Message {
-    topic: Arc<str>,
+    topic: String,
     partition: i32,
     offset: i64,
     timestamp: i64,
@@ -31,7 +31,7 @@ pub(super) struct Message {
 fn message(record: &KafkaRecord<'_>, with_headers: bool) -> Message {
     let headers = record.headers.iter().filter(|_| with_headers);
     Message {
-        topic: record.topic.into(),
+        topic: record.topic.to_owned(),
         partition: record.partition,
         offset: record.offset,
         timestamp: record.timestamp,

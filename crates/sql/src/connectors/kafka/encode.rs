@@ -9,7 +9,7 @@ use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, ArrayRef};
 use millstream_core::{Batch, Error, Result};
 use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
-use millstream_runtime::{Operator, OperatorContext, Output, Partitioner, Sink, SinkOperator};
+use millstream_runtime::{Operator, OperatorContext, Output, Partitioner, Sink};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ impl TableSink for KafkaTarget {
         let from = graph.add_operator(encode, std::mem::take(inputs), make);
         let sink = Arc::clone(&self.sink);
         let inputs = vec![Input::new(from, None, Partitioner::forward())];
-        Some(graph.add_operator(spec, inputs, move |_| Ok(SinkOperator::new(Arc::clone(&sink)))))
+        Some(graph.add_sink(spec, inputs, sink))
     }
 }
 

@@ -129,6 +129,8 @@ impl Accumulator for Distinct {
             }
             *counter += n;
         }
+        // The tables are seeded; the order in which values are given on is not.
+        added.sort_unstable();
         self.add(into, &added)
     }
     fn results(&self, slots: &[Slot]) -> Result<ArrayRef> {

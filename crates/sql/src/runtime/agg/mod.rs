@@ -273,3 +273,6 @@ impl std::fmt::Debug for Aggregates {
         f.debug_struct("Aggregates").field("calls", &self.calls.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,8 +154,14 @@ impl IntervalJoin {
                 continue;
             };
             let (from, to) = match side {
-                0 => (time + self.spec.lower_ms, time + self.spec.upper_ms),
-                _ => (time - self.spec.upper_ms, time - self.spec.lower_ms),
+                0 => (
+                    time.saturating_add(self.spec.lower_ms),
+                    time.saturating_add(self.spec.upper_ms),
+                ),
+                _ => (
+                    time.saturating_sub(self.spec.upper_ms),
+                    time.saturating_sub(self.spec.lower_ms),
+                ),
             };
             if from > to {
                 continue;
@@ -280,7 +286,10 @@ impl Operator for IntervalJoin {
         if self.spec.rowtimes.is_some() {
             return None;
         }
-        let of = |side: &Side| side.times.first().map(|(time, _)| time + side.wait_ms + 1);
+        let of = |side: &Side| {
+            let first = side.times.first();
+            first.map(|(time, _)| time.saturating_add(side.wait_ms).saturating_add(1))
+        };
         self.sides.iter().filter_map(of).min()
     }
     fn on_processing_time(&mut self, now_ms: i64, out: &mut Output<ChangeBatch>) -> Result<()> {

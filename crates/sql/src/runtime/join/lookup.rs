@@ -479,7 +479,8 @@ mod tests {
         h.push(&left(), "+I 9 1\n+I 1 2");
         assert_eq!(h.take(), ["+I 9 1 null null", "+I 1 2 1 n0"]);
         let asked = table.asked.lock().unwrap().clone();
-        assert_eq!(asked[0], [Some(2), Some(9), Some(1)]);
+        assert!(asked.contains(&vec![Some(2), Some(9), Some(1)]), "{asked:?}");
+        assert_eq!(asked.len(), 2, "{asked:?}");
         let mut restored = Harness::at(join(JoinKind::Inner, &table, 60_000), 0, 1, vec![state]);
         assert_eq!(wait_for(&mut restored, 6).len(), 6);
     }

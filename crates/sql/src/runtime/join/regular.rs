@@ -314,7 +314,7 @@ impl Join {
             let matches = self.residual(side, batch, candidates)?;
             let mut pairs = Pairs::default();
             let mut at = 0;
-            for row in start..end {
+            for (row, can_match) in can_match.iter().enumerate().take(end).skip(start) {
                 let from = at;
                 while at < matches.len() && matches[at].0 as usize == row {
                     at += 1;
@@ -325,7 +325,7 @@ impl Join {
                     key: keys.row(row),
                     bytes: rows.row(row),
                     id: ids.as_ref().map(|ids| ids.row(row)),
-                    stored: can_match[row] || self.sides[side].counts_partners,
+                    stored: *can_match || self.sides[side].counts_partners,
                 };
                 let matches = &matches[from..at];
                 match (self.spec.kind.is_left_only(), side) {

@@ -167,13 +167,12 @@ proptest! {
             let mut tables: [Table; 2] = [Vec::new(), Vec::new()];
             let mut changes = Vec::new();
             for (i, part) in steps.chunks(cut).enumerate() {
-                for side_index in 0..2 {
+                for (side_index, table) in tables.iter_mut().enumerate() {
                     let mut text = String::new();
                     for (is_left, add, k, v) in part {
                         if usize::from(!is_left) != side_index {
                             continue;
                         }
-                        let table = &mut tables[side_index];
                         let at = table.iter().position(|row| row == &(*k, *v));
                         let kind = match (add, at) {
                             (false, Some(at)) => { table.remove(at); "-D" }

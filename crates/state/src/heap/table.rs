@@ -1,0 +1,368 @@
+//! One typed table in memory: extendible hashing over copy-on-write buckets.
+//!
+//! Invariant: the bucket of a hash is `directory[bits of the hash]`, and every bucket with
+//! depth `d` is in the directory at all places that agree in the lowest `d` bits.
+
+use super::AnyTable;
+use super::bucket::Bucket;
+use crate::snapshot::EntryWriter;
+use crate::table::Table;
+use crate::{DeferredSnapshot, OperatorSnapshot, SnapshotWriter, StateDescription, SubtaskInfo};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use millstream_core::{Data, Error, Key, KeyGroupRange, Result};
+use std::cell::{Cell, RefCell, RefMut};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// The hasher of tables in memory: fast, and seeded, because keys come from outside.
+pub type TableHasher = foldhash::fast::RandomState;
+
+/// A bucket with rows of more bytes is split in two: what a change may copy while a
+/// snapshot is being written, a few microseconds of work.
+const BUCKET_BYTES_MAX: usize = 64 << 10;
+/// The directory has at most two to this many places.
+const DIRECTORY_BITS_MAX: u32 = 24;
+/// The directory uses hash bits from here on; the hash tables in the buckets use others.
+const DIRECTORY_SHIFT: u32 = 24;
+/// One bucket is cleaned of expired rows after this many changes.
+const CHANGES_A_CLEANING: u32 = 512;
+
+/// One entry; the value is `None` only while it is being changed.
+#[derive(Clone)]
+pub(crate) struct Row<K, N, V> {
+    pub(crate) key: K,
+    pub(crate) namespace: N,
+    pub(crate) value: Option<V>,
+}
+
+/// Appends the canonical form of a row.
+type Encode<K, N, V> = fn(&Row<K, N, V>, Vec<u8>) -> Result<Vec<u8>>;
+
+/// Removes what has expired from the value of a row.
+pub(super) type Clean<V> = Box<dyn Fn(&mut Option<V>)>;
+
+/// The rows of a table by hash; also of the cache in front of a table on disk.
+pub(crate) struct Buckets<K, N, V> {
+    directory: Vec<u32>,
+    buckets: Vec<Bucket<Row<K, N, V>>>,
+    hasher: TableHasher,
+    /// The next bucket to clean.
+    to_clean: usize,
+}
+
+/// A table of the heap backend.
+pub struct HeapTable<K, N, V> {
+    description: StateDescription,
+    max_parallelism: usize,
+    groups: KeyGroupRange,
+    inner: RefCell<Buckets<K, N, V>>,
+    encode: Encode<K, N, V>,
+    clean: Option<Clean<V>>,
+    changes: Cell<u32>,
+}
+
+impl<K: Key, N: Key, V: Data> HeapTable<K, N, V> {
+    pub(super) fn new(
+        description: &StateDescription,
+        subtask: &SubtaskInfo,
+        encode: Encode<K, N, V>,
+        clean: Option<Clean<V>>,
+    ) -> Self {
+        HeapTable {
+            description: description.clone(),
+            max_parallelism: subtask.max_parallelism,
+            groups: subtask.key_groups(),
+            inner: RefCell::new(Buckets::new()),
+            encode,
+            clean,
+            changes: Cell::new(0),
+        }
+    }
+    #[inline]
+    fn borrow(&self) -> Result<RefMut<'_, Buckets<K, N, V>>> {
+        self.inner.try_borrow_mut().map_err(|_| self.in_use())
+    }
+    #[cold]
+    fn in_use(&self) -> Error {
+        let name = &self.description.name;
+        Error::user(format!("state '{name}' was used while it was being changed"))
+            .advice("do not use a state inside of a closure that changes the same state")
+    }
+    pub(super) fn insert(&self, key: K, namespace: N, value: V) -> Result<()> {
+        self.modify(&key, &namespace, |slot| *slot = Some(value))
+    }
+    /// Takes hold of the table for a batch of changes.
+    ///
+    /// # Errors
+    /// When the table is in use further up the stack.
+    #[inline]
+    pub fn writer(&self) -> Result<HeapWriter<'_, K, N, V>> {
+        Ok(HeapWriter(self.borrow()?))
+    }
+    /// Number of entries (tests, metrics).
+    pub fn len(&self) -> usize {
+        self.inner.borrow().buckets.iter().map(|bucket| bucket.rows().len()).sum()
+    }
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A heap table while a batch of changes is made; these cannot fail.
+pub struct HeapWriter<'t, K, N, V>(RefMut<'t, Buckets<K, N, V>>);
+
+impl<K: Key, N: Key, V: Data> HeapWriter<'_, K, N, V> {
+    /// Changes an entry in place; `None` removes it.
+    #[inline]
+    pub fn modify<R>(
+        &mut self,
+        key: &K,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> R {
+        self.0.modify(key, namespace, change)
+    }
+}
+
+impl<K: Key, N: Key, V: Data> Table<K, N, V> for HeapTable<K, N, V> {
+    #[inline]
+    fn modify<R>(
+        &self,
+        key: &K,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> Result<R> {
+        Ok(self.borrow()?.modify(key, namespace, change))
+    }
+    #[inline]
+    fn read<R>(&self, key: &K, namespace: &N, look: impl FnOnce(Option<&V>) -> R) -> Result<R> {
+        let inner = self.inner.try_borrow().map_err(|_| self.in_use())?;
+        Ok(look(inner.find(key, namespace)))
+    }
+    fn get_all(&self, keys: &[(K, N)]) -> Result<Vec<Option<V>>> {
+        keys.iter().map(|(key, namespace)| self.read(key, namespace, |v| v.cloned())).collect()
+    }
+    fn put_all(&self, entries: Vec<(K, N, Option<V>)>) -> Result<()> {
+        let mut inner = self.borrow()?;
+        for (key, namespace, value) in entries {
+            inner.modify(&key, &namespace, |slot| *slot = value);
+        }
+        Ok(())
+    }
+    #[inline]
+    fn prefetch(&self, _: &mut dyn Iterator<Item = (K, N)>) -> Result<()> {
+        Ok(())
+    }
+    fn for_each(&self, visit: &mut dyn FnMut(&K, &N, &V) -> Result<()>) -> Result<()> {
+        let inner = self.inner.try_borrow().map_err(|_| self.in_use())?;
+        for row in inner.buckets.iter().flat_map(|bucket| bucket.rows()) {
+            if let Some(value) = &row.value {
+                visit(&row.key, &row.namespace, value)?;
+            }
+        }
+        Ok(())
+    }
+    fn clean(&self) {
+        let Some(clean) = &self.clean else { return };
+        self.changes.set(self.changes.get() + 1);
+        if self.changes.get() >= CHANGES_A_CLEANING
+            && let Ok(mut inner) = self.inner.try_borrow_mut()
+        {
+            self.changes.set(0);
+            inner.clean_next(clean);
+        }
+    }
+    fn compact(&self) -> Result<()> {
+        let mut inner = self.borrow()?;
+        if let Some(clean) = &self.clean {
+            (0..inner.buckets.len()).for_each(|_| inner.clean_next(clean));
+        }
+        Ok(())
+    }
+}
+
+impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
+    /// A bucket with more rows is split in two.
+    const ROWS_MAX: usize = {
+        let rows = BUCKET_BYTES_MAX / size_of::<Row<K, N, V>>();
+        if rows < 16 { 16 } else { rows }
+    };
+    pub(crate) fn new() -> Self {
+        Buckets {
+            directory: vec![0],
+            buckets: vec![Bucket::new(0)],
+            hasher: TableHasher::default(),
+            to_clean: 0,
+        }
+    }
+    #[inline]
+    fn hash(&self, key: &K, namespace: &N) -> u64 {
+        hash_of(&self.hasher, key, namespace)
+    }
+    #[inline]
+    fn bucket(&self, hash: u64) -> usize {
+        let place = (hash >> DIRECTORY_SHIFT) as usize & (self.directory.len() - 1);
+        self.directory[place] as usize
+    }
+    #[inline]
+    pub(crate) fn find(&self, key: &K, namespace: &N) -> Option<&V> {
+        let hash = self.hash(key, namespace);
+        let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
+        let row = self.buckets[self.bucket(hash)].rows().find(hash, same);
+        row.and_then(|row| row.value.as_ref())
+    }
+    #[inline]
+    pub(crate) fn modify<R>(
+        &mut self,
+        key: &K,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> R {
+        let hash = self.hash(key, namespace);
+        let bucket = self.bucket(hash);
+        let rows = self.buckets[bucket].rows_mut();
+        let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
+        let hasher = &self.hasher;
+        match rows.entry(hash, same, |row| hash_of(hasher, &row.key, &row.namespace)) {
+            Entry::Occupied(mut entry) => {
+                let answer = change(&mut entry.get_mut().value);
+                if entry.get().value.is_none() {
+                    entry.remove();
+                }
+                answer
+            }
+            Entry::Vacant(entry) => {
+                let mut value = None;
+                let answer = change(&mut value);
+                if value.is_some() {
+                    let (key, namespace) = (key.clone(), namespace.clone());
+                    entry.insert(Row { key, namespace, value });
+                    if rows.len() > Self::ROWS_MAX {
+                        self.split(bucket);
+                    }
+                }
+                answer
+            }
+        }
+    }
+    #[cold]
+    fn split(&mut self, index: usize) {
+        let depth = self.buckets[index].depth;
+        if depth >= DIRECTORY_BITS_MAX {
+            return;
+        }
+        if 1usize << depth == self.directory.len() {
+            self.directory.extend_from_within(..);
+        }
+        let hasher = &self.hasher;
+        let hash = |row: &Row<K, N, V>| hash_of(hasher, &row.key, &row.namespace);
+        let moves = |row: &mut Row<K, N, V>| hash(row) >> DIRECTORY_SHIFT >> depth & 1 == 1;
+        let mut other = Bucket::with_capacity(depth + 1, Self::ROWS_MAX);
+        for row in self.buckets[index].rows_mut().extract_if(moves) {
+            other.rows_mut().insert_unique(hash(&row), row, hash);
+        }
+        self.buckets[index].depth = depth + 1;
+        let new = self.buckets.len();
+        self.buckets.push(other);
+        for (place, bucket) in self.directory.iter_mut().enumerate() {
+            if *bucket as usize == index && place >> depth & 1 == 1 {
+                *bucket = new as u32;
+            }
+        }
+    }
+    /// Cleans the next bucket, unless a snapshot holds it: it will have its turn again.
+    fn clean_next(&mut self, clean: &Clean<V>) {
+        self.to_clean = (self.to_clean + 1) % self.buckets.len();
+        let bucket = &mut self.buckets[self.to_clean];
+        if bucket.is_shared() {
+            return;
+        }
+        let rows = bucket.rows_mut();
+        rows.retain(|row| {
+            clean(&mut row.value);
+            row.value.is_some()
+        });
+        let hasher = &self.hasher;
+        if rows.len() < rows.capacity() / 4 {
+            rows.shrink_to_fit(|row| hash_of(hasher, &row.key, &row.namespace));
+        }
+    }
+}
+
+/// What the cache in front of a table on disk needs.
+#[cfg(feature = "rocksdb")]
+impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
+    /// The bucket of an entry.
+    pub(crate) fn bucket_of(&self, key: &K, namespace: &N) -> usize {
+        self.bucket(self.hash(key, namespace))
+    }
+    /// Number of buckets.
+    pub(crate) fn count(&self) -> usize {
+        self.buckets.len()
+    }
+    /// The rows of a bucket.
+    pub(crate) fn rows_mut(&mut self, bucket: usize) -> &mut HashTable<Row<K, N, V>> {
+        self.buckets[bucket].rows_mut()
+    }
+    /// Bytes of one row in a full table.
+    pub(crate) fn row_bytes(&self) -> usize {
+        size_of::<Row<K, N, V>>() + 1
+    }
+}
+
+#[inline]
+fn hash_of<K: Hash, N: Hash>(hasher: &TableHasher, key: &K, namespace: &N) -> u64 {
+    let mut state = hasher.build_hasher();
+    key.hash(&mut state);
+    namespace.hash(&mut state);
+    state.finish()
+}
+
+impl<K: Key, N: Key, V: Data> AnyTable for HeapTable<K, N, V> {
+    fn compact(&self) -> Result<()> {
+        Table::compact(self)
+    }
+    fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
+        let mut inner = self.borrow()?;
+        let buckets = inner.buckets.iter_mut().filter(|bucket| !bucket.rows().is_empty());
+        let part = HeapPart {
+            description: self.description.clone(),
+            max_parallelism: self.max_parallelism,
+            groups: self.groups,
+            buckets: buckets.map(Bucket::share).collect(),
+            encode: self.encode,
+        };
+        // A state without entries is described, so that tools and checks know it.
+        into.describe(self.description.clone());
+        if !part.buckets.is_empty() {
+            into.defer(Box::new(part));
+        }
+        Ok(())
+    }
+}
+
+/// The table at a cut.
+struct HeapPart<K, N, V> {
+    description: StateDescription,
+    max_parallelism: usize,
+    groups: KeyGroupRange,
+    buckets: Vec<Arc<HashTable<Row<K, N, V>>>>,
+    encode: Encode<K, N, V>,
+}
+
+impl<K: Key, N: Key, V: Data> DeferredSnapshot for HeapPart<K, N, V> {
+    fn write(self: Box<Self>, out: &mut dyn SnapshotWriter) -> Result<()> {
+        let part = *self;
+        let name = &part.description.name;
+        let mut entries = EntryWriter::new(name, part.groups, part.max_parallelism, out);
+        // Each bucket is let go when it is written: the worker then need not copy it.
+        for bucket in part.buckets {
+            for row in bucket.iter() {
+                entries.put_encoded(&row.key, |bytes| (part.encode)(row, bytes))?;
+            }
+        }
+        entries.finish()
+    }
+}

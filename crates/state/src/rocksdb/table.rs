@@ -1,0 +1,297 @@
+//! One state in a column family, behind a write-back cache of decoded values.
+//!
+//! Invariant: the cache is newer than the column family where they differ, and what differs
+//! is dirty.
+
+use super::cache::{Write, WriteBack};
+use super::store::Store;
+use super::{AnyTable, fault};
+use crate::table::{Decoder, Table, TableSpec};
+use crate::{Restored, StateDescription, SubtaskInfo};
+use millstream_core::{Data, Error, Key, Result, key_group_of};
+use rocksdb::{
+    BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, ReadOptions, WriteBatch,
+};
+use std::cell::{Cell, RefCell, RefMut};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Restored and rewritten entries are written in batches of about this size.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// A table of the RocksDB backend.
+pub struct RocksTable<K, N, V> {
+    store: Rc<Store>,
+    description: StateDescription,
+    max_parallelism: usize,
+    cache: RefCell<WriteBack<K, N, V>>,
+    /// Whether anything was ever written: a fresh table need not be asked.
+    is_on_disk: Cell<bool>,
+    /// The key bytes of the entry at hand.
+    buffer: RefCell<Vec<u8>>,
+}
+
+impl<K, N, V> Drop for RocksTable<K, N, V> {
+    fn drop(&mut self) {
+        self.store.backend.shared.tables.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
+    pub(super) fn open(
+        store: &Rc<Store>,
+        restored: &Restored,
+        subtask: &SubtaskInfo,
+        spec: TableSpec<V>,
+    ) -> Result<Self> {
+        store.backend.shared.tables.fetch_add(1, Ordering::Relaxed);
+        let table = RocksTable {
+            store: Rc::clone(store),
+            description: spec.description.clone(),
+            max_parallelism: subtask.max_parallelism,
+            cache: RefCell::new(WriteBack::new()),
+            is_on_disk: Cell::new(restored.is_some()),
+            buffer: RefCell::default(),
+        };
+        let expiry = spec.expiry.as_ref().map(|e| (e.ttl_ms, Arc::clone(&e.clock)));
+        if let Some(old) = store.declare(&table.description.name, expiry)? {
+            let decoder = spec.decoder(old)?;
+            if matches!(decoder, Decoder::Tree(..)) {
+                table.rewrite(&decoder)?;
+            }
+        }
+        let family = store.family(&table.description.name)?;
+        let mut batch = WriteBatch::default();
+        spec.restore(restored, subtask, |key: K, namespace: N, value| {
+            let value = postcard::to_stdvec(&value)?;
+            table.with_key(&key, &namespace, |bytes| batch.put_cf(&family, bytes, value))?;
+            if batch.size_in_bytes() >= BATCH_BYTES {
+                store.write(std::mem::take(&mut batch))?;
+            }
+            Ok(())
+        })?;
+        store.write(batch)?;
+        drop(family);
+        Ok(table)
+    }
+    /// Rewrites every value of the column family in the present schema.
+    fn rewrite(&self, decoder: &Decoder<V>) -> Result<()> {
+        let family = self.store.family(&self.description.name)?;
+        let mut batch = WriteBatch::default();
+        for entry in self.store.db.iterator_cf(&family, IteratorMode::Start) {
+            let (key, value) = entry.map_err(fault)?;
+            let (value, _) = decoder.decode(&value)?;
+            batch.put_cf(&family, key, postcard::to_stdvec(&value)?);
+            if batch.size_in_bytes() >= BATCH_BYTES {
+                self.store.write(std::mem::take(&mut batch))?;
+            }
+        }
+        self.store.write(batch)
+    }
+    fn in_use(&self) -> Error {
+        let name = &self.description.name;
+        Error::user(format!("state '{name}' was used while it was being changed"))
+            .advice("do not use a state inside of a closure that changes the same state")
+    }
+    fn borrow(&self) -> Result<RefMut<'_, WriteBack<K, N, V>>> {
+        self.cache.try_borrow_mut().map_err(|_| self.in_use())
+    }
+    /// Calls `with` with the bytes of a key.
+    fn with_key<R>(&self, key: &K, namespace: &N, with: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let mut buffer = self.buffer.borrow_mut();
+        let mut bytes = std::mem::take(&mut *buffer);
+        bytes.clear();
+        bytes.extend_from_slice(&key_group_of(key, self.max_parallelism).to_be_bytes());
+        *buffer = postcard::to_extend(&(key, namespace), bytes)?;
+        Ok(with(&buffer))
+    }
+    /// Makes room, then reads the entry from the database into the cache.
+    #[cold]
+    fn load(&self, key: &K, namespace: &N, cache: &mut WriteBack<K, N, V>) -> Result<()> {
+        self.make_room(cache)?;
+        if !self.is_on_disk.get() {
+            cache.insert(key, namespace, None, size_of::<(K, N, V)>());
+            return Ok(());
+        }
+        let family = self.store.family(&self.description.name)?;
+        let (found, key_bytes) = self.with_key(key, namespace, |bytes| {
+            (self.store.db.get_pinned_cf(&family, bytes), bytes.len())
+        })?;
+        let found = found.map_err(fault)?;
+        let encoded = key_bytes + found.as_ref().map_or(0, |value| value.len());
+        let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
+        cache.insert(key, namespace, value, encoded);
+        Ok(())
+    }
+    #[inline]
+    fn make_room(&self, cache: &mut WriteBack<K, N, V>) -> Result<()> {
+        let budget_bytes = self.store.backend.decoded_bytes_a_table();
+        if cache.is_full(budget_bytes) {
+            self.writing(|write| cache.evict(budget_bytes, write))?;
+        }
+        Ok(())
+    }
+    /// Calls `call` with something that writes entries to the column family.
+    fn writing(&self, call: impl FnOnce(Write<'_, K, N, V>) -> Result<()>) -> Result<()> {
+        let family = self.store.family(&self.description.name)?;
+        let (mut batch, mut value_bytes) = (WriteBatch::default(), Vec::new());
+        call(&mut |key, namespace, value| {
+            value_bytes.clear();
+            let bytes = self.with_key(key, namespace, |key| -> Result<usize> {
+                match value {
+                    Some(value) => {
+                        value_bytes = postcard::to_extend(value, std::mem::take(&mut value_bytes))?;
+                        batch.put_cf(&family, key, &value_bytes);
+                    }
+                    None if !self.is_on_disk.get() => {}
+                    None => batch.delete_cf(&family, key),
+                }
+                Ok(key.len() + value_bytes.len())
+            })??;
+            if batch.size_in_bytes() >= BATCH_BYTES {
+                self.is_on_disk.set(true);
+                self.store.write(std::mem::take(&mut batch))?;
+            }
+            Ok(bytes)
+        })?;
+        if !batch.is_empty() {
+            self.is_on_disk.set(true);
+            self.store.write(batch)?;
+        }
+        Ok(())
+    }
+    /// The entries of one key, in the order of their bytes.
+    ///
+    /// # Errors
+    /// When the local disk fails.
+    pub(crate) fn scan(&self, key: &K) -> Result<Vec<(N, V)>> {
+        self.flush()?;
+        let family = self.store.family(&self.description.name)?;
+        // An encoded key is never the beginning of another one's bytes.
+        let prefix = prefix_of(key, self.max_parallelism)?;
+        let mut found = Vec::new();
+        let start = IteratorMode::From(&prefix, Direction::Forward);
+        for entry in self.store.db.iterator_cf_opt(&family, ReadOptions::default(), start) {
+            let (bytes, value) = entry.map_err(fault)?;
+            let Some(namespace) = bytes.strip_prefix(prefix.as_slice()) else { break };
+            found.push((postcard::from_bytes(namespace)?, postcard::from_bytes(&value)?));
+        }
+        Ok(found)
+    }
+}
+
+/// The bytes that the entries of a key begin with.
+fn prefix_of<K: Key>(key: &K, max_parallelism: usize) -> Result<Vec<u8>> {
+    let group = key_group_of(key, max_parallelism).to_be_bytes();
+    Ok(postcard::to_extend(key, group.to_vec())?)
+}
+
+impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
+    #[inline]
+    fn modify<R>(
+        &self,
+        key: &K,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> Result<R> {
+        let mut cache = self.borrow()?;
+        match cache.change(key, namespace, change) {
+            Ok(answer) => Ok(answer),
+            Err(change) => {
+                self.load(key, namespace, &mut cache)?;
+                let changed = cache.change(key, namespace, change);
+                changed.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
+            }
+        }
+    }
+    #[inline]
+    fn read<R>(&self, key: &K, namespace: &N, look: impl FnOnce(Option<&V>) -> R) -> Result<R> {
+        let mut cache = self.borrow()?;
+        match cache.look(key, namespace, look) {
+            Ok(answer) => Ok(answer),
+            Err(look) => {
+                self.load(key, namespace, &mut cache)?;
+                let seen = cache.look(key, namespace, look);
+                seen.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
+            }
+        }
+    }
+    fn get_all(&self, keys: &[(K, N)]) -> Result<Vec<Option<V>>> {
+        self.prefetch(&mut keys.iter().cloned())?;
+        keys.iter().map(|(key, namespace)| self.read(key, namespace, |v| v.cloned())).collect()
+    }
+    fn put_all(&self, entries: Vec<(K, N, Option<V>)>) -> Result<()> {
+        for (key, namespace, value) in entries {
+            let mut cache = self.borrow()?;
+            if !cache.contains(&key, &namespace) {
+                // What was there does not matter, so it is not read.
+                self.make_room(&mut cache)?;
+                cache.insert(&key, &namespace, None, size_of::<(K, N, V)>());
+            }
+            let _ = cache.change(&key, &namespace, |slot| *slot = value);
+        }
+        Ok(())
+    }
+    fn prefetch(&self, keys: &mut dyn Iterator<Item = (K, N)>) -> Result<()> {
+        let mut cache = self.borrow()?;
+        if !self.is_on_disk.get() {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        for (key, namespace) in keys {
+            if !cache.contains(&key, &namespace) {
+                let bytes = self.with_key(&key, &namespace, <[u8]>::to_vec)?;
+                missing.push((bytes, key, namespace));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.make_room(&mut cache)?;
+        missing.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        missing.dedup_by(|a, b| a.0 == b.0);
+        let family = self.store.family(&self.description.name)?;
+        let bytes = missing.iter().map(|(bytes, _, _)| bytes);
+        let found = self.store.db.batched_multi_get_cf(&family, bytes, true);
+        for (found, (bytes, key, namespace)) in found.into_iter().zip(missing) {
+            let found = found.map_err(fault)?;
+            let encoded = bytes.len() + found.as_ref().map_or(0, |value| value.len());
+            let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
+            cache.insert(&key, &namespace, value, encoded);
+        }
+        Ok(())
+    }
+    fn for_each(&self, visit: &mut dyn FnMut(&K, &N, &V) -> Result<()>) -> Result<()> {
+        self.flush()?;
+        let family = self.store.family(&self.description.name)?;
+        for entry in self.store.db.iterator_cf(&family, IteratorMode::Start) {
+            let (bytes, value) = entry.map_err(fault)?;
+            let (key, namespace) = postcard::from_bytes(bytes.get(2..).unwrap_or_default())?;
+            visit(&key, &namespace, &postcard::from_bytes(&value)?)?;
+        }
+        Ok(())
+    }
+    fn clean(&self) {}
+    fn compact(&self) -> Result<()> {
+        self.flush()?;
+        let family = self.store.family(&self.description.name)?;
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.store.db.compact_range_cf_opt(&family, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
+    }
+}
+
+impl<K: Key, N: Key, V: Data> AnyTable for RocksTable<K, N, V> {
+    fn flush(&self) -> Result<()> {
+        let mut cache = self.borrow()?;
+        self.writing(|write| cache.write_back(write))
+    }
+    fn compact(&self) -> Result<()> {
+        Table::compact(self)
+    }
+    fn description(&self) -> &StateDescription {
+        &self.description
+    }
+}

@@ -1,0 +1,9 @@
+//! The contract of state backends, on every backend that is compiled in.
+#![allow(clippy::unwrap_used)]
+
+mod evolution;
+mod files;
+mod model;
+mod snapshots;
+mod support;
+mod ttl;
