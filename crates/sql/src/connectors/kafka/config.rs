@@ -296,11 +296,11 @@ impl Topic {
     }
     /// The columns of the key's messages; made are those that are not in the value.
     pub(super) fn key_columns(&self) -> Vec<FormatColumn> {
-        let column = |i: &usize| self.column(*i, &self.key_prefix, self.from_key(*i));
+        let column = |i: &usize| self.column(*i, &self.key_prefix, self.is_of_key(*i));
         self.key.iter().map(column).collect()
     }
     /// Whether a column is read from the key: a tombstone has nothing else.
-    pub(super) fn from_key(&self, column: usize) -> bool {
+    pub(super) fn is_of_key(&self, column: usize) -> bool {
         self.key.contains(&column) && (self.upsert || !self.value.contains(&column))
     }
     fn column(&self, index: usize, prefix: &str, wanted: bool) -> FormatColumn {

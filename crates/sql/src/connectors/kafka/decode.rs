@@ -161,7 +161,7 @@ impl Decode {
         let mut key_columns: Vec<(usize, ArrayRef)> = vec![];
         let mut made = keys.rows().columns().iter();
         for i in &self.topic.key {
-            if self.topic.from_key(*i) && self.topic.projection.needs(*i) {
+            if self.topic.is_of_key(*i) && self.topic.projection.needs(*i) {
                 key_columns.push((*i, Arc::clone(made.next().ok_or_else(lost)?)));
             }
         }
