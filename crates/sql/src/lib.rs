@@ -31,6 +31,7 @@ pub mod connectors;
 pub mod decimal;
 pub mod dialect;
 pub mod expr;
+pub mod formats;
 pub mod functions;
 pub mod nearest;
 pub mod order;

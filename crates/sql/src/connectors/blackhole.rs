@@ -1,25 +1,21 @@
-//! `blackhole`: takes everything, keeps nothing. For measuring.
+//! `blackhole`: takes all rows and forgets them.
 
-use super::options::TableOptions;
-use super::{ConnectorContext, TableSink, TableWriter};
-use crate::plan::stream::Changes;
+use super::{Changes, Connector, TableSink, TableWriter};
 use crate::runtime::ChangeBatch;
 use millstream_core::Result;
 use millstream_runtime::OperatorContext;
 use std::sync::Arc;
 
-struct Blackhole;
+pub(crate) const CONNECTOR: Connector = Connector {
+    name: "blackhole",
+    doc: "forgets all rows; for measuring",
+    options: &[],
+    formats: &[],
+    source: None,
+    sink: Some(|_, _| Ok(Arc::new(Blackhole))),
+};
 
-/// The sink.
-///
-/// # Errors
-/// None: it has no options.
-pub fn sink(
-    _context: &ConnectorContext<'_>,
-    _options: &mut TableOptions<'_>,
-) -> Result<Arc<dyn TableSink>> {
-    Ok(Arc::new(Blackhole))
-}
+struct Blackhole;
 
 impl TableSink for Blackhole {
     fn accepts(&self, _changes: Changes) -> bool {

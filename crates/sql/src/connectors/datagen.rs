@@ -1,223 +1,461 @@
-//! `datagen`: rows made up by a seeded generator; bounded by `number-of-rows`.
+//! `datagen`: random values and sequences.
 //!
-//! Each subtask makes rows `index, index + parallelism, ...`; a row is a function of the
-//! seed and its number alone, so a restart goes on with the same rows.
-//!
-//! Source: Flink's "DataGen SQL Connector" page; the values themselves are our own.
+//! A value is a function of the row's number and the column, so a restored job goes on with
+//! the rows that it would have made; only times follow the clock. Options and defaults are
+//! Flink's.
 
-use super::options::TableOptions;
-use super::{ConnectorContext, TablePoll, TableReader, TableSource};
-use crate::plan::logical::Schema;
-use crate::plan::translate::arrow_schema;
-use crate::runtime::ChangeBatch;
-use crate::types::{SqlType, TypeKind};
-use crate::value::{Value, array_of};
+use super::blocks::Blocks;
+use super::projection::Projection;
+use super::{
+    Connector, Needed, OptionKind, OptionSpec, Options, TableColumn, TablePoll, TableReader,
+    TableSource, TableSpec,
+};
+use crate::formats::columns::{Column, Rows};
+use crate::runtime::ChangeKind;
+use crate::text::units_per_second;
+use crate::types::{TypeKind, time_unit};
 use millstream_core::{Epoch, Error, Result};
 use millstream_runtime::{OperatorContext, OperatorSnapshot};
 use std::sync::Arc;
 
-const STATE: &str = "datagen-next";
-const BATCH_ROWS: u64 = 1024;
+const ANY: OptionKind = OptionKind::Real;
+const LENGTH: OptionKind = OptionKind::Number(0, 1_000_000);
 
-#[derive(Clone)]
-enum Generator {
-    Sequence { start: i64, end: i64 },
-    Random { min: f64, max: f64, length: usize, null_rate: f64 },
-}
+pub(crate) const CONNECTOR: Connector = Connector {
+    name: "datagen",
+    doc: "makes random values and sequences",
+    options: &[
+        OptionSpec::new(
+            "rows-per-second",
+            OptionKind::Number(1, 1_000_000_000),
+            "10000",
+            "how fast rows are made, by all subtasks together",
+        ),
+        OptionSpec::new(
+            "number-of-rows",
+            OptionKind::Number(0, i64::MAX),
+            "",
+            "how many rows are made; without end when neither this nor a sequence says so",
+        ),
+        OptionSpec::new(
+            "fields.#.kind",
+            OptionKind::OneOf(&["random", "sequence"]),
+            "random",
+            "how the values of a column are made",
+        ),
+        OptionSpec::new("fields.#.min", ANY, "", "smallest random number"),
+        OptionSpec::new("fields.#.max", ANY, "", "largest random number"),
+        OptionSpec::new("fields.#.max-past", OptionKind::Duration, "0 ms", "oldest random time"),
+        OptionSpec::new("fields.#.length", LENGTH, "", "length of text, bytes and collections"),
+        OptionSpec::new(
+            "fields.#.var-len",
+            OptionKind::Flag,
+            "false",
+            "whether lengths vary up to the length",
+        ),
+        OptionSpec::new("fields.#.null-rate", ANY, "0", "share of NULL, from 0 to 1"),
+        OptionSpec::new("fields.#.start", ANY, "", "first number of a sequence"),
+        OptionSpec::new("fields.#.end", ANY, "", "last number of a sequence"),
+        OptionSpec::new(
+            "scan.parallelism",
+            OptionKind::Number(1, 32_768),
+            "",
+            "the most subtasks that make rows",
+        ),
+    ],
+    formats: &[],
+    source: Some(|table, options| Ok(Arc::new(Datagen::new(table, &options)?))),
+    sink: None,
+};
 
 #[derive(Clone)]
 struct Datagen {
-    schema: Schema,
-    generators: Vec<Generator>,
-    rows: Option<u64>,
+    columns: Vec<TableColumn>,
+    makers: Vec<Maker>,
     rows_per_second: u64,
+    rows: Option<u64>,
+    parallelism: Option<usize>,
+    projection: Projection,
 }
 
-/// The source.
-///
-/// # Errors
-/// `Config`, for wrong options or a type that cannot be made up.
-pub fn source(
-    context: &ConnectorContext<'_>,
-    options: &mut TableOptions<'_>,
-) -> Result<Arc<dyn TableSource>> {
-    context.no_metadata()?;
-    let positive = |key: &str, n: i64| {
-        u64::try_from(n).map_err(|_| Error::config(format!("option '{key}' cannot be {n}")))
-    };
-    let rows_per_second = options.number("rows-per-second")?.unwrap_or(10_000);
-    let rows_per_second = positive("rows-per-second", rows_per_second)?.max(1);
-    let mut rows = match options.number("number-of-rows")? {
-        Some(n) => Some(positive("number-of-rows", n)?),
-        None => None,
-    };
-    let mut generators = vec![];
-    for field in context.schema {
-        let key = |what: &str| format!("fields.{}.{what}", field.name);
-        let kind = options.one_of(&key("kind"), &["random", "sequence"])?;
-        if kind == "sequence" {
-            let need = |o: &mut TableOptions<'_>, what: &str| {
-                o.number(&key(what))?.ok_or_else(|| {
-                    Error::config(format!("a sequence needs the option '{}'", key(what)))
-                })
-            };
-            let (start, end) = (need(options, "start")?, need(options, "end")?);
-            let count = end.saturating_sub(start).saturating_add(1).max(0) as u64;
-            rows = Some(rows.map_or(count, |r| r.min(count)));
-            generators.push(Generator::Sequence { start, end });
-            continue;
-        }
-        let bound = |o: &mut TableOptions<'_>, what: &str, otherwise: f64| -> Result<f64> {
-            match o.get(&key(what)) {
-                None => Ok(otherwise),
-                Some(text) => text.trim().parse().map_err(|_| {
-                    Error::config(format!("option '{}' cannot be '{text}'", key(what)))
-                        .advice("use a number")
-                }),
-            }
-        };
-        let (low, high) = range(&field.ty).ok_or_else(|| {
-            Error::config(format!("datagen cannot make up a {} for '{}'", field.ty, field.name))
-                .advice("use numbers, text, BOOLEAN, DATE, TIME or TIMESTAMP")
-        })?;
-        generators.push(Generator::Random {
-            min: bound(options, "min", low)?,
-            max: bound(options, "max", high)?,
-            length: options.number(&key("length"))?.unwrap_or(100).clamp(0, 1 << 20) as usize,
-            null_rate: bound(options, "null-rate", 0.0)?,
-        });
-    }
-    Ok(Arc::new(Datagen { schema: context.schema.clone(), generators, rows, rows_per_second }))
+/// How the values of a column are made.
+#[derive(Clone, Debug)]
+enum Maker {
+    Sequence { start: i128, scale: u8 },
+    Random { null_rate: f64, range: Numbers },
 }
 
-fn range(ty: &SqlType) -> Option<(f64, f64)> {
-    Some(match &ty.kind {
-        TypeKind::TinyInt => (-128.0, 127.0),
-        TypeKind::SmallInt => (-32768.0, 32767.0),
-        TypeKind::Int => (f64::from(i32::MIN), f64::from(i32::MAX)),
-        TypeKind::BigInt => (i64::MIN as f64, i64::MAX as f64),
-        TypeKind::Float | TypeKind::Double => (0.0, 1e9),
-        TypeKind::Decimal { precision, scale } => {
-            (0.0, 10f64.powi(i32::from(*precision) - i32::from(*scale)))
-        }
-        TypeKind::Boolean | TypeKind::Char(_) | TypeKind::Varchar(_) => (0.0, 0.0),
-        TypeKind::Date | TypeKind::Time(_) | TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_) => {
-            (0.0, 0.0)
-        }
-        _ => return None,
-    })
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    min: Option<f64>,
+    max: Option<f64>,
+    length: Option<usize>,
+    var_len: bool,
+    max_past_ms: i64,
 }
 
-struct Reader {
-    datagen: Datagen,
-    next: u64,
-    step: u64,
-    started_ms: Option<i64>,
-    made: u64,
-}
-
-impl TableSource for Datagen {
-    fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
-        let (index, step) = (context.subtask.index as u64, context.subtask.parallelism as u64);
-        // All rows below the smallest former position have been made by everyone.
-        let former: Vec<u64> = context.restored.list_union(STATE)?;
-        let made = former.into_iter().max().unwrap_or(0);
-        let next = made.next_multiple_of(step) + index;
-        Ok(Box::new(Reader { datagen: self.clone(), next, step, started_ms: None, made: 0 }))
-    }
-}
-
-/// A number for row `row` and column `column`, the same every time (splitmix64).
-fn noise(row: u64, column: usize) -> u64 {
-    let mut z = row.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (column as u64).wrapping_mul(0xD1B5_4A32);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+/// A well-mixed number of a seed (SplitMix64).
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
 
-impl Reader {
-    fn value(&self, row: u64, column: usize, now_ms: i64) -> Value {
-        let ty = &self.datagen.schema[column].ty;
-        let noise = noise(row, column);
-        let unit = (noise >> 11) as f64 / (1u64 << 53) as f64;
-        match &self.datagen.generators[column] {
-            Generator::Sequence { start, end } => {
-                let n = start.saturating_add(row as i64).min(*end);
-                match &ty.kind {
-                    TypeKind::Char(_) | TypeKind::Varchar(_) => Value::text(n.to_string()),
-                    TypeKind::Float | TypeKind::Double => Value::Float(n as f64),
-                    TypeKind::Decimal { scale, .. } => {
-                        Value::Decimal(i128::from(n) * 10i128.pow(u32::from(*scale)))
+/// Draws one after the other.
+struct Draw(u64);
+
+impl Draw {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+    /// From 0 up to, not including, 1.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+    /// From `min` to `max`, both included.
+    fn between(&mut self, min: i128, max: i128) -> i128 {
+        let span = (max - min) as u128 + 1;
+        let wide = (u128::from(self.next()) << 64) | u128::from(self.next());
+        min + (wide % span) as i128
+    }
+}
+
+impl Datagen {
+    fn new(table: &TableSpec, options: &Options) -> Result<Self> {
+        let mut rows = options.number("number-of-rows").and_then(|n| u64::try_from(n).ok());
+        let mut makers = vec![];
+        for column in &table.columns {
+            if column.metadata.is_some() {
+                return Err(Error::config(format!(
+                    "datagen has no metadata for column '{}'",
+                    column.name
+                ))
+                .advice("leave the METADATA column out"));
+            }
+            let (maker, limit) = Maker::of(column, options)?;
+            makers.push(maker);
+            rows = match (rows, limit) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        for (name, _) in options.under("fields.") {
+            let column = name.rsplit_once('.').map_or(name, |(column, _)| column);
+            let names = || table.columns.iter().map(|c| c.name.as_str());
+            if !names().any(|n| column == n || column.starts_with(&format!("{n}."))) {
+                let advice = crate::nearest::hint(column, names())
+                    .unwrap_or_else(|| "name a physical column of the table".into());
+                return Err(Error::config(format!(
+                    "option 'fields.{name}' is for no column of the table"
+                ))
+                .advice(advice));
+            }
+        }
+        let rows_per_second = options.number("rows-per-second").unwrap_or(10_000);
+        Ok(Datagen {
+            columns: table.columns.clone(),
+            makers,
+            rows_per_second: u64::try_from(rows_per_second).unwrap_or(1).max(1),
+            rows,
+            parallelism: options.number("scan.parallelism").and_then(|n| usize::try_from(n).ok()),
+            projection: Projection::all(&table.columns),
+        })
+    }
+    /// Rows that are made at a time: a hundredth of a second's, within reason.
+    fn block(&self) -> u64 {
+        (self.rows_per_second / 100).clamp(1, 1000)
+    }
+}
+
+impl Maker {
+    /// How to make a column, and how many rows it lasts for.
+    fn of(column: &TableColumn, options: &Options) -> Result<(Self, Option<u64>)> {
+        let name = |option: &str| format!("fields.{}.{option}", column.name);
+        let real = |option: &str| options.real(&name(option));
+        let kind = options.text(&name("kind")).unwrap_or("random");
+        if kind.eq_ignore_ascii_case("sequence") {
+            let number = |option: &str| {
+                real(option).ok_or_else(|| {
+                    let what = format!("a sequence needs the option '{}'", name(option));
+                    Error::config(what).advice("give the first and the last number")
+                })
+            };
+            let (start, end) = (number("start")? as i128, number("end")? as i128);
+            if end < start {
+                return Err(Error::config(format!("'{}' is before the start", name("end")))
+                    .advice("sequences go up"));
+            }
+            use TypeKind::*;
+            let scale = match column.ty.kind {
+                TinyInt | SmallInt | Int | BigInt | Float | Double | Char(_) | Varchar(_) => 0,
+                Decimal { scale, .. } => scale,
+                _ => {
+                    return Err(Error::config(format!(
+                        "datagen has no sequence of {} for column '{}'",
+                        column.ty, column.name
+                    ))
+                    .advice("use a number or text type, or kind 'random'"));
+                }
+            };
+            let rows = u64::try_from(end - start + 1).unwrap_or(u64::MAX);
+            return Ok((Maker::Sequence { start, scale }, Some(rows)));
+        }
+        let null_rate = real("null-rate").unwrap_or(0.0);
+        if !(0.0..=1.0).contains(&null_rate) {
+            return Err(Error::config(format!("'{}' is {null_rate}", name("null-rate")))
+                .advice("use a share from 0 to 1"));
+        }
+        let range = Numbers {
+            min: real("min"),
+            max: real("max"),
+            length: options.number(&name("length")).and_then(|n| usize::try_from(n).ok()),
+            var_len: options.flag(&name("var-len")),
+            max_past_ms: options.duration_ms(&name("max-past")).unwrap_or(0),
+        };
+        if let (Some(min), Some(max)) = (range.min, range.max)
+            && min > max
+        {
+            return Err(Error::config(format!("'{}' is above the largest", name("min")))
+                .advice("swap min and max"));
+        }
+        Ok((Maker::Random { null_rate, range }, None))
+    }
+
+    fn push(&self, column: &mut Column, row: u64, index: usize, now_ms: i64) -> Result<()> {
+        match self {
+            Maker::Sequence { start, scale } => {
+                let value = start + i128::from(row);
+                match column.ty().kind {
+                    TypeKind::Float | TypeKind::Double => column.push_float(value as f64),
+                    TypeKind::Decimal { .. } => {
+                        column.push_decimal(value * crate::decimal::pow10(*scale))
                     }
-                    _ => Value::Int(n),
+                    TypeKind::Char(_) | TypeKind::Varchar(_) => {
+                        column.push_bytes(value.to_string().as_bytes())
+                    }
+                    _ => column.push_int(i64::try_from(value).unwrap_or(i64::MAX)),
                 }
             }
-            Generator::Random { null_rate, .. } if unit < *null_rate => Value::Null,
-            Generator::Random { min, max, length, .. } => {
-                let between = min + unit * (max - min);
-                match &ty.kind {
-                    TypeKind::Boolean => Value::Boolean(noise & 1 == 1),
-                    TypeKind::Char(n) => Value::text(hex(row, column, *n as usize)),
-                    TypeKind::Varchar(n) => {
-                        Value::text(hex(row, column, (*length).min(*n as usize)))
-                    }
-                    TypeKind::Float | TypeKind::Double => Value::Float(between),
-                    TypeKind::Decimal { scale, .. } => {
-                        Value::Decimal((between * 10f64.powi(i32::from(*scale))) as i128)
-                    }
-                    TypeKind::Date => Value::Date((now_ms / 86_400_000) as i32),
-                    TypeKind::Time(_) => Value::Time((now_ms % 86_400_000) as i32),
-                    TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => {
-                        Value::Timestamp(match p {
-                            0..=3 => now_ms,
-                            4..=6 => now_ms * 1000,
-                            _ => now_ms * 1_000_000,
-                        })
-                    }
-                    _ => Value::Int(between.floor() as i64),
+            Maker::Random { null_rate, range } => {
+                let mut draw = Draw(mix(row).wrapping_add(mix(index as u64)));
+                if *null_rate > 0.0 && draw.unit() < *null_rate {
+                    column.push_null();
+                    return Ok(());
                 }
+                random(column, &mut draw, range, now_ms)
             }
         }
     }
 }
 
-fn hex(row: u64, column: usize, length: usize) -> String {
-    let mut text = String::with_capacity(length + 16);
-    let mut part = 0;
-    while text.len() < length {
-        text += &format!("{:016x}", noise(row ^ (part << 48), column));
-        part += 1;
+fn random(column: &mut Column, draw: &mut Draw, range: &Numbers, now_ms: i64) -> Result<()> {
+    let length = |draw: &mut Draw, most: Option<u32>, usual: usize| {
+        let length = range.length.unwrap_or(usual);
+        let length = most.map_or(length, |most| length.min(most as usize));
+        match range.var_len && length > 1 {
+            true => draw.between(1, length as i128) as usize,
+            false => length,
+        }
+    };
+    let whole = |draw: &mut Draw, min: i64, max: i64| {
+        let low = range.min.map_or(min, |v| v as i64).clamp(min, max);
+        let high = range.max.map_or(max, |v| v as i64).clamp(low, max);
+        draw.between(low.into(), high.into()) as i64
+    };
+    let real = |draw: &mut Draw, min: f64, max: f64| {
+        let (low, high) = (range.min.unwrap_or(min), range.max.unwrap_or(max));
+        // Halves, because the whole span may be more than a number holds.
+        let unit = draw.unit();
+        low * (1.0 - unit) + high * unit
+    };
+    let kind = column.ty().kind.clone();
+    match &kind {
+        TypeKind::Null => column.push_null(),
+        TypeKind::Boolean => column.push_bool(draw.next() & 1 == 1)?,
+        TypeKind::TinyInt => column.push_int(whole(draw, i8::MIN.into(), i8::MAX.into()))?,
+        TypeKind::SmallInt => column.push_int(whole(draw, i16::MIN.into(), i16::MAX.into()))?,
+        TypeKind::Int => column.push_int(whole(draw, i32::MIN.into(), i32::MAX.into()))?,
+        TypeKind::IntervalYearMonth => column.push_int(whole(draw, 0, 120_000))?,
+        TypeKind::BigInt => column.push_int(whole(draw, i64::MIN, i64::MAX))?,
+        TypeKind::IntervalDaySecond => column.push_int(whole(draw, 0, i64::MAX))?,
+        TypeKind::Float => {
+            column.push_float(real(draw, f32::MIN_POSITIVE.into(), f32::MAX.into()))?;
+        }
+        TypeKind::Double => column.push_float(real(draw, f64::MIN_POSITIVE, f64::MAX))?,
+        TypeKind::Decimal { precision, scale } => {
+            let most = crate::decimal::pow10(*precision) - 1;
+            let per_one = crate::decimal::pow10(*scale) as f64;
+            let low = range.min.map_or(0, |v| (v * per_one) as i128).clamp(-most, most);
+            let high = range.max.map_or(most, |v| (v * per_one) as i128).clamp(low, most);
+            column.push_decimal(draw.between(low, high))?;
+        }
+        TypeKind::Char(n) | TypeKind::Varchar(n) => {
+            let length = length(draw, Some(*n), 100);
+            let digits = (0..length).map(|_| b"0123456789abcdef"[(draw.next() & 15) as usize]);
+            column.push_bytes(&digits.collect::<Vec<u8>>())?;
+        }
+        TypeKind::Binary(n) | TypeKind::Varbinary(n) => {
+            let length = length(draw, Some(*n), 100);
+            let bytes = (0..length).map(|_| draw.next() as u8);
+            column.push_bytes(&bytes.collect::<Vec<u8>>())?;
+        }
+        TypeKind::Date => column.push_int(now_ms.div_euclid(86_400_000))?,
+        TypeKind::Time(_) => column.push_int(now_ms.rem_euclid(86_400_000))?,
+        TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => {
+            let past = draw.between(0, range.max_past_ms.max(0).into()) as i64;
+            let per_ms = units_per_second(time_unit(*p)) / 1000;
+            column.push_int((now_ms - past).saturating_mul(per_ms.max(1)))?;
+        }
+        TypeKind::Array(_) => {
+            let length = length(draw, None, 3);
+            let items = column.items()?;
+            (0..length).try_for_each(|_| random(items, draw, range, now_ms))?;
+            column.close()?;
+        }
+        TypeKind::Map(..) | TypeKind::Multiset(_) => {
+            let length = length(draw, None, 3);
+            let (keys, values) = column.entries()?;
+            for _ in 0..length {
+                random(keys, draw, range, now_ms)?;
+                match kind {
+                    TypeKind::Multiset(_) => values.push_int(1)?,
+                    _ => random(values, draw, range, now_ms)?,
+                }
+            }
+            column.close()?;
+        }
+        TypeKind::Row(_) => {
+            let fields = column.fields()?;
+            fields.iter_mut().try_for_each(|field| random(field, draw, range, now_ms))?;
+            column.close()?;
+        }
     }
-    text.truncate(length);
-    text
+    Ok(())
 }
 
-impl TableReader for Reader {
+impl TableSource for Datagen {
+    fn parallelism_limit(&self) -> Option<usize> {
+        self.parallelism
+    }
+    fn project(&self, needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        let projection = Projection::new(&self.columns, needed)?;
+        Ok(Some(Arc::new(Datagen { projection, ..self.clone() })))
+    }
+    fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
+        let needed = self.projection.needed().iter().map(|i| &self.columns[*i]);
+        Ok(Box::new(DatagenReader {
+            rows: Rows::new(needed.map(|c| (c.name.as_str(), &c.ty))),
+            share: context.subtask.parallelism.max(1) as u64,
+            blocks: Blocks::open(context, self.block(), self.rows)?,
+            datagen: self.clone(),
+            due_us: None,
+        }))
+    }
+}
+
+struct DatagenReader {
+    datagen: Datagen,
+    blocks: Blocks,
+    rows: Rows,
+    /// Number of subtasks, which share the rate.
+    share: u64,
+    /// When the next rows are due, in microseconds.
+    due_us: Option<i64>,
+}
+
+impl TableReader for DatagenReader {
     fn poll(&mut self, now_ms: i64) -> Result<TablePoll> {
-        let started = *self.started_ms.get_or_insert(now_ms);
-        let limit = self.datagen.rows.unwrap_or(u64::MAX);
-        if self.next >= limit {
-            return Ok(TablePoll::End);
+        let now_us = now_ms.saturating_mul(1000);
+        let due_us = self.due_us.unwrap_or(now_us);
+        if now_us < due_us {
+            return Ok(TablePoll::Wait(Some(due_us.div_euclid(1000) + 1)));
         }
-        // The rate holds for all subtasks together.
-        let elapsed = now_ms.saturating_sub(started).max(0) as u64 + 1;
-        let due = elapsed.saturating_mul(self.datagen.rows_per_second) / 1000 / self.step + 1;
-        if self.made >= due {
-            return Ok(TablePoll::Wait(Some(now_ms + 10)));
+        let Some(numbers) = self.blocks.next() else { return Ok(TablePoll::End) };
+        let count = numbers.end - numbers.start;
+        let pause_us = count.saturating_mul(1_000_000 * self.share) / self.datagen.rows_per_second;
+        // Time that was lost is not caught up beyond a second.
+        let base = due_us.max(now_us.saturating_sub(1_000_000));
+        self.due_us = Some(base.saturating_add(i64::try_from(pause_us).unwrap_or(i64::MAX)));
+        let Datagen { makers, projection, .. } = &self.datagen;
+        for row in numbers {
+            for (column, index) in self.rows.columns.iter_mut().zip(projection.needed()) {
+                makers[*index].push(column, row, *index, now_ms)?;
+            }
+            self.rows.end_row(ChangeKind::Insert);
         }
-        let count = (due - self.made).min(BATCH_ROWS).min((limit - self.next).div_ceil(self.step));
-        let rows: Vec<u64> = (0..count).map(|i| self.next + i * self.step).collect();
-        let mut columns = vec![];
-        for (column, field) in self.datagen.schema.iter().enumerate() {
-            let values: Vec<Value> = rows.iter().map(|r| self.value(*r, column, now_ms)).collect();
-            columns.push(array_of(&values, &field.ty)?);
-        }
-        self.next += count * self.step;
-        self.made += count;
-        let schema = arrow_schema(&self.datagen.schema);
-        ChangeBatch::from_columns(schema, columns, rows.len(), None).map(TablePoll::Rows)
+        let made = self.rows.finish()?;
+        let columns = projection.apply(made.rows().columns(), made.len())?;
+        let schema = Arc::clone(projection.schema());
+        let batch = crate::runtime::ChangeBatch::from_columns(schema, columns, made.len(), None)?;
+        Ok(TablePoll::Rows(batch))
     }
     fn snapshot(&mut self, _epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        into.put_list(STATE, &self.next)
+        self.blocks.snapshot(into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::connectors::testing::{options, read, source};
+    use crate::types::SqlType;
+
+    fn table(columns: &[(&str, SqlType)], given: &[(&str, &str)]) -> TableSpec {
+        let columns = columns.iter().map(|(n, t)| TableColumn::physical(*n, t.clone())).collect();
+        let given = [&[("connector", "datagen")], given].concat();
+        TableSpec::new("gen", columns, options(&given))
+    }
+
+    #[test]
+    fn sequences_end_the_table() {
+        let columns =
+            [("n", SqlType::bigint()), ("d", SqlType::decimal(4, 1)), ("b", SqlType::int())];
+        let table = table(
+            &columns,
+            &[
+                ("rows-per-second", "1000000"),
+                ("fields.n.kind", "sequence"),
+                ("fields.n.start", "5"),
+                ("fields.n.end", "9"),
+                ("fields.d.kind", "sequence"),
+                ("fields.d.start", "1"),
+                ("fields.d.end", "3"),
+                ("fields.b.min", "-2"),
+                ("fields.b.max", "-2"),
+            ],
+        );
+        let table = source(&table).unwrap();
+        let mut rows = read(&*table, 2);
+        rows.sort();
+        assert_eq!(rows, ["+I 5 1.0 -2", "+I 6 2.0 -2", "+I 7 3.0 -2"]);
+    }
+
+    #[test]
+    fn every_type_and_nulls() {
+        let row = SqlType::row([("x", SqlType::string()), ("y", SqlType::double())]);
+        let columns = [
+            ("s", SqlType::string()),
+            ("v", SqlType::varchar(4)),
+            ("c", SqlType::decimal(38, 10)),
+            ("t", SqlType::timestamp(6)),
+            ("d", SqlType::date()),
+            ("m", SqlType::map(SqlType::int(), SqlType::array(SqlType::float()))),
+            ("r", row),
+            ("n", SqlType::boolean()),
+        ];
+        let given =
+            [("number-of-rows", "50"), ("fields.n.null-rate", "1"), ("fields.s.length", "7")];
+        let rows = read(&*source(&table(&columns, &given)).unwrap(), 1);
+        assert_eq!(rows.len(), 50);
+        for row in rows {
+            let words: Vec<&str> = row.split(' ').collect();
+            assert_eq!((words[1].len(), words[2].len()), (7, 4), "{row}");
+            assert!(row.ends_with(" null"), "{row}");
+        }
+        let wrong = table(&columns, &[("fields.z.min", "1")]);
+        assert!(source(&wrong).err().unwrap().to_string().contains("no column"));
     }
 }

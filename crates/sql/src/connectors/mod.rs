@@ -5,37 +5,103 @@
 //!                                  TableSink   <── TableWriter <──ChangeBatch── job
 //! ```
 //!
-//! [`FACTORIES`] is the one table of connectors. A factory checks all options when a
-//! query is planned; unknown ones are refused with the nearest name.
+//! [`connectors`] is the one table of connectors. All options are declared ([`OptionSpec`])
+//! and checked when a query is planned; unknown ones are refused with the nearest name.
+//!
+//! Invariant: batches that leave a source have all columns of the table that it was made
+//! for, and kinds that [`TableSource::changes`] allows.
+//!
+//! Source: Flink's pages on table connectors, whose option names are used.
 
-pub mod blackhole;
-pub mod datagen;
-pub mod filesystem;
-pub mod format;
-pub mod options;
-pub mod print;
+mod blackhole;
+mod blocks;
+mod datagen;
+mod filesystem;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod nexmark;
+mod options;
+mod print;
+mod projection;
+mod reader;
+
+pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
+pub use projection::Needed;
+pub use reader::{TablePoll, TableReader, TableWriter};
 
 use crate::catalog::{ColumnKind, TableDef};
-use crate::nearest;
 use crate::plan::logical::Schema;
-use crate::plan::stream::Changes;
+pub use crate::plan::stream::Changes;
 use crate::runtime::ChangeBatch;
 use crate::settings::Settings;
+use crate::types::SqlType;
 use crate::zone::Zone;
-use millstream_core::{Epoch, Error, Result};
-use millstream_runtime::{OperatorContext, OperatorSnapshot};
-use options::TableOptions;
+use millstream_core::{Error, Result};
+use millstream_runtime::OperatorContext;
+use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a reader has to say.
-pub enum TablePoll {
-    /// Rows.
-    Rows(ChangeBatch),
-    /// Nothing now; ask again at this processing time.
-    Wait(Option<i64>),
-    /// This reader has read everything.
-    End,
+/// A column that a connector reads or writes: physical, or metadata. Computed columns are
+/// the planner's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: SqlType,
+    /// For a METADATA column: the connector's key of it.
+    pub metadata: Option<String>,
+}
+
+impl TableColumn {
+    /// A column of the connector's format.
+    pub fn physical(name: impl Into<String>, ty: SqlType) -> Self {
+        TableColumn { name: name.into(), ty, metadata: None }
+    }
+    /// A METADATA column.
+    pub fn metadata(name: impl Into<String>, ty: SqlType, key: impl Into<String>) -> Self {
+        TableColumn { name: name.into(), ty, metadata: Some(key.into()) }
+    }
+}
+
+/// A table as a connector sees it.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Its name, for errors.
+    pub name: String,
+    /// Its physical and metadata columns, in the order of the table; for a sink without
+    /// virtual ones.
+    pub columns: Vec<TableColumn>,
+    /// Indices of the primary key's columns; empty without a key.
+    pub primary_key: Vec<usize>,
+    /// Indices of the columns of `PARTITIONED BY`.
+    pub partition_keys: Vec<usize>,
+    /// `WITH (...)`, with those of hints.
+    pub options: BTreeMap<String, String>,
+    /// The session's time zone.
+    pub zone: Zone,
+}
+
+impl TableSpec {
+    /// A table without key and partitions, in UTC.
+    pub fn new(
+        name: impl Into<String>,
+        columns: Vec<TableColumn>,
+        options: BTreeMap<String, String>,
+    ) -> Self {
+        TableSpec {
+            name: name.into(),
+            columns,
+            primary_key: vec![],
+            partition_keys: vec![],
+            options,
+            zone: Zone::UTC,
+        }
+    }
+    pub(crate) fn place(&self) -> String {
+        format!("table '{}'", self.name)
+    }
 }
 
 /// A table that can be read; shared by all subtasks.
@@ -48,58 +114,44 @@ pub trait TableSource: Send + Sync {
     fn parallelism_limit(&self) -> Option<usize> {
         None
     }
+    /// A source of the same table that makes only what is needed, of each column: the rest
+    /// may be NULL. `None`: it makes no difference.
+    ///
+    /// # Errors
+    /// Bug: there are not as many entries as columns.
+    fn project(&self, _needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        Ok(None)
+    }
     /// The reader of one subtask.
     ///
     /// # Errors
     /// When what is outside is not there.
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>>;
-}
-
-/// Reads for one subtask.
-pub trait TableReader {
-    /// The next rows, about a thousand.
-    ///
-    /// # Errors
-    /// Ends the attempt.
-    fn poll(&mut self, now_ms: i64) -> Result<TablePoll>;
-    /// Stores how far it has come, as operator state.
-    ///
-    /// # Errors
-    /// Fails the checkpoint.
-    fn snapshot(&mut self, _epoch: Epoch, _into: &mut OperatorSnapshot) -> Result<()> {
-        Ok(())
+    /// Adds the source to a job, if it is made of operators of its own and not of readers;
+    /// the node emits [`ChangeBatch`]es.
+    fn add_to(&self, _graph: &mut JobGraph, _spec: NodeSpec) -> Option<NodeId> {
+        None
     }
 }
 
 /// A table that can be written; shared by all subtasks.
 pub trait TableSink: Send + Sync {
-    /// Whether it takes changes of this kind.
+    /// Whether it takes such a stream.
     fn accepts(&self, changes: Changes) -> bool;
     /// The writer of one subtask.
     ///
     /// # Errors
     /// When what is outside is not there.
     fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>>;
-}
-
-/// Writes for one subtask.
-pub trait TableWriter {
-    /// Writes rows; may keep them in a bounded buffer.
-    ///
-    /// # Errors
-    /// Ends the attempt.
-    fn write(&mut self, batch: &ChangeBatch) -> Result<()>;
-    /// Everything written is safe when this returns.
-    ///
-    /// # Errors
-    /// Fails the checkpoint.
-    fn flush(&mut self) -> Result<()>;
-    /// Bounded input has ended: everything is safe and visible when this returns.
-    ///
-    /// # Errors
-    /// Ends the attempt.
-    fn end(&mut self) -> Result<()> {
-        self.flush()
+    /// Adds the sink to a job and takes its inputs, if it is made of operators of its own and
+    /// not of writers.
+    fn add_to(
+        &self,
+        _graph: &mut JobGraph,
+        _spec: NodeSpec,
+        _inputs: &mut Vec<Input<ChangeBatch>>,
+    ) -> Option<NodeId> {
+        None
     }
 }
 
@@ -118,108 +170,189 @@ pub struct ConnectorContext<'a> {
 }
 
 impl ConnectorContext<'_> {
-    /// The connector's name for each metadata column; `None` for the others.
-    pub fn metadata_keys(&self) -> Vec<Option<String>> {
-        self.columns
-            .iter()
-            .map(|c| {
-                let column = &self.table.columns[*c];
-                match &column.kind {
+    /// The table as a connector sees it.
+    fn spec(&self) -> Result<TableSpec> {
+        let column = |(i, field): (&usize, &crate::plan::logical::Field)| {
+            let column = &self.table.columns[*i];
+            TableColumn {
+                name: column.name.clone(),
+                ty: field.ty.clone().without_attribute(),
+                metadata: match &column.kind {
                     ColumnKind::Metadata { key, .. } => {
                         Some(key.clone().unwrap_or_else(|| column.name.clone()))
                     }
                     _ => None,
-                }
-            })
-            .collect()
-    }
-    /// Refuses metadata columns.
-    ///
-    /// # Errors
-    /// `Config`, when there is one.
-    pub fn no_metadata(&self) -> Result<()> {
-        match self.metadata_keys().into_iter().flatten().next() {
-            Some(key) => Err(Error::config(format!("metadata column '{key}' is not known"))
-                .advice("this connector has no metadata columns")),
-            None => Ok(()),
-        }
-    }
-    /// The session's time zone.
-    ///
-    /// # Errors
-    /// `Config`, when there is no such zone.
-    pub fn zone(&self) -> Result<Zone> {
-        self.settings.zone()
+                },
+            }
+        };
+        let columns: Vec<TableColumn> = self.columns.iter().zip(self.schema).map(column).collect();
+        let at = |name: &String| columns.iter().position(|c| c.name == *name);
+        let key = self.table.primary_key.as_ref().map(|key| &key.columns);
+        Ok(TableSpec {
+            name: self.table.path.to_string(),
+            primary_key: key.into_iter().flatten().filter_map(at).collect(),
+            partition_keys: self.table.partition_keys.iter().filter_map(at).collect(),
+            columns,
+            options: self.options.clone(),
+            zone: self.settings.zone()?,
+        })
     }
 }
 
-type MakeSource = fn(&ConnectorContext<'_>, &mut TableOptions<'_>) -> Result<Arc<dyn TableSource>>;
-type MakeSink = fn(&ConnectorContext<'_>, &mut TableOptions<'_>) -> Result<Arc<dyn TableSink>>;
+type MakeSource = fn(&TableSpec, Options) -> Result<Arc<dyn TableSource>>;
+type MakeSink = fn(&TableSpec, Options) -> Result<Arc<dyn TableSink>>;
 
-/// A connector.
-pub struct Factory {
-    /// The value of `connector`.
+/// A connector: its name, what it can do, its options.
+pub struct Connector {
+    /// Value of the option `connector`.
     pub name: &'static str,
-    source: Option<MakeSource>,
-    sink: Option<MakeSink>,
+    /// In one sentence.
+    pub doc: &'static str,
+    /// Options beside `connector` and those of the format.
+    pub options: &'static [OptionSpec],
+    /// Options that name a format, with the prefix of that format's options: `("format", "")`,
+    /// `("key.format", "key.")`.
+    pub formats: &'static [(&'static str, &'static str)],
+    /// Makes the source, if it can be read.
+    pub(crate) source: Option<MakeSource>,
+    /// Makes the sink, if it can be written.
+    pub(crate) sink: Option<MakeSink>,
 }
 
-/// All connectors, by name.
-pub const FACTORIES: &[Factory] = &[
-    Factory { name: "blackhole", source: None, sink: Some(blackhole::sink) },
-    Factory { name: "datagen", source: Some(datagen::source), sink: None },
-    Factory { name: "filesystem", source: Some(filesystem::source), sink: Some(filesystem::sink) },
-    Factory { name: "print", source: None, sink: Some(print::sink) },
-];
+/// All connectors of this build, by name.
+pub fn connectors() -> Vec<&'static Connector> {
+    vec![
+        &blackhole::CONNECTOR,
+        &datagen::CONNECTOR,
+        &filesystem::CONNECTOR,
+        #[cfg(feature = "kafka")]
+        &kafka::KAFKA,
+        &nexmark::CONNECTOR,
+        &print::CONNECTOR,
+        #[cfg(feature = "kafka")]
+        &kafka::UPSERT_KAFKA,
+    ]
+}
 
-fn factory(context: &ConnectorContext<'_>) -> Result<&'static Factory> {
-    let place = |e: Error| e.at(format!("table '{}'", context.table.path));
-    let Some(name) = context.options.get("connector") else {
-        return Err(place(Error::config(
+fn find(table: &TableSpec) -> Result<&'static Connector> {
+    let Some(name) = table.options.get("connector") else {
+        return Err(Error::config(
             "table options do not contain an option key 'connector' for discovering a connector",
-        ))
-        .advice("add WITH ('connector' = '...')"));
+        )
+        .advice("add WITH ('connector' = '...')")
+        .at(table.place()));
     };
-    FACTORIES.iter().find(|f| f.name == name.as_str()).ok_or_else(|| {
-        let names: Vec<&str> = FACTORIES.iter().map(|f| f.name).collect();
-        let error = place(Error::config(format!("there is no connector '{name}'")));
-        match nearest::hint(name, names.iter().copied()) {
-            Some(hint) => error.advice(hint),
-            None => error.advice(format!("connectors are: {}", names.join(", "))),
-        }
+    let all = connectors();
+    all.iter().find(|c| c.name == name).copied().ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|c| c.name).collect();
+        let advice = crate::nearest::hint(name, names.iter().copied())
+            .unwrap_or_else(|| format!("known are {}", names.join(", ")));
+        Error::config(format!("connector '{name}' is not known")).advice(advice).at(table.place())
     })
 }
 
-/// The table's rows as a source.
+/// The source of a table.
 ///
 /// # Errors
-/// `Config`: no connector, one that cannot be read, or wrong options.
+/// `Config`: an unknown connector, an unknown, wrong or missing option; or the connector
+/// cannot be read, or not with these columns.
 pub fn source(context: &ConnectorContext<'_>) -> Result<Arc<dyn TableSource>> {
-    let factory = factory(context)?;
-    let place = |e: Error| e.at(format!("table '{}'", context.table.path));
-    let Some(make) = factory.source else {
-        let what = format!("connector '{}' can only be used as a sink", factory.name);
-        return Err(place(Error::config(what)).advice("read from another table"));
-    };
-    let mut options = TableOptions::new(factory.name, context.options);
-    let source = make(context, &mut options).map_err(place)?;
-    options.finish().map_err(place)?;
-    Ok(source)
+    source_of(&context.spec()?)
 }
 
-/// The table as a sink.
+fn source_of(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
+    let connector = find(table)?;
+    let options = Options::of_table(connector, table)?;
+    let Some(make) = connector.source else {
+        return Err(Error::config(format!("connector '{}' cannot be read", connector.name))
+            .advice("it is a sink: use it in INSERT INTO")
+            .at(table.place()));
+    };
+    make(table, options).map_err(|e| e.at(table.place()))
+}
+
+/// The sink of a table.
 ///
 /// # Errors
-/// `Config`: no connector, one that cannot be written, or wrong options.
+/// `Config`: an unknown connector, an unknown, wrong or missing option; or the connector
+/// cannot be written, or not with these columns.
 pub fn sink(context: &ConnectorContext<'_>) -> Result<Arc<dyn TableSink>> {
-    let factory = factory(context)?;
-    let place = |e: Error| e.at(format!("table '{}'", context.table.path));
-    let Some(make) = factory.sink else {
-        let what = format!("connector '{}' can only be used as a source", factory.name);
-        return Err(place(Error::config(what)).advice("write to another table"));
+    sink_of(&context.spec()?)
+}
+
+fn sink_of(table: &TableSpec) -> Result<Arc<dyn TableSink>> {
+    let connector = find(table)?;
+    let options = Options::of_table(connector, table)?;
+    let Some(make) = connector.sink else {
+        return Err(Error::config(format!("connector '{}' cannot be written", connector.name))
+            .advice("it is a source: use it in SELECT")
+            .at(table.place()));
     };
-    let mut options = TableOptions::new(factory.name, context.options);
-    let sink = make(context, &mut options).map_err(place)?;
-    options.finish().map_err(place)?;
-    Ok(sink)
+    make(table, options).map_err(|e| e.at(table.place()))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Tables read and written without an engine.
+    use super::*;
+    use crate::formats::testing::show;
+
+    /// Options from pairs.
+    pub(crate) fn options(given: &[(&str, &str)]) -> BTreeMap<String, String> {
+        given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+    fn context(index: usize, parallelism: usize) -> OperatorContext {
+        let mut context = OperatorContext::for_tests("table");
+        (context.subtask.index, context.subtask.parallelism) = (index, parallelism);
+        context
+    }
+    pub(crate) fn source(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
+        source_of(table)
+    }
+    pub(crate) fn sink(table: &TableSpec) -> Result<Arc<dyn TableSink>> {
+        sink_of(table)
+    }
+    fn batches(source: &dyn TableSource, index: usize, of: usize) -> Result<Vec<ChangeBatch>> {
+        let mut reader = source.create_reader(&context(index, of))?;
+        let (mut batches, mut now_ms) = (vec![], 1_700_000_000_000);
+        loop {
+            match reader.poll(now_ms)? {
+                TablePoll::Rows(batch) => batches.push(batch),
+                TablePoll::Wait(until) => now_ms = until.unwrap_or(now_ms) + 1,
+                TablePoll::End => return Ok(batches),
+            }
+        }
+    }
+    /// All rows of a source as text, one subtask after the other.
+    pub(crate) fn try_read(source: &dyn TableSource, parallelism: usize) -> Result<Vec<String>> {
+        let mut rows = vec![];
+        for index in 0..parallelism {
+            for batch in batches(source, index, parallelism)? {
+                let schema = batch.rows().schema();
+                let fields = schema.fields().iter();
+                let types: Vec<SqlType> =
+                    fields.map(|f| SqlType::from_arrow(f.data_type(), true).unwrap()).collect();
+                rows.extend(show(&batch, &types));
+            }
+        }
+        Ok(rows)
+    }
+    pub(crate) fn read(source: &dyn TableSource, parallelism: usize) -> Vec<String> {
+        try_read(source, parallelism).unwrap()
+    }
+    /// Writes the rows of a source into a sink.
+    pub(crate) fn copy(
+        source: &dyn TableSource,
+        sink: &dyn TableSink,
+        parallelism: usize,
+    ) -> Result<()> {
+        for index in 0..parallelism {
+            let mut writer = sink.create_writer(&context(index, parallelism))?;
+            for batch in batches(source, index, parallelism)? {
+                writer.write(&batch)?;
+            }
+            writer.end()?;
+        }
+        Ok(())
+    }
 }

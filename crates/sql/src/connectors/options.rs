@@ -1,116 +1,363 @@
-//! Options of a table: read by name, checked, and none left over.
+//! The options of connectors and formats: declared once, checked in one place.
+//!
+//! Every connector and format has one table of [`OptionSpec`]s; it is what is checked,
+//! what errors name, and what docs/sql lists.
+//!
+//! Invariant: an [`Options`] holds only options that are declared, with values of their
+//! kind, and all that are required. A secret's value is in no error and no debug text.
 
+use super::{Connector, TableSpec};
 use crate::nearest;
-use crate::settings::parse_duration_ms;
 use millstream_core::{Error, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 
-/// The options of one table while its factory reads them.
-pub struct TableOptions<'a> {
-    connector: &'a str,
-    values: &'a BTreeMap<String, String>,
-    known: BTreeSet<String>,
-    prefixes: Vec<String>,
+/// What values an option takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OptionKind {
+    /// Any text.
+    Text,
+    /// Text that is never shown.
+    Secret,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number in this range, both ends included.
+    Number(i64, i64),
+    /// A number.
+    Real,
+    /// A time span: `500 ms`, `10 s`, `1 min`, `2 h`, `1 d`.
+    Duration,
+    /// A size: `64 kb`, `128 mb`, bytes without a unit.
+    Size,
+    /// One of these words, in any case.
+    OneOf(&'static [&'static str]),
 }
 
-impl<'a> TableOptions<'a> {
-    /// Options that nobody has read yet.
-    pub fn new(connector: &'a str, values: &'a BTreeMap<String, String>) -> Self {
-        let known = ["connector", "property-version"].map(str::to_owned).into();
-        TableOptions { connector, values, known, prefixes: vec![] }
+/// An option: its name, what it takes, its default, what it does.
+///
+/// A `#` in a name stands for any text without a dot (`fields.#.kind`), a `*` at its end for
+/// any text (`properties.*`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptionSpec {
+    /// Flink's name, without the prefix of the format.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: OptionKind,
+    /// What holds when it is not given; empty: nothing.
+    pub default: &'static str,
+    /// Whether it must be given.
+    pub required: bool,
+    /// In one clause.
+    pub doc: &'static str,
+}
+
+impl OptionSpec {
+    /// An option that may be left out.
+    pub const fn new(
+        name: &'static str,
+        kind: OptionKind,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        OptionSpec { name, kind, default, required: false, doc }
     }
-    /// The value of an option, if it was given.
-    pub fn get(&mut self, key: &str) -> Option<&'a str> {
-        self.known.insert(key.to_owned());
-        self.values.get(key).map(String::as_str)
+    /// An option that must be given.
+    pub const fn required(name: &'static str, kind: OptionKind, doc: &'static str) -> Self {
+        OptionSpec { name, kind, default: "", required: true, doc }
     }
-    /// The value of an option that must be given.
-    ///
-    /// # Errors
-    /// `Config`, with its name.
-    pub fn need(&mut self, key: &str) -> Result<&'a str> {
-        let connector = self.connector;
-        self.get(key).ok_or_else(|| {
-            Error::config(format!("connector '{connector}' needs the option '{key}'"))
-                .advice(format!("add '{key}' = '...' to WITH"))
-        })
-    }
-    /// All options that begin with `prefix`, by the rest of their names.
-    pub fn with_prefix(&mut self, prefix: &str) -> Vec<(&'a str, &'a str)> {
-        self.prefixes.push(prefix.to_owned());
-        let rest = |(k, v): (&'a String, &'a String)| Some((k.strip_prefix(prefix)?, v.as_str()));
-        self.values.iter().filter_map(rest).collect()
-    }
-    /// A flag.
-    ///
-    /// # Errors
-    /// `Config`, when it is neither true nor false.
-    pub fn flag(&mut self, key: &str, default: bool) -> Result<bool> {
-        match self.get(key).map(str::to_ascii_lowercase).as_deref() {
-            None => Ok(default),
-            Some("true") => Ok(true),
-            Some("false") => Ok(false),
-            Some(other) => Err(Error::config(format!("option '{key}' cannot be '{other}'"))
-                .advice("use true or false")),
+    /// Whether this is the declaration of the option `name`.
+    pub fn matches(&self, name: &str) -> bool {
+        if let Some(prefix) = self.name.strip_suffix('*') {
+            return name.len() > prefix.len() && name.starts_with(prefix);
+        }
+        match self.name.split_once('#') {
+            Some((before, after)) => name
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(|middle| !middle.is_empty()),
+            None => self.name == name,
         }
     }
-    /// A whole number.
-    ///
-    /// # Errors
-    /// `Config`, when it is none.
-    pub fn number(&mut self, key: &str) -> Result<Option<i64>> {
-        let Some(text) = self.get(key) else { return Ok(None) };
-        let number = text.trim().parse().map_err(|_| {
-            Error::config(format!("option '{key}' cannot be '{text}'")).advice("use a whole number")
-        })?;
-        Ok(Some(number))
+}
+
+/// Checked options of one connector or format.
+#[derive(Clone, Default)]
+pub struct Options {
+    values: BTreeMap<String, String>,
+    specs: Vec<(String, &'static [OptionSpec])>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.values.iter().map(|(name, value)| (name, masked(name, value)));
+        f.debug_map().entries(shown).finish()
     }
-    /// A duration in milliseconds.
-    ///
-    /// # Errors
-    /// `Config`, when it is none.
-    pub fn duration_ms(&mut self, key: &str) -> Result<Option<i64>> {
-        let Some(text) = self.get(key) else { return Ok(None) };
-        parse_duration_ms(text).map(Some).map_err(|e| e.at(format!("option '{key}'")))
-    }
-    /// One of several words.
-    ///
-    /// # Errors
-    /// `Config`, when it is none of them.
-    pub fn one_of(&mut self, key: &str, words: &[&'static str]) -> Result<&'static str> {
-        let Some(text) = self.get(key) else { return Ok(words.first().copied().unwrap_or("")) };
-        words.iter().copied().find(|w| w.eq_ignore_ascii_case(text)).ok_or_else(|| {
-            Error::config(format!("option '{key}' cannot be '{text}'"))
-                .advice(format!("use one of {}", words.join(", ")))
-        })
-    }
-    /// A single character.
-    ///
-    /// # Errors
-    /// `Config`, when it is none.
-    pub fn character(&mut self, key: &str, default: char) -> Result<char> {
-        let Some(text) = self.get(key) else { return Ok(default) };
-        let text = if text == "\\t" { "\t" } else { text };
-        let mut chars = text.chars();
-        match (chars.next(), chars.next()) {
-            (Some(c), None) => Ok(c),
-            _ => Err(Error::config(format!("option '{key}' cannot be '{text}'"))
-                .advice("use one character")),
+}
+
+/// Parts of names whose values nobody should see, declared or not.
+const SECRET_PARTS: &[&str] = &[
+    "password",
+    "secret",
+    "token",
+    "jaas.config",
+    "api-key",
+    "apikey",
+    "credential",
+    "access.key",
+];
+
+/// What is shown in place of a secret.
+pub const MASK: &str = "******";
+
+/// The value of an option as it may be shown.
+///
+/// ```
+/// use millstream_sql::connectors::masked;
+/// assert_eq!(masked("properties.sasl.jaas.config", "x"), "******");
+/// assert_eq!(masked("topic", "x"), "x");
+/// ```
+pub fn masked<'a>(name: &str, value: &'a str) -> &'a str {
+    let name = name.to_ascii_lowercase();
+    if SECRET_PARTS.iter().any(|part| name.contains(part)) { MASK } else { value }
+}
+
+impl Options {
+    /// The options of a table, checked against its connector and the formats that it names.
+    pub(super) fn of_table(connector: &Connector, table: &TableSpec) -> Result<Self> {
+        let mut specs = vec![(String::new(), connector.options)];
+        for (option, prefix) in connector.formats {
+            if let Some(name) = table.options.get(*option) {
+                let format = crate::formats::find(name).map_err(|e| e.at(table.place()))?;
+                specs.push((format!("{prefix}{}.", format.name), format.options));
+            }
         }
+        let known = connector.formats.iter().map(|(option, _)| *option).collect::<Vec<_>>();
+        Self::check(connector.name, &known, specs, &table.options).map_err(|e| e.at(table.place()))
     }
-    /// Refuses options that nobody read.
-    ///
-    /// # Errors
-    /// `Config`, naming the first and the nearest known one.
-    pub fn finish(self) -> Result<()> {
-        let read =
-            |k: &&String| self.known.contains(*k) || self.prefixes.iter().any(|p| k.starts_with(p));
-        let Some(unknown) = self.values.keys().find(|k| !read(k)) else { return Ok(()) };
-        let what = format!("unsupported options found for '{}': '{unknown}'", self.connector);
-        let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
-        Err(match nearest::hint(unknown, known.iter().copied()) {
-            Some(hint) => Error::config(what).advice(hint),
-            None => Error::config(what).advice(format!("supported are: {}", known.join(", "))),
-        })
+
+    /// Checks `given` against tables of declarations, each with the prefix of its names.
+    fn check(
+        owner: &str,
+        known: &[&str],
+        specs: Vec<(String, &'static [OptionSpec])>,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let find = |name: &str| {
+            specs.iter().find_map(|(prefix, table)| {
+                let own = name.strip_prefix(prefix.as_str())?;
+                table.iter().find(|spec| spec.matches(own))
+            })
+        };
+        for (name, value) in given {
+            if name == "connector" || known.contains(&name.as_str()) {
+                continue;
+            }
+            let Some(spec) = find(name) else {
+                let names: Vec<String> = specs
+                    .iter()
+                    .flat_map(|(p, table)| table.iter().map(move |s| format!("{p}{}", s.name)))
+                    .chain(known.iter().map(|k| (*k).to_owned()))
+                    .collect();
+                let all = names.iter().map(String::as_str);
+                let advice = nearest::hint(name, all)
+                    .unwrap_or_else(|| format!("it has the options {}", names.join(", ")));
+                let what = format!("'{owner}' has no option '{name}'");
+                return Err(Error::config(what).advice(advice));
+            };
+            check_value(name, spec, value)?;
+        }
+        for (prefix, table) in &specs {
+            for spec in table.iter().filter(|spec| spec.required) {
+                let name = format!("{prefix}{}", spec.name);
+                if !given.contains_key(&name) {
+                    return Err(Error::config(format!("'{owner}' needs the option '{name}'"))
+                        .advice(format!("add '{name}' = '...': {}", spec.doc)));
+                }
+            }
+        }
+        Ok(Options { values: given.clone(), specs })
+    }
+
+    /// Options of a format, for its tests.
+    #[cfg(test)]
+    pub(crate) fn for_tests(specs: &'static [OptionSpec], given: &[(&str, &str)]) -> Self {
+        let values = given.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        Self::check("test", &[], vec![(String::new(), specs)], &values).unwrap()
+    }
+
+    /// The options of the format that the option `name` (`format`) gives, without prefix.
+    pub(crate) fn of_format(
+        &self,
+        option: &str,
+        prefix: &str,
+    ) -> Result<Option<(String, Options)>> {
+        let Some(name) = self.values.get(option) else { return Ok(None) };
+        let format = crate::formats::find(name)?;
+        let full = format!("{prefix}{}.", format.name);
+        let own = |(k, v): (&String, &String)| {
+            k.strip_prefix(full.as_str()).map(|k| (k.to_owned(), v.clone()))
+        };
+        let values = self.values.iter().filter_map(own).collect();
+        let specs = vec![(String::new(), format.options)];
+        Ok(Some((name.clone(), Options { values, specs })))
+    }
+
+    /// The value of an option: what was given, or its default.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        if let Some(value) = self.values.get(name) {
+            return Some(value);
+        }
+        let default = self.specs.iter().find_map(|(prefix, table)| {
+            let own = name.strip_prefix(prefix.as_str())?;
+            table.iter().find(|spec| spec.matches(own)).map(|spec| spec.default)
+        });
+        default.filter(|text| !text.is_empty())
+    }
+    /// Whether an option was given.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+    /// A flag; false when it is not given and has no default.
+    pub fn flag(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
+    }
+    /// A number.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.text(name).and_then(|text| text.trim().parse().ok())
+    }
+    /// A number with a point.
+    pub fn real(&self, name: &str) -> Option<f64> {
+        self.text(name).and_then(|text| text.trim().parse().ok())
+    }
+    /// A time span, in milliseconds.
+    pub fn duration_ms(&self, name: &str) -> Option<i64> {
+        self.text(name).and_then(duration_ms)
+    }
+    /// A size, in bytes.
+    pub fn size_bytes(&self, name: &str) -> Option<u64> {
+        self.text(name).and_then(size_bytes)
+    }
+    /// All options that were given under a prefix, without it.
+    pub fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.values.iter().filter_map(move |(k, v)| k.strip_prefix(prefix).map(|k| (k, v.as_str())))
+    }
+}
+
+fn check_value(name: &str, spec: &OptionSpec, value: &str) -> Result<()> {
+    let text = value.trim();
+    let (fits, wanted) = match spec.kind {
+        OptionKind::Text | OptionKind::Secret => return Ok(()),
+        OptionKind::Flag => {
+            let fits = ["true", "false"].iter().any(|v| text.eq_ignore_ascii_case(v));
+            (fits, "true or false".to_owned())
+        }
+        OptionKind::Number(min, max) => {
+            let fits = text.parse::<i64>().is_ok_and(|n| (min..=max).contains(&n));
+            (fits, format!("a whole number from {min} to {max}"))
+        }
+        OptionKind::Real => (text.parse::<f64>().is_ok(), "a number".to_owned()),
+        OptionKind::Duration => {
+            (duration_ms(text).is_some(), "a time span, such as '500 ms' or '10 s'".to_owned())
+        }
+        OptionKind::Size => {
+            (size_bytes(text).is_some(), "a size, such as '64 kb' or '128 mb'".to_owned())
+        }
+        OptionKind::OneOf(words) => {
+            let fits = words.iter().any(|word| text.eq_ignore_ascii_case(word));
+            (fits, format!("one of {}", words.join(", ")))
+        }
+    };
+    if fits {
+        return Ok(());
+    }
+    let shown = masked(name, value);
+    Err(Error::config(format!("option '{name}' cannot be '{shown}'"))
+        .advice(format!("use {wanted}")))
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit.trim()))
+}
+
+fn duration_ms(text: &str) -> Option<i64> {
+    let (number, unit) = number_and_unit(text)?;
+    let number = i64::try_from(number).ok()?;
+    let per = match unit.to_ascii_lowercase().as_str() {
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(per)
+}
+
+fn size_bytes(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" | "bytes" => 0,
+        "k" | "kb" | "kibibytes" => 10,
+        "m" | "mb" | "mebibytes" => 20,
+        "g" | "gb" | "gibibytes" => 30,
+        "t" | "tb" | "tebibytes" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const SPECS: &[OptionSpec] = &[
+        OptionSpec::required("path", OptionKind::Text, "where the files are"),
+        OptionSpec::new("limit", OptionKind::Number(1, 9), "3", "how many"),
+        OptionSpec::new("every", OptionKind::Duration, "", "how often"),
+        OptionSpec::new("fields.#.kind", OptionKind::OneOf(&["random", "sequence"]), "", "how"),
+        OptionSpec::new("properties.*", OptionKind::Text, "", "the client's own"),
+    ];
+
+    fn check(given: &[(&str, &str)]) -> Result<Options> {
+        let given = given.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        Options::check("thing", &["format"], vec![(String::new(), SPECS)], &given)
+    }
+
+    #[test]
+    fn values_and_defaults() {
+        let options =
+            check(&[("path", "x"), ("every", "2 min"), ("fields.a.kind", "SEQUENCE")]).unwrap();
+        assert_eq!(options.number("limit"), Some(3));
+        assert_eq!(options.duration_ms("every"), Some(120_000));
+        assert_eq!(options.text("fields.a.kind"), Some("SEQUENCE"));
+        assert_eq!(options.text("properties.none"), None);
+        assert_eq!(size_bytes("64 kb"), Some(65_536));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let text = |given: &[(&str, &str)]| check(given).unwrap_err().to_string();
+        assert_eq!(
+            text(&[("pth", "x")]),
+            "configuration: 'thing' has no option 'pth'; did you mean 'path'?"
+        );
+        assert!(text(&[]).contains("'thing' needs the option 'path'"));
+        assert_eq!(
+            text(&[("path", "x"), ("limit", "10")]),
+            "configuration: option 'limit' cannot be '10'; use a whole number from 1 to 9"
+        );
+        assert!(text(&[("path", "x"), ("fields.a.kind", "rnd")]).contains("random, sequence"));
+        assert!(text(&[("path", "x"), ("colour", "blue")]).contains("has no option 'colour'"));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let options =
+            check(&[("path", "x"), ("properties.sasl.jaas.config", "password=hunter2")]).unwrap();
+        assert!(!format!("{options:?}").contains("hunter2"));
     }
 }

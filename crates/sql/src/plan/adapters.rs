@@ -285,6 +285,18 @@ impl Operator for SinkAdapter {
     fn on_barrier(&mut self, _epoch: Epoch, _out: &mut Output<Batch<()>>) -> Result<()> {
         self.with(|w| w.flush())
     }
+    fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
+        self.with(|w| w.snapshot(epoch, into))
+    }
+    fn on_checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
+        self.with(|w| w.on_checkpoint_complete(epoch))
+    }
+    fn next_processing_time(&self) -> Option<i64> {
+        self.writer.as_ref().and_then(|w| w.next_poll())
+    }
+    fn on_processing_time(&mut self, now_ms: i64, _out: &mut Output<Batch<()>>) -> Result<()> {
+        self.with(|w| w.poll(now_ms))
+    }
     fn on_end(&mut self, _out: &mut Output<Batch<()>>) -> Result<()> {
         self.with(|w| w.end())
     }

@@ -88,7 +88,10 @@ impl JobBuilder {
         let (from, parallelism) = self.node(input)?;
         let spec = NodeSpec { parallelism: Some(parallelism), ..named(&plan.name()) };
         let sink = Arc::clone(sink);
-        let inputs = vec![Input::container(from, partitioner(distribution))];
+        let mut inputs = vec![Input::container(from, partitioner(distribution))];
+        if sink.add_to(&mut self.graph, spec.clone(), &mut inputs).is_some() {
+            return Ok(());
+        }
         self.graph.add_operator(spec, inputs, move |_| Ok(SinkAdapter::new(Arc::clone(&sink))));
         Ok(())
     }
@@ -97,6 +100,10 @@ impl JobBuilder {
         let limit = source.parallelism_limit().unwrap_or(usize::MAX);
         let parallelism = self.parallelism.min(limit).max(1);
         let spec = || NodeSpec { parallelism: Some(parallelism), ..NodeSpec::default() };
+        let own = NodeSpec { name: name.to_owned(), ..spec() };
+        if let Some(node) = source.add_to(&mut self.graph, own) {
+            return (node, parallelism);
+        }
         let strategy = WatermarkStrategy::no_watermarks();
         let adapter = Arc::new(SourceAdapter(source));
         let reader = NodeSpec { name: name.to_owned(), ..spec() };

@@ -15,7 +15,7 @@ use super::logical::{
     Window, WindowKind, WindowPart,
 };
 use super::stream::{Changes, Distribution, Node, Op, WindowColumns};
-use crate::connectors::{self, ConnectorContext};
+use crate::connectors::{self, ConnectorContext, Needed};
 use crate::dialect::ast::SetOp;
 use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_columns, evaluate_filter};
 use crate::runtime::spec::{
@@ -71,7 +71,7 @@ impl<'a> Translator<'a> {
     /// # Errors
     /// `Config`, for what streaming cannot do.
     pub(crate) fn translate(&self, rel: &Rel) -> Result<Node> {
-        self.rel(rel, &vec![true; rel.schema().len()])
+        self.rel(rel, &vec![Needed::All; rel.schema().len()])
     }
 
     fn local_time(&self, ltz: bool) -> Option<Arc<dyn LocalTime>> {
@@ -90,13 +90,20 @@ impl<'a> Translator<'a> {
         }))
     }
 
-    /// The operator of `rel`; `needed` says which of its columns anyone reads.
-    fn rel(&self, rel: &Rel, needed: &[bool]) -> Result<Node> {
+    /// The operator of `rel`; `needed` says what anyone reads of its columns.
+    fn rel(&self, rel: &Rel, needed: &[Needed]) -> Result<Node> {
         match rel {
             Rel::Scan { table, options, columns, schema } => {
                 let context =
                     ConnectorContext { table, options, columns, schema, settings: self.settings };
                 let source = connectors::source(&context)?;
+                // What is normalized by key is compared with the row before: all of it counts.
+                let whole = source.changes() == Changes::Upsert
+                    || (source.changes().retracts() && self.settings.cdc_events_duplicate()?);
+                let source = match if whole { None } else { source.project(needed)? } {
+                    Some(projected) => projected,
+                    None => source,
+                };
                 self.source(source, table, schema)
             }
             Rel::Values { rows, schema } => Ok(Node {
@@ -120,14 +127,14 @@ impl<'a> Translator<'a> {
                     return Ok(node);
                 }
                 let mut wanted = needed.to_vec();
-                condition.columns().into_iter().for_each(|c| wanted[c] = true);
+                add_needed(condition, &Needed::All, &mut wanted);
                 let node = self.rel(input, &wanted)?;
                 let exprs = input.columns();
                 let schema = input.schema().clone();
                 Ok(calc(node, Some(condition.clone()), exprs, schema))
             }
             Rel::Watermark { input, column, expr, schema } => {
-                self.watermark(input, *column, expr, schema)
+                self.watermark(input, *column, expr, needed, schema)
             }
             Rel::Aggregate { input, keys, calls, window, schema } => match window {
                 Some((window, parts)) => {
@@ -164,7 +171,9 @@ impl<'a> Translator<'a> {
                     window,
                 ))
             }
-            Rel::WindowTable { input, window, schema } => self.window_table(input, window, schema),
+            Rel::WindowTable { input, window, schema } => {
+                self.window_table(input, window, needed, schema)
+            }
             Rel::Over { input, groups, schema } => self.over(input, groups, schema),
             Rel::Join { left, right, kind, condition, schema } => {
                 self.join(left, right, *kind, condition, schema)
@@ -253,8 +262,20 @@ impl<'a> Translator<'a> {
         Ok(one(Op::Normalize(spec), node, by, schema, Changes::Retract, Some(keys), None))
     }
 
-    fn watermark(&self, input: &Rel, column: usize, expr: &Expr, schema: &Schema) -> Result<Node> {
-        let node = self.all(input)?;
+    fn watermark(
+        &self,
+        input: &Rel,
+        column: usize,
+        expr: &Expr,
+        needed: &[Needed],
+        schema: &Schema,
+    ) -> Result<Node> {
+        let mut wanted = needed.to_vec();
+        add_needed(expr, &Needed::All, &mut wanted);
+        if let Some(rowtime) = wanted.get_mut(column) {
+            *rowtime = Needed::All;
+        }
+        let node = self.rel(input, &wanted)?;
         let ltz = matches!(schema[column].ty.kind, TypeKind::TimestampLtz(_));
         let wanted = if ltz { SqlType::timestamp_ltz(3) } else { SqlType::timestamp(3) };
         let watermark = expr.clone().cast(wanted, false)?;
@@ -325,7 +346,9 @@ impl<'a> Translator<'a> {
         if let Some(node) = self.window_aggregate(input, keys, calls, schema)? {
             return Ok(node);
         }
-        let node = self.all(input)?;
+        let read = |i: usize| if reads(keys, calls, i) { Needed::All } else { Needed::No };
+        let wanted: Vec<Needed> = (0..input.schema().len()).map(read).collect();
+        let node = self.rel(input, &wanted)?;
         let calls =
             calls.iter().map(|c| self.agg_call(c, &node.schema)).collect::<Result<Vec<_>>>()?;
         // Without a window time does not go on.
@@ -379,7 +402,15 @@ impl<'a> Translator<'a> {
                 && others_plain
                 && args_plain
             {
-                let mut node = self.all(base)?;
+                let mut wanted = vec![Needed::No; width];
+                for (i, e) in exprs.iter().enumerate().filter(|(i, _)| part(*i).is_none()) {
+                    if reads(keys, calls, i) {
+                        add_needed(e, &Needed::All, &mut wanted);
+                    }
+                }
+                filters.iter().for_each(|f| add_needed(f, &Needed::All, &mut wanted));
+                wanted[window.time_column] = Needed::All;
+                let mut node = self.rel(base, &wanted)?;
                 // Columns of the calc: all but the window's, then the time.
                 let mut place = vec![usize::MAX; exprs.len()];
                 let (mut select, mut names) = (vec![], Schema::new());
@@ -561,8 +592,19 @@ impl<'a> Translator<'a> {
         Ok(one(op, node, by, schema, Changes::Append, None, None))
     }
 
-    fn window_table(&self, input: &Rel, window: &Window, schema: &Schema) -> Result<Node> {
-        let node = self.all(input)?;
+    fn window_table(
+        &self,
+        input: &Rel,
+        window: &Window,
+        needed: &[Needed],
+        schema: &Schema,
+    ) -> Result<Node> {
+        let width = input.schema().len();
+        let mut wanted: Vec<Needed> = needed.iter().take(width).cloned().collect();
+        for column in window.partition_by.iter().chain([&window.time_column]) {
+            wanted[*column] = Needed::All;
+        }
+        let node = self.rel(input, &wanted)?;
         let width = node.schema.len();
         let ltz = matches!(node.schema[window.time_column].ty.kind, TypeKind::TimestampLtz(_));
         let by = match window.kind {
@@ -1041,7 +1083,7 @@ impl<'a> Translator<'a> {
     }
 
     /// A filter on ROW_NUMBER, if that is what it is.
-    fn rank(&self, input: &Rel, condition: &Expr, needed: &[bool]) -> Result<Option<Node>> {
+    fn rank(&self, input: &Rel, condition: &Expr, needed: &[Needed]) -> Result<Option<Node>> {
         let (over, exprs) = match input {
             Rel::Project { input: below, exprs, .. } => (&**below, exprs.clone()),
             other => (other, other.columns()),
@@ -1098,7 +1140,7 @@ impl<'a> Translator<'a> {
             .advice("use ROW_NUMBER"));
         }
         let with_rank = (0..exprs.len()).any(|i| {
-            let wanted = needed.get(i).copied().unwrap_or(true);
+            let wanted = needed.get(i) != Some(&Needed::No);
             let in_expr = exprs[i].columns().contains(&rank_column);
             in_expr && (wanted || !is_rank(i))
         }) || rest.iter().any(reads_rank);
@@ -1295,12 +1337,37 @@ pub(crate) fn calc(input: Node, condition: Option<Expr>, exprs: Vec<Expr>, schem
     one(op, input, Distribution::Forward, &schema, changes, key, window)
 }
 
-fn needed_by(width: usize, exprs: &[Expr], needed: &[bool]) -> Vec<bool> {
-    let mut wanted = vec![false; width];
-    for (e, _) in exprs.iter().zip(needed).filter(|(_, n)| **n) {
-        e.columns().into_iter().for_each(|c| wanted[c] = true);
-    }
+fn needed_by(width: usize, exprs: &[Expr], needed: &[Needed]) -> Vec<Needed> {
+    let mut wanted = vec![Needed::No; width];
+    exprs.iter().zip(needed).for_each(|(e, needed)| add_needed(e, needed, &mut wanted));
     wanted
+}
+
+/// Adds what an expression reads, when `needed` of its result is; fields of ROWs one by one.
+fn add_needed(expr: &Expr, needed: &Needed, wanted: &mut [Needed]) {
+    match (&expr.node, needed) {
+        (_, Needed::No) => {}
+        (ExprNode::Column(i), needed) => {
+            if let Some(column) = wanted.get_mut(*i) {
+                column.add(needed);
+            }
+        }
+        (ExprNode::Field { row, index }, needed) => match &row.ty.kind {
+            TypeKind::Row(fields) => {
+                let of = |i: usize| if i == *index { needed.clone() } else { Needed::No };
+                let fields = Needed::Fields((0..fields.len()).map(of).collect());
+                add_needed(row, &fields, wanted);
+            }
+            _ => add_needed(row, &Needed::All, wanted),
+        },
+        _ => expr.children().into_iter().for_each(|e| add_needed(e, &Needed::All, wanted)),
+    }
+}
+
+/// Whether an aggregate reads a column of its input.
+fn reads(keys: &[usize], calls: &[AggregateCall], column: usize) -> bool {
+    keys.contains(&column)
+        || calls.iter().any(|c| c.args.contains(&column) || c.filter == Some(column))
 }
 
 fn sort_columns(keys: &[SortKey]) -> Vec<SortColumn> {

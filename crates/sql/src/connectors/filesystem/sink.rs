@@ -1,0 +1,249 @@
+//! Writes part files: `part-<subtask>-<number>`, by partition if there is one.
+//!
+//! ```text
+//!   .part-0-3.inprogress ──barrier──> pending, in the checkpoint ──complete──> part-0-3
+//! ```
+//! Exactly once: what an epoch has written is finished at its barrier and becomes visible
+//! when its checkpoint is durable, or at the end of bounded input. A restored job makes the
+//! pending files of its checkpoint visible, and throws away what came after.
+//!
+//! Invariant: a visible file is whole and does not change any more.
+
+use super::super::{Changes, TableSink, TableWriter};
+use super::config::{Files, Place};
+use super::listing::{io_error, partition_folder};
+use crate::formats::times::TimeStandard;
+use crate::formats::{Encoder, write_scalar};
+use crate::runtime::ChangeBatch;
+use arrow_array::{Array, ArrayRef};
+use millstream_core::{Clock, Epoch, Error, Result};
+use millstream_runtime::{OperatorContext, OperatorSnapshot};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files of different partitions that are open at a time.
+const MAX_OPEN: usize = 256;
+const BUFFER_BYTES: usize = 256 * 1024;
+const PENDING_STATE: &str = "filesystem-pending";
+
+#[derive(Clone)]
+pub(super) struct FileSink {
+    files: Files,
+}
+
+impl FileSink {
+    pub(super) fn new(files: Files) -> Result<Self> {
+        files.format.encoder(&files.format_columns())?;
+        if files.places.iter().all(|place| *place != Place::Format) {
+            return Err(Error::config("a table of files needs a column that is no partition key")
+                .advice("take a column out of PARTITIONED BY"));
+        }
+        if files.places.iter().any(|place| matches!(place, Place::Metadata(_))) {
+            return Err(Error::config("metadata of files cannot be written")
+                .advice("make the METADATA column VIRTUAL"));
+        }
+        Ok(FileSink { files })
+    }
+}
+
+impl TableSink for FileSink {
+    fn accepts(&self, changes: Changes) -> bool {
+        changes == Changes::Append || self.files.format.changes() == Changes::Retract
+    }
+    fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
+        Ok(Box::new(FileWriter::open(self.files.clone(), context)?))
+    }
+}
+
+/// A file that is being written.
+struct Part {
+    path: PathBuf,
+    finished: PathBuf,
+    file: File,
+    buffer: Vec<u8>,
+    written_bytes: u64,
+    opened_ms: i64,
+}
+
+impl Part {
+    fn write_out(&mut self) -> Result<()> {
+        let written = self.file.write_all(&self.buffer);
+        written.map_err(|e| io_error(&self.path, "written", &e))?;
+        self.written_bytes += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+    fn size_bytes(&self) -> u64 {
+        self.written_bytes + self.buffer.len() as u64
+    }
+}
+
+struct FileWriter {
+    files: Files,
+    encoder: Box<dyn Encoder>,
+    /// Indices of the columns that go into the messages.
+    format_columns: Vec<usize>,
+    subtask_index: usize,
+    clock: Arc<dyn Clock>,
+    next_number: u64,
+    /// The open file of each partition, by the folder's name.
+    open: BTreeMap<String, Part>,
+    /// Finished, and not visible yet: the hidden and the final name, by the epoch that ended
+    /// (`None`: the current one).
+    pending: Vec<(Option<u64>, PathBuf, PathBuf)>,
+}
+
+impl FileWriter {
+    fn open(files: Files, context: &OperatorContext) -> Result<Self> {
+        let places = files.places.iter().enumerate();
+        let format_columns = places.filter(|(_, p)| **p == Place::Format).map(|(i, _)| i).collect();
+        std::fs::create_dir_all(&files.path).map_err(|e| io_error(&files.path, "made", &e))?;
+        let writer = FileWriter {
+            encoder: files.format.encoder(&files.format_columns())?,
+            files,
+            format_columns,
+            subtask_index: context.subtask.index,
+            clock: Arc::clone(&context.clock),
+            next_number: 0,
+            open: BTreeMap::new(),
+            pending: vec![],
+        };
+        let restored: Vec<(PathBuf, PathBuf)> =
+            context.restored.list(PENDING_STATE, &context.subtask)?;
+        for (hidden, finished) in restored {
+            if finished.exists() {
+                continue;
+            }
+            writer
+                .publish(&hidden, &finished)
+                .map_err(|e| e.advice("put the file back: the checkpoint counts on it"))?;
+        }
+        Ok(writer)
+    }
+
+    fn publish(&self, hidden: &Path, finished: &Path) -> Result<()> {
+        let folder = finished.parent().unwrap_or(&self.files.path);
+        // The folder is synced too, so that the new name survives a crash of the machine.
+        let renamed = std::fs::rename(hidden, finished)
+            .and_then(|()| File::open(folder))
+            .and_then(|folder| folder.sync_all());
+        renamed.map_err(|e| io_error(hidden, "finished", &e))
+    }
+
+    /// The folder of a row's partition, relative to the table's.
+    fn partition(&self, columns: &[ArrayRef], row: usize) -> Result<String> {
+        let mut folder = String::new();
+        for index in &self.files.partition_keys {
+            let (column, array) = (&self.files.columns[*index], &columns[*index]);
+            let mut text = String::new();
+            if !array.is_null(row) {
+                write_scalar(&mut text, &column.ty, array, row, TimeStandard::Sql)?;
+            }
+            if text.is_empty() {
+                text.push_str(&self.files.default_partition);
+            }
+            folder.push_str(&partition_folder(&column.name, &text));
+            folder.push('/');
+        }
+        Ok(folder)
+    }
+
+    /// Makes the next file of a partition, under a number that nobody has used.
+    fn create(&mut self, partition: &str) -> Result<Part> {
+        let folder = self.files.path.join(partition);
+        std::fs::create_dir_all(&folder).map_err(|e| io_error(&folder, "made", &e))?;
+        loop {
+            let name = format!("part-{}-{}", self.subtask_index, self.next_number);
+            self.next_number += 1;
+            let (path, finished) = (folder.join(format!(".{name}.inprogress")), folder.join(&name));
+            if finished.exists() {
+                continue;
+            }
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    let opened_ms = self.clock.now_ms();
+                    let (buffer, written_bytes) = (vec![], 0);
+                    return Ok(Part { path, finished, file, buffer, written_bytes, opened_ms });
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(io_error(&path, "made", &e)),
+            }
+        }
+    }
+
+    /// Finishes a file; it is visible later.
+    fn finish(&mut self, partition: &str) -> Result<()> {
+        let Some(mut part) = self.open.remove(partition) else { return Ok(()) };
+        part.write_out()?;
+        part.file.sync_all().map_err(|e| io_error(&part.path, "written", &e))?;
+        self.pending.push((None, part.path, part.finished));
+        Ok(())
+    }
+    fn finish_where(&mut self, which: impl Fn(&Part) -> bool) -> Result<()> {
+        let due = self.open.iter().filter(|(_, part)| which(part));
+        let due: Vec<String> = due.map(|(partition, _)| partition.clone()).collect();
+        due.iter().try_for_each(|partition| self.finish(partition))
+    }
+}
+
+impl TableWriter for FileWriter {
+    fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
+        let columns = batch.rows().columns();
+        let written = self.format_columns.iter().map(|i| Arc::clone(&columns[*i]));
+        let written: Vec<ArrayRef> = written.collect();
+        for row in 0..batch.len() {
+            let partition = self.partition(columns, row)?;
+            if !self.open.contains_key(&partition) {
+                if self.open.len() >= MAX_OPEN {
+                    self.finish_where(|_| true)?;
+                }
+                let part = self.create(&partition)?;
+                self.open.insert(partition.clone(), part);
+            }
+            let Some(part) = self.open.get_mut(&partition) else { continue };
+            self.encoder.encode(&written, row, batch.kind(row), &mut part.buffer)?;
+            part.buffer.push(b'\n');
+            if part.buffer.len() >= BUFFER_BYTES {
+                part.write_out()?;
+            }
+            if part.size_bytes() >= self.files.roll_size_bytes {
+                self.finish(&partition)?;
+            }
+        }
+        Ok(())
+    }
+    fn flush(&mut self) -> Result<()> {
+        self.finish_where(|_| true)
+    }
+    fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
+        for (of, hidden, finished) in &mut self.pending {
+            of.get_or_insert(epoch.0);
+            into.put_list(PENDING_STATE, &(&*hidden, &*finished))?;
+        }
+        Ok(())
+    }
+    fn on_checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
+        let covered = |of: &Option<u64>| of.is_some_and(|of| of <= epoch.0);
+        let (due, later) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(of, ..)| covered(of));
+        self.pending = later;
+        let due: Vec<(Option<u64>, PathBuf, PathBuf)> = due;
+        due.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))
+    }
+    fn end(&mut self) -> Result<()> {
+        self.finish_where(|_| true)?;
+        let pending = std::mem::take(&mut self.pending);
+        pending.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))
+    }
+    fn poll(&mut self, now_ms: i64) -> Result<()> {
+        let interval_ms = self.files.roll_interval_ms;
+        self.finish_where(|part| part.opened_ms.saturating_add(interval_ms) <= now_ms)
+    }
+    fn next_poll(&self) -> Option<i64> {
+        let oldest = self.open.values().map(|part| part.opened_ms).min();
+        oldest.map(|opened_ms| opened_ms.saturating_add(self.files.roll_interval_ms))
+    }
+}
