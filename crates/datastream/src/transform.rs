@@ -149,10 +149,18 @@ where
         let _context = RecordContext::new(&describe);
         if let Some(table) = table.heap() {
             let mut table = table.writer()?;
-            out.emit(batch.map(|value| {
+            let keys = batch.values().iter().map(|value| {
                 row.set(row.get() + 1);
-                table.modify(&selector(&value), &(), |slot| update(slot, value))
-            }));
+                selector(value)
+            });
+            let located = table.locate(keys, &());
+            row.set(0);
+            let (values, timestamps) = batch.into_parts();
+            let answers = values.into_iter().zip(&located).map(|(value, at)| {
+                row.set(row.get() + 1);
+                table.modify_at(at, &(), |slot| update(slot, value))
+            });
+            out.emit(Batch::from_parts(answers.collect(), timestamps));
             return Ok(());
         }
         table.prefetch(&mut batch.values().iter().map(|value| (selector(value), ())))?;

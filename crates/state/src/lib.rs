@@ -35,7 +35,7 @@ mod ttl;
 pub use description::{FORMAT_VERSION, StateDescription, StateKind};
 pub use descriptor::StateDescriptor;
 pub use former::{FormerState, NativeState};
-pub use heap::{HeapTable, HeapWriter, TableHasher};
+pub use heap::{HeapTable, HeapWriter, Located, TableHasher};
 pub use keyed::{
     AggregatingState, KeyedStates, ListState, MapState, ReducingState, StateBackendConfig,
     StateContext, ValueState,

@@ -25,7 +25,7 @@ mod table;
 
 #[cfg(feature = "rocksdb")]
 pub(crate) use table::Buckets;
-pub use table::{HeapTable, HeapWriter, TableHasher};
+pub use table::{HeapTable, HeapWriter, Located, TableHasher};
 
 use crate::table::{MapRef, TableRef, TableSpec};
 use crate::{OperatorSnapshot, Restored, SubtaskInfo};

@@ -113,7 +113,36 @@ impl<K: Key, N: Key, V: Data> HeapTable<K, N, V> {
 /// A heap table while a batch of changes is made; these cannot fail.
 pub struct HeapWriter<'t, K, N, V>(RefMut<'t, Buckets<K, N, V>>);
 
+/// A key with the hash of its entry, as [`HeapWriter::locate`] gives it.
+pub struct Located<K> {
+    key: K,
+    hash: u64,
+}
+
 impl<K: Key, N: Key, V: Data> HeapWriter<'_, K, N, V> {
+    /// Finds out where the entries of keys are, for [`modify_at`](Self::modify_at).
+    ///
+    /// The entries of a batch are loaded all at once, in the background; where they are looked
+    /// up one by one, each waits for memory on its own.
+    #[inline]
+    pub fn locate(&self, keys: impl Iterator<Item = K>, namespace: &N) -> Vec<Located<K>> {
+        let locate = |key| {
+            let hash = self.0.hash(&key, namespace);
+            self.0.buckets[self.0.bucket(hash)].prefetch(hash);
+            Located { key, hash }
+        };
+        keys.map(locate).collect()
+    }
+    /// [`modify`](Self::modify) of a key that this table has located with this namespace.
+    #[inline]
+    pub fn modify_at<R>(
+        &mut self,
+        at: &Located<K>,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> R {
+        self.0.modify_hashed(at.hash, &at.key, namespace, change)
+    }
     /// Changes an entry in place; `None` removes it.
     #[inline]
     pub fn modify<R>(
@@ -220,7 +249,16 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         namespace: &N,
         change: impl FnOnce(&mut Option<V>) -> R,
     ) -> R {
-        let hash = self.hash(key, namespace);
+        self.modify_hashed(self.hash(key, namespace), key, namespace, change)
+    }
+    #[inline]
+    fn modify_hashed<R>(
+        &mut self,
+        hash: u64,
+        key: &K,
+        namespace: &N,
+        change: impl FnOnce(&mut Option<V>) -> R,
+    ) -> R {
         let bucket = self.bucket(hash);
         let rows = self.buckets[bucket].rows_mut();
         let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
@@ -238,8 +276,10 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
                 let answer = change(&mut value);
                 if value.is_some() {
                     let (key, namespace) = (key.clone(), namespace.clone());
-                    entry.insert(Row { key, namespace, value });
-                    if rows.len() > Self::ROWS_MAX {
+                    let index = entry.insert(Row { key, namespace, value }).bucket_index();
+                    let full = rows.len() > Self::ROWS_MAX;
+                    self.buckets[bucket].learn(Some(index));
+                    if full {
                         self.split(bucket);
                     }
                 }
@@ -261,7 +301,8 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let moves = |row: &mut Row<K, N, V>| hash(row) >> DIRECTORY_SHIFT >> depth & 1 == 1;
         let mut other = Bucket::with_capacity(depth + 1, Self::ROWS_MAX);
         for row in self.buckets[index].rows_mut().extract_if(moves) {
-            other.rows_mut().insert_unique(hash(&row), row, hash);
+            let index = other.rows_mut().insert_unique(hash(&row), row, hash).bucket_index();
+            other.learn(Some(index));
         }
         self.buckets[index].depth = depth + 1;
         let new = self.buckets.len();
