@@ -38,6 +38,7 @@ pub mod memory;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
+#[allow(unreachable_pub)] // the simulation reaches it, with the feature
 mod planted;
 pub mod reader;
 pub mod registry;
