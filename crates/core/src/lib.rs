@@ -8,6 +8,7 @@
 //!  key_group which subtask owns a key: stable hash -> key group -> subtask
 //!  epoch     the number of a checkpoint cut
 //!  error     what went wrong, where, and what to do about it
+//!  nearest   the known name that a misspelt one was meant to be
 //! ```
 //!
 //! Invariant: nothing here reads a clock, a file, a socket or the environment,
@@ -17,6 +18,7 @@ pub mod data;
 pub mod epoch;
 pub mod error;
 pub mod key_group;
+pub mod nearest;
 pub mod time;
 
 pub use data::{Batch, Container, Data, Either, Key};

@@ -33,7 +33,7 @@ pub mod dialect;
 pub mod expr;
 pub mod formats;
 pub mod functions;
-pub mod nearest;
+pub use millstream_core::nearest;
 pub mod order;
 pub mod parse;
 pub mod plan;

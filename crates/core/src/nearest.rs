@@ -4,7 +4,7 @@
 /// third of the word's length. Case does not count.
 ///
 /// ```
-/// use millstream_sql::nearest::nearest;
+/// use millstream_core::nearest::nearest;
 /// assert_eq!(nearest("SELEC", ["INSERT", "SELECT"]), Some("SELECT"));
 /// assert_eq!(nearest("zebra", ["INSERT", "SELECT"]), None);
 /// ```
