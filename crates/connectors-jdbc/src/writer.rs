@@ -11,7 +11,7 @@
 use crate::database::{Database, Failure};
 use crate::statement::{self, Array, Target};
 use crate::value::SqlValue;
-use millstream_core::{Batch, Clock, Data, Epoch, Error, Result};
+use millstream_core::{Batch, Clock, Data, Epoch, Error, Result, random_bytes};
 use millstream_runtime::SinkWriter;
 use postgres::Transaction;
 use postgres::types::ToSql;
@@ -208,9 +208,7 @@ impl Log {
 
 /// A value that no other epoch or attempt has.
 pub(crate) fn nonce() -> Result<Vec<u8>> {
-    let mut nonce = vec![0; 16];
-    getrandom::fill(&mut nonce).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    Ok(nonce)
+    Ok(random_bytes::<16>()?.to_vec())
 }
 
 /// Gathers an epoch's changes for the checkpoint.

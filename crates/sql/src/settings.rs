@@ -4,8 +4,8 @@
 //! keys are refused with the nearest known one; keys of Flink that have no meaning here
 //! are taken and say so.
 
-use crate::nearest;
 use crate::zone::Zone;
+use millstream_core::nearest;
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 

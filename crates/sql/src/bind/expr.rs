@@ -304,10 +304,12 @@ impl Binder<'_> {
         let Some(index) = index else {
             let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
             let error = self.fail(field.span, format!("a ROW has no field '{}'", field.value));
-            return Err(match crate::nearest::hint(&field.value, names.iter().copied()) {
-                Some(hint) => error.advice(hint),
-                None => error.advice(format!("its fields are: {}", names.join(", "))),
-            });
+            return Err(
+                match millstream_core::nearest::hint(&field.value, names.iter().copied()) {
+                    Some(hint) => error.advice(hint),
+                    None => error.advice(format!("its fields are: {}", names.join(", "))),
+                },
+            );
         };
         base.field(index).ok_or_else(|| Error::bug("a field vanished"))
     }

@@ -218,7 +218,7 @@ impl Binder<'_> {
             if !PLAN_ONLY.contains(&hint.name.as_str()) {
                 let error = self.fail(hint.span, format!("hint {} is not known", hint.name));
                 let known = PLAN_ONLY.iter().copied().chain(["STATE_TTL", "LOOKUP", "OPTIONS"]);
-                return Err(match crate::nearest::hint(&hint.name, known) {
+                return Err(match millstream_core::nearest::hint(&hint.name, known) {
                     Some(hint) => error.advice(hint),
                     None => error.advice("remove it"),
                 });

@@ -34,7 +34,7 @@ impl Binder<'_> {
         let Some((_, names)) = ARGUMENTS.iter().find(|(n, _)| *n == name) else {
             let known = ARGUMENTS.iter().map(|(n, _)| *n);
             let error = self.fail(call.span, format!("no table function is called {name}"));
-            return Err(match crate::nearest::hint(&name, known) {
+            return Err(match millstream_core::nearest::hint(&name, known) {
                 Some(hint) => error.advice(hint),
                 None => error.advice("use TUMBLE, HOP, CUMULATE or SESSION"),
             });
@@ -185,7 +185,7 @@ impl Binder<'_> {
         let Some(index) = schema.iter().position(|f| f.name == column.value) else {
             let names = schema.iter().map(|f| f.name.as_str());
             let error = self.fail(column.span, format!("column '{}' not found", column.value));
-            return Err(match crate::nearest::hint(&column.value, names) {
+            return Err(match millstream_core::nearest::hint(&column.value, names) {
                 Some(hint) => error.advice(hint),
                 None => error.advice("name a column of the table"),
             });

@@ -245,7 +245,7 @@ fn find(table: &TableSpec) -> Result<&'static Connector> {
     let all = connectors();
     all.iter().find(|c| c.name == name).copied().ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|c| c.name).collect();
-        let advice = crate::nearest::hint(name, names.iter().copied())
+        let advice = millstream_core::nearest::hint(name, names.iter().copied())
             .unwrap_or_else(|| format!("known are {}", names.join(", ")));
         Error::config(format!("connector '{name}' is not known")).advice(advice).at(table.place())
     })

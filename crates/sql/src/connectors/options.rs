@@ -7,7 +7,8 @@
 //! kind, and all that are required. A secret's value is in no error and no debug text.
 
 use super::{Connector, TableSpec};
-use crate::nearest;
+use crate::settings::parse_duration_ms;
+use millstream_core::nearest;
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -231,7 +232,7 @@ impl Options {
     }
     /// A time span, in milliseconds.
     pub fn duration_ms(&self, name: &str) -> Option<i64> {
-        self.text(name).and_then(duration_ms)
+        self.text(name).and_then(|text| parse_duration_ms(text).ok())
     }
     /// A size, in bytes.
     pub fn size_bytes(&self, name: &str) -> Option<u64> {
@@ -257,7 +258,7 @@ fn check_value(name: &str, spec: &OptionSpec, value: &str) -> Result<()> {
         }
         OptionKind::Real => (text.parse::<f64>().is_ok(), "a number".to_owned()),
         OptionKind::Duration => {
-            (duration_ms(text).is_some(), "a time span, such as '500 ms' or '10 s'".to_owned())
+            (parse_duration_ms(text).is_ok(), "a time span, such as '500 ms' or '10 s'".to_owned())
         }
         OptionKind::Size => {
             (size_bytes(text).is_some(), "a size, such as '64 kb' or '128 mb'".to_owned())
@@ -280,20 +281,6 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     Some((number.parse().ok()?, unit.trim()))
-}
-
-fn duration_ms(text: &str) -> Option<i64> {
-    let (number, unit) = number_and_unit(text)?;
-    let number = i64::try_from(number).ok()?;
-    let per = match unit.to_ascii_lowercase().as_str() {
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1000,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
-        "h" | "hour" | "hours" => 3_600_000,
-        "d" | "day" | "days" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(per)
 }
 
 fn size_bytes(text: &str) -> Option<u64> {

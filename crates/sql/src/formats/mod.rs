@@ -117,7 +117,7 @@ pub fn formats() -> &'static [FormatInfo] {
 pub fn find(name: &str) -> Result<&'static FormatInfo> {
     formats().iter().find(|f| f.name == name).ok_or_else(|| {
         let names: Vec<&str> = formats().iter().map(|f| f.name).collect();
-        let advice = crate::nearest::hint(name, names.iter().copied())
+        let advice = millstream_core::nearest::hint(name, names.iter().copied())
             .unwrap_or_else(|| format!("known are {}", names.join(", ")));
         Error::config(format!("format '{name}' is not known")).advice(advice)
     })

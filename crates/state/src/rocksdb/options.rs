@@ -7,7 +7,7 @@
 //!                                     write-buffer-ratio of the rest
 //! ```
 
-use millstream_core::{Error, Result};
+use millstream_core::{Error, Result, nearest::distance};
 use std::path::PathBuf;
 
 /// What the options' names start with.
@@ -128,8 +128,11 @@ impl RocksDbOptions {
         for (name, value) in set {
             let short = name.strip_prefix(PREFIX).unwrap_or(name);
             let Some((_, apply)) = OPTIONS.iter().find(|(known, _)| *known == short) else {
-                let nearest = OPTIONS.iter().min_by_key(|(known, _)| distance(known, short));
-                let nearest = nearest.map_or("", |(known, _)| known);
+                let nearest = OPTIONS
+                    .iter()
+                    .map(|(known, _)| *known)
+                    .min_by_key(|known| distance(known, short));
+                let nearest = nearest.unwrap_or_default();
                 return Err(Error::config(format!("there is no option '{name}'"))
                     .advice(format!("did you mean '{PREFIX}{nearest}'?")));
             };
@@ -181,19 +184,6 @@ fn ratio(text: &str) -> Result<f64, String> {
 
 fn truth(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "is not true or false".to_owned())
-}
-
-/// Number of letters to change, add or remove (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let least = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], least);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ impl Files {
 
 fn no_metadata(key: &str) -> Error {
     let names = || FileMetadata::ALL.iter().map(|(name, _)| *name);
-    let advice = crate::nearest::hint(key, names())
+    let advice = millstream_core::nearest::hint(key, names())
         .unwrap_or_else(|| format!("there are {}", names().collect::<Vec<_>>().join(", ")));
     Error::config(format!("'filesystem' has no metadata '{key}'")).advice(advice)
 }

@@ -213,7 +213,7 @@ impl Topic {
             let found = table.columns.iter().position(|c| c.name == name && c.metadata.is_none());
             found.ok_or_else(|| {
                 let names = table.columns.iter().map(|c| c.name.as_str());
-                let advice = crate::nearest::hint(name, names)
+                let advice = millstream_core::nearest::hint(name, names)
                     .unwrap_or_else(|| "name a physical column".into());
                 Error::config(format!("key.fields: there is no column '{name}'")).advice(advice)
             })
@@ -261,7 +261,7 @@ impl Topic {
             let found = Metadata::ALL.iter().find(|(name, _)| name == key);
             let (_, found) = found.ok_or_else(|| {
                 let names: Vec<&str> = Metadata::ALL.iter().map(|(name, _)| *name).collect();
-                let advice = crate::nearest::hint(key, names.iter().copied())
+                let advice = millstream_core::nearest::hint(key, names.iter().copied())
                     .unwrap_or_else(|| format!("there are {}", names.join(", ")));
                 Error::config(format!("kafka has no metadata '{key}'")).advice(advice)
             })?;
