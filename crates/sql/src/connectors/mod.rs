@@ -17,6 +17,8 @@ mod blackhole;
 mod blocks;
 mod datagen;
 mod filesystem;
+#[cfg(feature = "jdbc")]
+mod jdbc;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod nexmark;
@@ -225,6 +227,8 @@ pub fn connectors() -> Vec<&'static Connector> {
         &blackhole::CONNECTOR,
         &datagen::CONNECTOR,
         &filesystem::CONNECTOR,
+        #[cfg(feature = "jdbc")]
+        &jdbc::CONNECTOR,
         #[cfg(feature = "kafka")]
         &kafka::KAFKA,
         &nexmark::CONNECTOR,

@@ -105,6 +105,10 @@ impl Files {
                 .advice("add 'format' = 'json', 'csv', ...")
         })?;
         let format = formats::find(&name)?.make(&format_options)?;
+        if !format.has_lines() && format.files().is_none() {
+            return Err(Error::config(format!("the format '{name}' is one of messages, not of files"))
+                .advice("use it with 'connector' = 'kafka'; files can be json, csv, avro, parquet"));
+        }
         let place = |(i, column): (usize, &TableColumn)| {
             if let Some(key) = &column.metadata {
                 let known = FileMetadata::ALL.iter().find(|(name, _)| name == key);

@@ -7,6 +7,7 @@
 //! Names that start with `.` or `_` are passed over: that is where files are that are being
 //! written.
 
+mod compression;
 mod config;
 mod listing;
 mod sink;

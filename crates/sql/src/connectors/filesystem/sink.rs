@@ -13,7 +13,7 @@ use super::super::{Changes, TableSink, TableWriter};
 use super::config::{Files, Place};
 use super::listing::{io_error, partition_folder};
 use crate::formats::times::TimeStandard;
-use crate::formats::{Encoder, write_scalar};
+use crate::formats::{BulkWriter, Encoder, write_scalar};
 use crate::runtime::ChangeBatch;
 use arrow_array::{Array, ArrayRef};
 use millstream_core::{Clock, Epoch, Error, Result};
@@ -27,6 +27,8 @@ use std::sync::Arc;
 /// Files of different partitions that are open at a time.
 const MAX_OPEN: usize = 256;
 const BUFFER_BYTES: usize = 256 * 1024;
+/// What formats of whole files may keep in memory before they write it.
+const MAX_WAITING_BYTES: u64 = 256 << 20;
 const PENDING_STATE: &str = "filesystem-pending";
 
 #[derive(Clone)]
@@ -36,7 +38,10 @@ pub(super) struct FileSink {
 
 impl FileSink {
     pub(super) fn new(files: Files) -> Result<Self> {
-        files.format.encoder(&files.format_columns())?;
+        match files.format.files() {
+            Some(format) => format.check(&files.format_columns())?,
+            None => files.format.encoder(&files.format_columns()).map(|_| ())?,
+        }
         if files.places.iter().all(|place| *place != Place::Format) {
             return Err(Error::config("a table of files needs a column that is no partition key")
                 .advice("take a column out of PARTITIONED BY"));
@@ -63,6 +68,8 @@ struct Part {
     path: PathBuf,
     finished: PathBuf,
     file: File,
+    /// What makes the bytes of a format of whole files.
+    bulk: Option<Box<dyn BulkWriter>>,
     buffer: Vec<u8>,
     written_bytes: u64,
     opened_ms: i64,
@@ -77,13 +84,17 @@ impl Part {
         Ok(())
     }
     fn size_bytes(&self) -> u64 {
-        self.written_bytes + self.buffer.len() as u64
+        self.written_bytes + self.buffer.len() as u64 + self.waiting_bytes()
+    }
+    fn waiting_bytes(&self) -> u64 {
+        self.bulk.as_ref().map_or(0, |bulk| bulk.waiting_bytes())
     }
 }
 
 struct FileWriter {
     files: Files,
-    encoder: Box<dyn Encoder>,
+    /// `None`: a format of whole files.
+    encoder: Option<Box<dyn Encoder>>,
     /// Indices of the columns that go into the messages.
     format_columns: Vec<usize>,
     subtask_index: usize,
@@ -102,7 +113,10 @@ impl FileWriter {
         let format_columns = places.filter(|(_, p)| **p == Place::Format).map(|(i, _)| i).collect();
         std::fs::create_dir_all(&files.path).map_err(|e| io_error(&files.path, "made", &e))?;
         let writer = FileWriter {
-            encoder: files.format.encoder(&files.format_columns())?,
+            encoder: match files.format.files() {
+                Some(_) => None,
+                None => Some(files.format.encoder(&files.format_columns())?),
+            },
             files,
             format_columns,
             subtask_index: context.subtask.index,
@@ -165,8 +179,19 @@ impl FileWriter {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
                     let opened_ms = self.clock.now_ms();
+                    let bulk = self.files.format.files();
+                    let columns = self.files.format_columns();
+                    let bulk = bulk.map(|bulk| bulk.writer(&columns)).transpose()?;
                     let (buffer, written_bytes) = (vec![], 0);
-                    return Ok(Part { path, finished, file, buffer, written_bytes, opened_ms });
+                    return Ok(Part {
+                        path,
+                        finished,
+                        file,
+                        bulk,
+                        buffer,
+                        written_bytes,
+                        opened_ms,
+                    });
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(io_error(&path, "made", &e)),
@@ -177,6 +202,9 @@ impl FileWriter {
     /// Finishes a file; it is visible later.
     fn finish(&mut self, partition: &str) -> Result<()> {
         let Some(mut part) = self.open.remove(partition) else { return Ok(()) };
+        if let Some(bulk) = &mut part.bulk {
+            bulk.finish(&mut part.buffer)?;
+        }
         part.write_out()?;
         part.file.sync_all().map_err(|e| io_error(&part.path, "written", &e))?;
         self.pending.push((None, part.path, part.finished));
@@ -189,22 +217,71 @@ impl FileWriter {
     }
 }
 
+impl FileWriter {
+    /// Makes sure that there is an open file for a partition.
+    fn open_part(&mut self, partition: &str) -> Result<()> {
+        if self.open.contains_key(partition) {
+            return Ok(());
+        }
+        if self.open.len() >= MAX_OPEN {
+            self.finish_where(|_| true)?;
+        }
+        let part = self.create(partition)?;
+        self.open.insert(partition.to_owned(), part);
+        Ok(())
+    }
+
+    /// Writes the rows of each partition at once, for formats of whole files.
+    fn write_bulk(&mut self, batch: &ChangeBatch) -> Result<()> {
+        let mut partitions: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        if self.files.partition_keys.is_empty() {
+            partitions.insert(String::new(), vec![]);
+        } else {
+            for row in 0..batch.len() {
+                let partition = self.partition(batch.rows().columns(), row)?;
+                partitions.entry(partition).or_default().push(row as u32);
+            }
+        }
+        for (partition, rows) in partitions {
+            let part_of = if rows.is_empty() { batch.clone() } else { batch.take(&rows)? };
+            self.open_part(&partition)?;
+            // All open files together keep as much in memory as one may.
+            let open = self.open.len() as u64;
+            let Some(part) = self.open.get_mut(&partition) else { continue };
+            let columns = part_of.columns(&self.format_columns)?;
+            if let Some(bulk) = &mut part.bulk {
+                bulk.write(&columns, part_of.len(), &mut part.buffer)?;
+                if bulk.waiting_bytes() > MAX_WAITING_BYTES / open.max(1) {
+                    bulk.flush(&mut part.buffer)?;
+                }
+            }
+            if part.buffer.len() >= BUFFER_BYTES {
+                part.write_out()?;
+            }
+            if part.size_bytes() >= self.files.roll_size_bytes {
+                self.finish(&partition)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl TableWriter for FileWriter {
     fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
+        if self.encoder.is_none() {
+            return self.write_bulk(batch);
+        }
         let columns = batch.rows().columns();
         let written = self.format_columns.iter().map(|i| Arc::clone(&columns[*i]));
         let written: Vec<ArrayRef> = written.collect();
         for row in 0..batch.len() {
             let partition = self.partition(columns, row)?;
-            if !self.open.contains_key(&partition) {
-                if self.open.len() >= MAX_OPEN {
-                    self.finish_where(|_| true)?;
-                }
-                let part = self.create(&partition)?;
-                self.open.insert(partition.clone(), part);
-            }
-            let Some(part) = self.open.get_mut(&partition) else { continue };
-            self.encoder.encode(&written, row, batch.kind(row), &mut part.buffer)?;
+            self.open_part(&partition)?;
+            let (Some(part), Some(encoder)) = (self.open.get_mut(&partition), &mut self.encoder)
+            else {
+                continue;
+            };
+            encoder.encode(&written, row, batch.kind(row), &mut part.buffer)?;
             part.buffer.push(b'\n');
             if part.buffer.len() >= BUFFER_BYTES {
                 part.write_out()?;
