@@ -17,6 +17,7 @@ mod blackhole;
 mod blocks;
 mod datagen;
 mod filesystem;
+mod full_cache;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod lookup;

@@ -707,6 +707,8 @@ pub struct LookupJoinSpec {
     pub kind: JoinKind,
     /// Columns of the left input that are looked up.
     pub keys: Vec<usize>,
+    /// The names of the outside table's columns that they are compared with.
+    pub right_keys: Vec<String>,
     /// The rest of the condition.
     pub condition: Option<Predicate>,
     /// Which answers are kept.

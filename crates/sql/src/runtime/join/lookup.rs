@@ -48,6 +48,13 @@ pub type LookupFuture = Pin<Box<dyn Future<Output = Result<LookupAnswer>> + Send
 
 /// A table in an outside system.
 pub trait LookupTable: Send + Sync + 'static {
+    /// Called by each subtask before its first request.
+    ///
+    /// # Errors
+    /// Ends the attempt.
+    fn open(&self, _context: &OperatorContext) -> Result<()> {
+        Ok(())
+    }
     /// Asks for the rows with these keys: one row a key, distinct, none with a NULL. Runs on
     /// an I/O thread and must not block it.
     ///
@@ -339,6 +346,7 @@ impl Operator for LookupJoin {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        self.table.open(context)?;
         let (sender, reports) = channel();
         let (runtime, context) = (shared_runtime()?, context.clone());
         let waiting = context.restored.list::<Vec<u8>>(STATE, &context.subtask)?;
@@ -444,6 +452,7 @@ mod tests {
         let spec = LookupJoinSpec {
             kind,
             keys: vec![0],
+            right_keys: vec!["id".into()],
             condition: None,
             cache: LookupCache {
                 max_keys: 10,
