@@ -86,9 +86,8 @@ impl Settings {
         }
         match key {
             "parallelism.default" => drop(tried.parallelism()?),
-            "pipeline.max-parallelism" | "table.exec.async-lookup.buffer-capacity" => {
-                drop(tried.number(key)?);
-            }
+            "pipeline.max-parallelism" => drop(tried.number(key)?),
+            "table.exec.async-lookup.buffer-capacity" => drop(tried.lookup_capacity()?),
             "table.exec.async-lookup.output-mode"
                 if !["ORDERED", "ALLOW_UNORDERED"]
                     .iter()

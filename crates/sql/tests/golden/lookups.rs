@@ -18,7 +18,7 @@ fn rows_find_their_partners() {
     assert_eq!(joined(inner), joined(regular));
     let plan = joined(&format!("EXPLAIN {inner}"));
     assert!(
-        plan.contains("LookupJoin(table=[`default_catalog`.`default_database`.`depts`]"),
+        plan.contains("LookupJoin(table=[default_catalog.default_database.depts]"),
         "{plan}"
     );
     assert!(plan.contains("lookup=[did = dept]"), "{plan}");
