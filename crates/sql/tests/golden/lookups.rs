@@ -17,10 +17,7 @@ fn rows_find_their_partners() {
     assert!(joined(inner).contains("Ada|"));
     assert_eq!(joined(inner), joined(regular));
     let plan = joined(&format!("EXPLAIN {inner}"));
-    assert!(
-        plan.contains("LookupJoin(table=[default_catalog.default_database.depts]"),
-        "{plan}"
-    );
+    assert!(plan.contains("LookupJoin(table=[default_catalog.default_database.depts]"), "{plan}");
     assert!(plan.contains("lookup=[did = dept]"), "{plan}");
     let left = inner.replace("JOIN depts", "LEFT JOIN depts");
     let regular = regular.replace("JOIN depts", "LEFT JOIN depts");
