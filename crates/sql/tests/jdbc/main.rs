@@ -3,6 +3,7 @@
 #![cfg(feature = "jdbc")]
 #![allow(clippy::unwrap_used)]
 
+mod lookup;
 mod outage;
 mod scan;
 mod server;
