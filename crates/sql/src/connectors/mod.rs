@@ -151,6 +151,10 @@ pub trait TableSource: Send + Sync {
 pub trait TableSink: Send + Sync {
     /// Whether it takes such a stream.
     fn accepts(&self, changes: Changes) -> bool;
+    /// Whether one subtask must write all of it.
+    fn is_single(&self) -> bool {
+        false
+    }
     /// The writer of one subtask.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use super::columns::Rows;
 use super::{
     BulkReader, BulkWriter, Decoder, Encoder, FileFormat, Format, FormatColumn, FormatInfo,
 };
-use crate::connectors::{OptionKind, OptionSpec, Options};
+use crate::connectors::{OptionKind, OptionSpec};
 use crate::runtime::ChangeKind;
 use arrow_array::ArrayRef;
 use container::Codec;

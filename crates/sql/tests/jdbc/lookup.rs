@@ -2,7 +2,7 @@
 
 use crate::server::{Table, refused, rows};
 
-const ORDERS: &str = "CREATE TABLE orders (id INT, customer BIGINT, at AS PROCTIME())
+const ORDERS: &str = "CREATE TABLE orders (id INT, customer BIGINT, pt AS PROCTIME())
     WITH ('connector' = 'datagen', 'number-of-rows' = '40', 'fields.id.kind' = 'sequence',
       'fields.id.start' = '1', 'fields.id.end' = '40', 'fields.customer.kind' = 'sequence',
       'fields.customer.start' = '1', 'fields.customer.end' = '40');";
@@ -20,7 +20,7 @@ fn each_row_finds_the_rows_of_its_key() {
         let script = format!(
             "{ORDERS} CREATE TABLE customers (id BIGINT, name STRING, more STRING) {};
              SELECT o.id, c.name FROM orders AS o
-               LEFT JOIN customers FOR SYSTEM_TIME AS OF o.at AS c ON o.customer = c.id
+               LEFT JOIN customers FOR SYSTEM_TIME AS OF o.pt AS c ON o.customer = c.id
                WHERE o.id IN (7, 8, 33);",
             table.with(cache)
         );
@@ -35,7 +35,7 @@ fn a_table_that_is_not_there_ends_the_query() {
         format!(
             "{ORDERS} CREATE TABLE customers (id BIGINT, name STRING) {with};
              SELECT o.id, c.id FROM orders AS o
-               JOIN customers FOR SYSTEM_TIME AS OF o.at AS c ON o.customer = c.id;"
+               JOIN customers FOR SYSTEM_TIME AS OF o.pt AS c ON o.customer = c.id;"
         )
     };
     let missing = table.with("").replace(&table.name, "no_such_table_here");

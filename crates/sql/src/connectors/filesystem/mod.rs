@@ -10,6 +10,7 @@
 mod compression;
 mod config;
 mod listing;
+mod partition_commit;
 mod sink;
 mod source;
 

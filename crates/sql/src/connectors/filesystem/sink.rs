@@ -11,12 +11,12 @@
 
 use super::super::{Changes, TableSink, TableWriter};
 use super::config::{Files, Place};
-use super::listing::{io_error, partition_folder};
+use super::listing::{io_error, partition_folder, partition_values};
 use crate::formats::times::TimeStandard;
 use crate::formats::{BulkWriter, Encoder, write_scalar};
 use crate::runtime::ChangeBatch;
 use arrow_array::{Array, ArrayRef};
-use millstream_core::{Clock, Epoch, Error, Result};
+use millstream_core::{Clock, Epoch, Error, Result, Watermark};
 use millstream_runtime::{OperatorContext, OperatorSnapshot};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -30,6 +30,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// What formats of whole files may keep in memory before they write it.
 const MAX_WAITING_BYTES: u64 = 256 << 20;
 const PENDING_STATE: &str = "filesystem-pending";
+const PARTITIONS_STATE: &str = "filesystem-partitions";
 
 #[derive(Clone)]
 pub(super) struct FileSink {
@@ -58,6 +59,9 @@ impl TableSink for FileSink {
     fn accepts(&self, changes: Changes) -> bool {
         changes == Changes::Append || self.files.format.changes() == Changes::Retract
     }
+    fn is_single(&self) -> bool {
+        self.files.partition_commit.is_some()
+    }
     fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
         Ok(Box::new(FileWriter::open(self.files.clone(), context)?))
     }
@@ -73,6 +77,8 @@ struct Part {
     buffer: Vec<u8>,
     written_bytes: u64,
     opened_ms: i64,
+    /// When the last rows came.
+    used_ms: i64,
 }
 
 impl Part {
@@ -99,12 +105,20 @@ struct FileWriter {
     format_columns: Vec<usize>,
     subtask_index: usize,
     clock: Arc<dyn Clock>,
+    /// The time of the batch that is being written.
+    now_ms: i64,
     next_number: u64,
     /// The open file of each partition, by the folder's name.
     open: BTreeMap<String, Part>,
     /// Finished, and not visible yet: the hidden and the final name, by the epoch that ended
     /// (`None`: the current one).
     pending: Vec<(Option<u64>, PathBuf, PathBuf)>,
+    /// Partitions whose completeness is to be told, with the time when they were first written
+    /// to.
+    partitions: BTreeMap<String, i64>,
+    watermark_ms: i64,
+    /// The watermarks at barriers whose checkpoints are not complete yet, by epoch.
+    watermarks: Vec<(u64, i64)>,
 }
 
 impl FileWriter {
@@ -121,9 +135,13 @@ impl FileWriter {
             format_columns,
             subtask_index: context.subtask.index,
             clock: Arc::clone(&context.clock),
+            now_ms: context.clock.now_ms(),
             next_number: 0,
             open: BTreeMap::new(),
             pending: vec![],
+            partitions: context.restored.list(PARTITIONS_STATE, &context.subtask)?.into_iter().collect(),
+            watermark_ms: i64::MIN,
+            watermarks: vec![],
         };
         let restored: Vec<(PathBuf, PathBuf)> =
             context.restored.list(PENDING_STATE, &context.subtask)?;
@@ -191,12 +209,31 @@ impl FileWriter {
                         buffer,
                         written_bytes,
                         opened_ms,
+                        used_ms: opened_ms,
                     });
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(io_error(&path, "made", &e)),
             }
         }
+    }
+
+    /// Tells which partitions are complete; at the end of the input all of them are.
+    fn tell_partitions(&mut self, watermark_ms: i64, at_end: bool) -> Result<()> {
+        let Some(commit) = &self.files.partition_commit else { return Ok(()) };
+        let now_ms = self.clock.now_ms();
+        let mut told = vec![];
+        for (folder, first_ms) in &self.partitions {
+            let values = partition_values(Path::new(""), &Path::new(folder).join("file"));
+            if at_end || commit.is_due(&values, *first_ms, now_ms, watermark_ms)? {
+                commit.tell(&self.files.path.join(folder))?;
+                told.push(folder.clone());
+            }
+        }
+        told.iter().for_each(|folder| {
+            self.partitions.remove(folder);
+        });
+        Ok(())
     }
 
     /// Finishes a file; it is visible later.
@@ -223,6 +260,9 @@ impl FileWriter {
         if self.open.contains_key(partition) {
             return Ok(());
         }
+        if self.files.partition_commit.is_some() && !self.partitions.contains_key(partition) {
+            self.partitions.insert(partition.to_owned(), self.clock.now_ms());
+        }
         if self.open.len() >= MAX_OPEN {
             self.finish_where(|_| true)?;
         }
@@ -248,6 +288,7 @@ impl FileWriter {
             // All open files together keep as much in memory as one may.
             let open = self.open.len() as u64;
             let Some(part) = self.open.get_mut(&partition) else { continue };
+            part.used_ms = self.now_ms;
             let columns = part_of.columns(&self.format_columns)?;
             if let Some(bulk) = &mut part.bulk {
                 bulk.write(&columns, part_of.len(), &mut part.buffer)?;
@@ -268,6 +309,7 @@ impl FileWriter {
 
 impl TableWriter for FileWriter {
     fn write(&mut self, batch: &ChangeBatch) -> Result<()> {
+        self.now_ms = self.clock.now_ms();
         if self.encoder.is_none() {
             return self.write_bulk(batch);
         }
@@ -281,6 +323,7 @@ impl TableWriter for FileWriter {
             else {
                 continue;
             };
+            part.used_ms = self.now_ms;
             encoder.encode(&written, row, batch.kind(row), &mut part.buffer)?;
             part.buffer.push(b'\n');
             if part.buffer.len() >= BUFFER_BYTES {
@@ -295,7 +338,13 @@ impl TableWriter for FileWriter {
     fn flush(&mut self) -> Result<()> {
         self.finish_where(|_| true)
     }
+    fn on_watermark(&mut self, watermark: Watermark) -> Result<()> {
+        self.watermark_ms = watermark.0;
+        Ok(())
+    }
     fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
+        self.watermarks.push((epoch.0, self.watermark_ms));
+        self.partitions.iter().try_for_each(|part| into.put_list(PARTITIONS_STATE, &part))?;
         for (of, hidden, finished) in &mut self.pending {
             of.get_or_insert(epoch.0);
             into.put_list(PENDING_STATE, &(&*hidden, &*finished))?;
@@ -308,19 +357,30 @@ impl TableWriter for FileWriter {
             std::mem::take(&mut self.pending).into_iter().partition(|(of, ..)| covered(of));
         self.pending = later;
         let due: Vec<(Option<u64>, PathBuf, PathBuf)> = due;
-        due.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))
+        due.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))?;
+        let reached = self.watermarks.iter().filter(|(of, _)| *of <= epoch.0);
+        let watermark_ms = reached.map(|(_, watermark)| *watermark).max();
+        self.watermarks.retain(|(of, _)| *of > epoch.0);
+        self.tell_partitions(watermark_ms.unwrap_or(i64::MIN), false)
     }
     fn end(&mut self) -> Result<()> {
         self.finish_where(|_| true)?;
         let pending = std::mem::take(&mut self.pending);
-        pending.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))
+        pending.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))?;
+        self.tell_partitions(i64::MAX, true)
     }
     fn poll(&mut self, now_ms: i64) -> Result<()> {
-        let interval_ms = self.files.roll_interval_ms;
-        self.finish_where(|part| part.opened_ms.saturating_add(interval_ms) <= now_ms)
+        let limits = (self.files.roll_interval_ms, self.files.inactivity_ms);
+        self.finish_where(|part| due_ms(part, limits) <= now_ms)
     }
     fn next_poll(&self) -> Option<i64> {
-        let oldest = self.open.values().map(|part| part.opened_ms).min();
-        oldest.map(|opened_ms| opened_ms.saturating_add(self.files.roll_interval_ms))
+        let limits = (self.files.roll_interval_ms, self.files.inactivity_ms);
+        self.open.values().map(|part| due_ms(part, limits)).min()
     }
+}
+
+/// When a file is old enough, or has waited long enough for rows.
+fn due_ms(part: &Part, (age_ms, inactivity_ms): (i64, i64)) -> i64 {
+    let old = part.opened_ms.saturating_add(age_ms);
+    old.min(part.used_ms.saturating_add(inactivity_ms))
 }

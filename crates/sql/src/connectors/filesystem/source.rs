@@ -12,7 +12,7 @@ use super::super::lookup::Lookup;
 use super::super::{Changes, Needed, Options, TablePoll, TableReader, TableSource};
 use super::compression;
 use super::config::{FileMetadata, Files, Place};
-use super::listing::{io_error, list, partition_values};
+use super::listing::{io_error, partition_values};
 use crate::connectors::projection::Projection;
 use crate::formats::columns::{Column, Rows};
 use crate::formats::{BulkReader, Decoder, Format};
@@ -116,7 +116,7 @@ impl FileReader {
             all.extend(context.restored.list_union::<(PathBuf, u64)>(STATE)?);
         } else {
             let optional = files.monitor_ms.is_some();
-            all.extend(list(&files.path, optional)?.into_iter().map(|file| (file, 0)));
+            all.extend(files.list(optional)?.into_iter().map(|file| (file, 0)));
         }
         let mine = all.into_iter().enumerate().filter(|(i, _)| is_mine(*i, &subtask));
         let known: BTreeMap<_, _> = mine.map(|(_, file)| file).collect();
@@ -137,7 +137,7 @@ impl FileReader {
 
     /// Looks for new files; each is the subtask's that its name belongs to.
     fn look(&mut self) -> Result<()> {
-        for file in list(&self.files.path, true)? {
+        for file in self.files.list(true)? {
             let name = file.as_os_str().as_encoded_bytes().to_vec();
             let group = millstream_core::key_group_of(&name, self.subtask.max_parallelism);
             let mine = self.subtask.key_groups().iter().any(|own| own == group);

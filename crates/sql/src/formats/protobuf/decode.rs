@@ -113,10 +113,12 @@ fn push_scalar(kind: &Kind, value: &Value, column: &mut Column) -> Result<()> {
         Value::String(value) => column.push_bytes(value.as_bytes()),
         Value::Bytes(value) => column.push_bytes(value),
         Value::EnumNumber(number) => match (&column.ty().kind, kind) {
-            (TypeKind::Char(_) | TypeKind::Varchar(_), Kind::Enum(of)) => match of.get_value(*number) {
-                Some(named) => column.push_bytes(named.name().as_bytes()),
-                None => column.push_bytes(number.to_string().as_bytes()),
-            },
+            (TypeKind::Char(_) | TypeKind::Varchar(_), Kind::Enum(of)) => {
+                match of.get_value(*number) {
+                    Some(named) => column.push_bytes(named.name().as_bytes()),
+                    None => column.push_bytes(number.to_string().as_bytes()),
+                }
+            }
             _ => column.push_int((*number).into()),
         },
         _ => Err(Error::bug("a part of protobuf where a value is expected")),

@@ -59,8 +59,9 @@ pub(super) enum Shape {
 }
 
 fn misfit(what: &str, ty: &SqlType) -> Error {
-    Error::config(format!("the message has {what}, the table has {}", ty.base_text()))
-        .advice("declare the column with the type that belongs to it: docs/sql/connectors/formats.md")
+    Error::config(format!("the message has {what}, the table has {}", ty.base_text())).advice(
+        "declare the column with the type that belongs to it: docs/sql/connectors/formats.md",
+    )
 }
 
 /// The fields of a message for columns, by name.
@@ -115,10 +116,7 @@ fn scalar(kind: Kind, ty: &SqlType) -> Result<Shape> {
         | (Kind::Double, K::Double)
         | (Kind::Int32 | Kind::Sint32 | Kind::Sfixed32, K::Int)
         | (Kind::Uint32 | Kind::Fixed32, K::Int | K::BigInt)
-        | (
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64,
-            K::BigInt,
-        )
+        | (Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64, K::BigInt)
         | (
             Kind::Enum(_),
             K::Char(_) | K::Varchar(_) | K::TinyInt | K::SmallInt | K::Int | K::BigInt,

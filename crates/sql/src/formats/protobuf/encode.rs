@@ -126,9 +126,7 @@ impl ProtobufEncoder {
                 Value::U32(u32::try_from(integer).map_err(|_| outside())?)
             }
             Kind::Uint64 | Kind::Fixed64 => Value::U64(integer as u64),
-            Kind::Enum(_) => {
-                Value::EnumNumber(i32::try_from(integer).map_err(|_| outside())?)
-            }
+            Kind::Enum(_) => Value::EnumNumber(i32::try_from(integer).map_err(|_| outside())?),
             _ => Value::I64(integer),
         })
     }

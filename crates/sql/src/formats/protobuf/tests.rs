@@ -46,7 +46,10 @@ fn descriptor(syntax: &str) -> tempfile::NamedTempFile {
     };
     let entry = DescriptorProto {
         name: Some("TagsEntry".into()),
-        field: vec![field("key", 1, One, Type::String, ""), field("value", 2, One, Type::Int32, "")],
+        field: vec![
+            field("key", 1, One, Type::String, ""),
+            field("value", 2, One, Type::Int32, ""),
+        ],
         options: Some(MessageOptions { map_entry: Some(true), ..Default::default() }),
         ..Default::default()
     };
@@ -161,10 +164,7 @@ fn what_is_not_there_is_null_or_its_default() {
     };
     let nulls = format!("+I{}", " null".repeat(13));
     assert_eq!(nothing("proto2", &[]), nulls);
-    assert_eq!(
-        nothing("proto3", &[]),
-        "+I 0  OPEN 0 null null null x'' 0 0.0 null FALSE 0.0"
-    );
+    assert_eq!(nothing("proto3", &[]), "+I 0  OPEN 0 null null null x'' 0 0.0 null FALSE 0.0");
     assert_eq!(
         nothing("proto2", &[("read-default-values", "true")]),
         "+I 0  OPEN 0 [] {} (, 0) x'' 0 0.0 [] FALSE 0.0"
@@ -193,7 +193,7 @@ fn what_is_wrong_is_named() {
         assert!(error.contains(name) && error.contains(part), "{error}");
     };
     refused("idd", SqlType::bigint(), "did you mean 'id'?");
-    refused("id", SqlType::string(), "Int64");
+    refused("id", SqlType::string(), "int64");
     refused("items", SqlType::string(), "repeated");
     let own = columns(&[("id", SqlType::bigint())]);
     let error = decode(&*format, &own, &[8, 0x96]).unwrap_err().to_string();
