@@ -42,7 +42,8 @@ fn table(prefix: &str, options: &[OptionSpec]) -> String {
             text => format!("`{text}`"),
         };
         let doc = option.doc.replace('|', "\\|");
-        let row = format!("| `{prefix}{}` | {} | {default} | {doc} |", option.name, kind(option.kind));
+        let row =
+            format!("| `{prefix}{}` | {} | {default} | {doc} |", option.name, kind(option.kind));
         writeln!(out, "{row}").unwrap();
     }
     out

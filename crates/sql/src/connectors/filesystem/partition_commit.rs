@@ -84,8 +84,11 @@ impl PartitionCommit {
         };
         let file_name = options.text(FILE_NAME.name).unwrap_or("_SUCCESS").to_owned();
         if !file_name.starts_with(['_', '.']) || file_name.contains('/') {
-            return Err(Error::config(format!("option '{}' cannot be '{file_name}'", FILE_NAME.name))
-                .advice("begin it with '_' or '.', so that it is not read as a file of the table"));
+            return Err(Error::config(format!(
+                "option '{}' cannot be '{file_name}'",
+                FILE_NAME.name
+            ))
+            .advice("begin it with '_' or '.', so that it is not read as a file of the table"));
         }
         let by_event_time = options
             .text(TRIGGER.name)
@@ -149,7 +152,8 @@ mod tests {
 
     #[test]
     fn partitions_are_due_by_their_time() {
-        let values = [("dt".to_owned(), "2024-01-01".to_owned()), ("h".to_owned(), "10".to_owned())];
+        let values =
+            [("dt".to_owned(), "2024-01-01".to_owned()), ("h".to_owned(), "10".to_owned())];
         // 2024-01-01 10:00:00 UTC
         let at = 1_704_103_200_000;
         let hour = 3_600_000;

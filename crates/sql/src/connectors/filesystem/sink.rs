@@ -139,7 +139,11 @@ impl FileWriter {
             next_number: 0,
             open: BTreeMap::new(),
             pending: vec![],
-            partitions: context.restored.list(PARTITIONS_STATE, &context.subtask)?.into_iter().collect(),
+            partitions: context
+                .restored
+                .list(PARTITIONS_STATE, &context.subtask)?
+                .into_iter()
+                .collect(),
             watermark_ms: i64::MIN,
             watermarks: vec![],
         };

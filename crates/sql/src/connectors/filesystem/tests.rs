@@ -139,7 +139,8 @@ fn files_whose_paths_match() {
 fn partitions_are_told_when_they_are_complete() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.jsonl");
-    std::fs::write(&input, "{\"a\":1,\"d\":\"2024-01-01\"}\n{\"a\":2,\"d\":\"2024-01-02\"}").unwrap();
+    std::fs::write(&input, "{\"a\":1,\"d\":\"2024-01-01\"}\n{\"a\":2,\"d\":\"2024-01-02\"}")
+        .unwrap();
     let columns = [("a", SqlType::int()), ("d", SqlType::date())];
     let from = source(&table(&input, &columns, &[("format", "json")])).unwrap();
     let out = folder.path().join("out");
@@ -177,11 +178,16 @@ fn partitions_are_told_when_they_are_complete() {
 fn parquet_files_with_partitions_and_a_restore_in_the_middle() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.jsonl");
-    let lines: String = (0..5000).map(|i| format!("{{\"a\":{i},\"d\":\"p{}\"}}\n", i % 2)).collect();
+    let lines: String =
+        (0..5000).map(|i| format!("{{\"a\":{i},\"d\":\"p{}\"}}\n", i % 2)).collect();
     std::fs::write(&input, lines).unwrap();
     let columns = [("a", SqlType::int()), ("d", SqlType::string())];
     let from = source(&table(&input, &columns, &[("format", "json")])).unwrap();
-    for format in ["parquet", #[cfg(feature = "avro")] "avro"] {
+    for format in [
+        "parquet",
+        #[cfg(feature = "avro")]
+        "avro",
+    ] {
         let out = folder.path().join(format);
         let mut to = table(&out, &columns, &[("format", format)]);
         to.partition_keys = vec![1];
@@ -193,13 +199,17 @@ fn parquet_files_with_partitions_and_a_restore_in_the_middle() {
         let context = millstream_runtime::OperatorContext::for_tests("table");
         let mut reader = table.create_reader(&context).unwrap();
         let mut rows = vec![];
-        let mut take = |reader: &mut Box<dyn super::super::TableReader>| match reader.poll(0).unwrap() {
-            super::super::TablePoll::Rows(batch) => {
-                rows.extend(crate::formats::testing::show(&batch, &[SqlType::int(), SqlType::string()]));
-                true
-            }
-            _ => false,
-        };
+        let mut take =
+            |reader: &mut Box<dyn super::super::TableReader>| match reader.poll(0).unwrap() {
+                super::super::TablePoll::Rows(batch) => {
+                    rows.extend(crate::formats::testing::show(
+                        &batch,
+                        &[SqlType::int(), SqlType::string()],
+                    ));
+                    true
+                }
+                _ => false,
+            };
         assert!(take(&mut reader));
         let mut snapshot = millstream_runtime::OperatorSnapshot::default();
         reader.snapshot(millstream_core::Epoch(1), &mut snapshot).unwrap();

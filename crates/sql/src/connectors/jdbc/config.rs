@@ -98,6 +98,9 @@ pub(crate) const CONNECTOR: Connector = Connector {
     sink: Some(|table, options| Ok(Arc::new(JdbcTarget::new(table, &options)?))),
 };
 
+/// The column that splits a scan, and the ranges, both ends included.
+type Splits = (String, Vec<(i64, i64)>);
+
 /// What every use of a table knows.
 #[derive(Clone)]
 pub(super) struct Config {
@@ -108,8 +111,7 @@ pub(super) struct Config {
     pub(super) projection: Projection,
     pub(super) zone: Zone,
     pub(super) fetch_rows: usize,
-    /// The column that splits the scan, and the ranges, both ends included.
-    pub(super) splits: Option<(String, Vec<(i64, i64)>)>,
+    pub(super) splits: Option<Splits>,
     pub(super) lookup_cache: LookupCache,
 }
 
@@ -187,7 +189,7 @@ impl Config {
     }
 }
 
-fn splits(table: &TableSpec, options: &Options) -> Result<Option<(String, Vec<(i64, i64)>)>> {
+fn splits(table: &TableSpec, options: &Options) -> Result<Option<Splits>> {
     let given = PARTITION.iter().filter(|name| options.is_given(name)).count();
     if given == 0 {
         return Ok(None);

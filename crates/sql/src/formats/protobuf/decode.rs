@@ -60,7 +60,8 @@ fn push_fields(
     for (plan, column) in fields.iter().zip(columns) {
         let simple = matches!(plan.shape, Shape::Scalar(_));
         let proto3 = plan.field.parent_file().syntax() == Syntax::Proto3;
-        if !message.has_field(&plan.field) && !(defaults || simple && proto3) {
+        let is_there = message.has_field(&plan.field) || defaults || (simple && proto3);
+        if !is_there {
             column.push_null();
             continue;
         }

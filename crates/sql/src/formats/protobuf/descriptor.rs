@@ -108,7 +108,8 @@ fn one(kind: Kind, ty: &SqlType) -> Result<Shape> {
 
 fn scalar(kind: Kind, ty: &SqlType) -> Result<Shape> {
     use TypeKind as K;
-    let fits = match (&kind, &ty.kind) {
+    let fits = matches!(
+        (&kind, &ty.kind),
         (Kind::Bool, K::Boolean)
         | (Kind::String, K::Char(_) | K::Varchar(_))
         | (Kind::Bytes, K::Binary(_) | K::Varbinary(_))
@@ -120,8 +121,7 @@ fn scalar(kind: Kind, ty: &SqlType) -> Result<Shape> {
         | (
             Kind::Enum(_),
             K::Char(_) | K::Varchar(_) | K::TinyInt | K::SmallInt | K::Int | K::BigInt,
-        ) => true,
-        _ => false,
-    };
+        )
+    );
     if fits { Ok(Shape::Scalar(kind)) } else { Err(misfit(&format!("{kind:?}"), ty)) }
 }
