@@ -162,6 +162,19 @@ struct Pending<H> {
     last: bool,
 }
 
+impl<H> Pending<H> {
+    fn new(
+        epoch: Epoch,
+        kind: SnapshotKind,
+        request: Option<(RequestId, Request)>,
+        since_ms: i64,
+        last: bool,
+    ) -> Self {
+        let (acks, stage) = (BTreeMap::new(), Stage::Collecting);
+        Pending { epoch, kind, request, acks, since_ms, stage, last }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -413,15 +426,7 @@ impl<H: Clone> Coordinator<H> {
         let epoch = self.current;
         self.current = epoch.next();
         self.last_trigger_ms = now_ms;
-        self.pending = Some(Pending {
-            epoch,
-            kind,
-            request,
-            acks: BTreeMap::new(),
-            since_ms: now_ms,
-            stage: Stage::Collecting,
-            last: false,
-        });
+        self.pending = Some(Pending::new(epoch, kind, request, now_ms, false));
     }
 
     /// Everything has ended: what is not yet durable becomes the last checkpoint.
@@ -438,15 +443,7 @@ impl<H: Clone> Coordinator<H> {
         };
         // The epoch in which the last subtask ended, unless that was published already.
         let epoch = self.completed.map_or(end, |done| end.max(done.next()));
-        self.pending = Some(Pending {
-            epoch,
-            kind,
-            request,
-            acks: BTreeMap::new(),
-            since_ms: now_ms,
-            stage: Stage::Collecting,
-            last: true,
-        });
+        self.pending = Some(Pending::new(epoch, kind, request, now_ms, true));
         self.publish_if_collected(effects);
     }
 

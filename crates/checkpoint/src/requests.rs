@@ -14,7 +14,7 @@
 
 use crate::coordinator::Request;
 use crate::storage::Storage;
-use millstream_core::{Error, ErrorKind, Result};
+use millstream_core::{Error, ErrorKind, Result, random_bytes};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -62,9 +62,7 @@ pub fn ask(job: &Storage, id: u64, request: &Request, timeout: Duration) -> Resu
 /// # Errors
 /// `Retry` when the machine has no random numbers.
 pub fn fresh_id() -> Result<u64> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    Ok(u64::from_le_bytes(bytes))
+    Ok(u64::from_le_bytes(random_bytes()?))
 }
 
 /// New requests, with the paths of their objects, which are gone now.

@@ -4,7 +4,7 @@ use crate::output::{Output, Printer};
 use crate::shell;
 use clap::Args;
 use millstream_core::Error;
-use millstream_sql::nearest;
+use millstream_core::nearest;
 use millstream_sql::session::{Outcome, Phase, Session, SqlError};
 use std::process::ExitCode;
 

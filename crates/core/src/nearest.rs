@@ -1,4 +1,6 @@
 //! The known name that is nearest to an unknown one, for "did you mean".
+//!
+//! For everything that people spell: options, columns, functions, tables.
 
 /// The candidate with the fewest edits, when there are few enough to be a slip: up to a
 /// third of the word's length. Case does not count.
@@ -9,12 +11,12 @@
 /// assert_eq!(nearest("zebra", ["INSERT", "SELECT"]), None);
 /// ```
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word: Vec<char> = word.to_lowercase().chars().take(64).collect();
-    let limit = (word.len() / 3).max(1);
+    let word: String = word.to_lowercase().chars().take(64).collect();
+    let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
         .filter(|c| c.len() <= 256)
-        .map(|c| (distance(&word, &c.to_lowercase().chars().collect::<Vec<_>>()), c))
+        .map(|c| (distance(&word, &c.to_lowercase()), c))
         .filter(|(d, _)| *d <= limit)
         .min_by_key(|(d, _)| *d)
         .map(|(_, c)| c)
@@ -26,7 +28,8 @@ pub fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
 }
 
 /// Edits (insert, delete, replace, swap neighbours) between two words.
-fn distance(a: &[char], b: &[char]) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0usize; b.len() + 1]; a.len() + 1];
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;

@@ -6,7 +6,7 @@
 //!
 //! Invariant: no child outlives the process that has started it.
 
-use millstream_core::{Error, ErrorKind, Result};
+use millstream_core::{Error, ErrorKind, Result, random_bytes};
 use millstream_runtime::execution::RuntimeConfig;
 use std::io::Read;
 use std::net::TcpListener;
@@ -125,9 +125,7 @@ fn read_report(path: &PathBuf, process: usize, status: ExitStatus) -> Result<()>
 }
 
 fn fresh_secret() -> Result<String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(random_bytes::<32>()?.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// Processes that this one has started.

@@ -17,7 +17,7 @@
 
 use crate::processes::Children;
 use millstream_checkpoint::{JobStorage, RestartTracker, Retention, Storage, requests, restart};
-use millstream_core::{Error, ErrorKind, Result};
+use millstream_core::{Error, ErrorKind, Result, random_bytes};
 use millstream_runtime::JobHandle;
 use millstream_runtime::execution::{RunningJob, RuntimeConfig, fresh_job_id};
 use std::time::{Duration, Instant};
@@ -55,9 +55,7 @@ pub(crate) fn start(mut config: RuntimeConfig) -> Result<RunningJob> {
 }
 
 fn random() -> Result<u64> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    Ok(u64::from_le_bytes(bytes))
+    Ok(u64::from_le_bytes(random_bytes()?))
 }
 
 fn supervise(

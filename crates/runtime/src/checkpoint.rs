@@ -11,7 +11,7 @@
 use crate::execution::RuntimeConfig;
 use crate::job_graph::Plan;
 use millstream_checkpoint::{JobDescription, Leader, LocatedManifest, OperatorInfo, Storage};
-use millstream_core::{Error, Result};
+use millstream_core::{Error, Result, random_bytes};
 use millstream_state::SnapshotKind;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -67,9 +67,7 @@ pub(crate) fn begin(config: &RuntimeConfig) -> Result<(Option<Leader>, StartPlan
     let Some(storage) = &config.storage else {
         return Ok((None, StartPlan { from: savepoint(), ..StartPlan::default() }));
     };
-    let mut nonce = [0; 8];
-    getrandom::fill(&mut nonce).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    let mut leader = storage.lead(u64::from_le_bytes(nonce))?;
+    let mut leader = storage.lead(u64::from_le_bytes(random_bytes()?))?;
     // A job that has ended starts anew when somebody starts it anew; a later attempt of
     // the same run only learns that there is nothing left to do.
     let own = leader.restore_point()?;

@@ -16,7 +16,7 @@ use millstream_checkpoint::{
     CheckpointConfig, JobStorage, LocatedManifest, RestartStrategy, RestartTracker,
     RestoreSettings, RestoredJob, Retention, Storage, restart,
 };
-use millstream_core::{Clock, Epoch, Error, ErrorKind, Result, SystemClock};
+use millstream_core::{Clock, Epoch, Error, ErrorKind, Result, SystemClock, random_bytes};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -282,8 +282,7 @@ fn run(
 /// # Errors
 /// `Retry` when the machine has no random numbers.
 pub fn fresh_job_id(job_name: &str) -> Result<String> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
+    let bytes = random_bytes()?;
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = job_name.chars().take(64).map(plain).collect();
     let name = if name.is_empty() { "job" } else { &name };
@@ -292,9 +291,8 @@ pub fn fresh_job_id(job_name: &str) -> Result<String> {
 
 /// A random number from 0 to 1, for the jitter of restarts.
 fn chance() -> f64 {
-    let mut bytes = [0; 4];
     // Without random numbers there is no jitter, which is not worth an error.
-    let _ = getrandom::fill(&mut bytes);
+    let bytes = random_bytes().unwrap_or_default();
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 

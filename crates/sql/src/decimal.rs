@@ -59,8 +59,7 @@ pub fn add(a: i128, a_scale: u8, b: i128, b_scale: u8, precision: u8, scale: u8)
     {
         return rescale(sum, common, precision, scale);
     }
-    let widen = |v: i128, s: u8| i256::from_i128(v).checked_mul(wide_pow10(u32::from(common - s)));
-    let sum = widen(a, a_scale)?.checked_add(widen(b, b_scale)?)?;
+    let sum = wide(a, common - a_scale)?.checked_add(wide(b, common - b_scale)?)?;
     wide_rescale(sum, common, precision, scale)
 }
 
@@ -74,13 +73,17 @@ pub fn remainder(
     scale: u8,
 ) -> Option<i128> {
     let common = a_scale.max(b_scale);
-    let widen = |v: i128, s: u8| i256::from_i128(v).checked_mul(wide_pow10(u32::from(common - s)));
     let rest =
         match (a.checked_mul(pow10(common - a_scale)), b.checked_mul(pow10(common - b_scale))) {
             (Some(x), Some(y)) => i256::from_i128(x.checked_rem(y)?),
-            _ => widen(a, a_scale)?.checked_rem(widen(b, b_scale)?)?,
+            _ => wide(a, common - a_scale)?.checked_rem(wide(b, common - b_scale)?)?,
         };
     wide_rescale(rest, common, precision, scale)
+}
+
+/// `value` with `places` more digits behind the point.
+fn wide(value: i128, places: u8) -> Option<i256> {
+    i256::from_i128(value).checked_mul(wide_pow10(u32::from(places)))
 }
 
 fn wide_pow10(n: u32) -> i256 {

@@ -33,7 +33,6 @@ pub mod dialect;
 pub mod expr;
 pub mod formats;
 pub mod functions;
-pub use millstream_core::nearest;
 pub mod order;
 pub mod parse;
 pub mod plan;

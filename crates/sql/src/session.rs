@@ -329,7 +329,10 @@ impl Session {
             schema.iter().position(|f| f.name == name.value).ok_or_else(|| {
                 let what = format!("column '{}' of the sink does not exist", name.value);
                 let error = binder.fail(name.span, what);
-                match crate::nearest::hint(&name.value, schema.iter().map(|f| f.name.as_str())) {
+                match millstream_core::nearest::hint(
+                    &name.value,
+                    schema.iter().map(|f| f.name.as_str()),
+                ) {
                     Some(hint) => error.advice(hint),
                     None => error.advice("name columns of the table"),
                 }

@@ -184,8 +184,7 @@ fn killed_at_every_named_point_each_row_is_there_once() {
 fn killed_at_random_moments_each_row_is_there_once() {
     let table = Table::new("random", "id int, name text");
     let (mut orders, _folder) = orders(&table);
-    let mut bytes = [0u8; 12];
-    getrandom::fill(&mut bytes).unwrap();
+    let bytes = millstream_core::random_bytes::<12>().unwrap();
     for (round, byte) in bytes.into_iter().enumerate() {
         orders.parallelism = 1 + round % 3;
         let mut child = start(&orders);

@@ -27,8 +27,7 @@ pub(crate) fn client() -> Client {
 
 /// A name that no other test or run uses.
 pub(crate) fn unique(name: &str) -> String {
-    let mut salt = [0; 6];
-    getrandom::fill(&mut salt).unwrap();
+    let salt = millstream_core::random_bytes::<6>().unwrap();
     let salt: String = salt.iter().map(|b| format!("{b:02x}")).collect();
     format!("mt_{name}_{salt}")
 }

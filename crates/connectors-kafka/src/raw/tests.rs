@@ -28,8 +28,7 @@ fn cluster() -> RawCluster {
 }
 
 fn unique(name: &str) -> String {
-    let mut bytes = [0; 6];
-    getrandom::fill(&mut bytes).unwrap();
+    let bytes = millstream_core::random_bytes::<6>().unwrap();
     let salt: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     format!("mt-raw-{name}-{salt}")
 }

@@ -48,13 +48,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// A nonce that no other transaction has.
-pub(crate) fn nonce() -> Result<[u8; 16]> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce).map_err(|e| Error::retry(format!("no random numbers: {e}")))?;
-    Ok(nonce)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,7 @@ fn cluster() -> RawCluster {
     RawCluster::new(&servers(), PATIENCE)
 }
 fn unique(name: &str) -> String {
-    let salt = super::committable::nonce().unwrap();
+    let salt = millstream_core::random_bytes::<16>().unwrap();
     format!("mt-{name}-{}", super::committable::hex(&salt[..6]))
 }
 

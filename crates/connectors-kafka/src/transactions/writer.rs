@@ -8,7 +8,7 @@
 //! Invariants: one producer, with a fresh producer epoch, for each transaction; a slot is used
 //! again only after its transaction was committed and left the newest checkpoint.
 
-use super::committable::{Transaction, hex, nonce};
+use super::committable::{Transaction, hex};
 use super::committer::REQUEST_TIMEOUT;
 use super::names::{Generation, Names};
 use super::settings::Settings;
@@ -17,7 +17,7 @@ use crate::properties::Properties;
 use crate::raw::RawCluster;
 use crate::record::ProducerRecord;
 use crate::sink::KafkaWriter;
-use millstream_core::{Batch, Data, Epoch, Error, Result};
+use millstream_core::{Batch, Data, Epoch, Error, Result, random_bytes};
 use millstream_runtime::{OperatorContext, SinkWriter};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::thread::JoinHandle;
@@ -150,7 +150,7 @@ impl<T: Data> TransactionalWriter<T> {
     fn begin(&mut self) -> Result<()> {
         let Ready { id, slot, producer } = self.take_ahead()?;
         producer.begin_transaction()?;
-        let (nonce, start_ms) = (nonce()?, self.inner.now_ms());
+        let (nonce, start_ms) = (random_bytes()?, self.inner.now_ms());
         let mut record = ProducerRecord::default();
         record.reset(&self.settings.ledger());
         record.key_mut().extend_from_slice(hex(&nonce).as_bytes());

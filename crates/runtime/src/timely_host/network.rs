@@ -14,7 +14,7 @@ use crate::checkpoint::StartPlan;
 use crate::control::JobControl;
 use crate::execution::RuntimeConfig;
 use millstream_core::key_group::stable_hash;
-use millstream_core::{Error, Result};
+use millstream_core::{Error, Result, random_bytes};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
@@ -171,9 +171,7 @@ fn proof(config: &RuntimeConfig, nonce: &[u8; 32], said: &[u8]) -> blake3::Hash 
 }
 
 fn nonce() -> io::Result<[u8; 32]> {
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
-    Ok(nonce)
+    random_bytes().map_err(|e| io::Error::other(e.to_string()))
 }
 
 fn refused() -> io::Error {

@@ -169,7 +169,7 @@ impl Binder<'_> {
                 .ok_or_else(|| {
                     let known = cx.windows.iter().map(|(n, _)| n.value.as_str());
                     let error = self.fail(name.span, format!("window '{}' not found", name.value));
-                    match crate::nearest::hint(&name.value, known) {
+                    match millstream_core::nearest::hint(&name.value, known) {
                         Some(hint) => error.advice(hint),
                         None => error.advice("define it with WINDOW name AS (...)"),
                     }

@@ -3,9 +3,9 @@
 //! Names are compared as they are written: Flink's identifiers are case-sensitive.
 
 use crate::dialect::ast::Ident;
-use crate::nearest;
 use crate::plan::logical::Schema;
 use crate::types::SqlType;
+use millstream_core::nearest;
 use millstream_core::{Error, Result};
 
 /// A column that can be named.

@@ -11,9 +11,9 @@ use crate::dialect::ast::{
     WatermarkDef,
 };
 use crate::dialect::unparse;
-use crate::nearest;
 use crate::plan::logical::Field;
 use crate::types::{SqlType, TimeAttribute, TypeKind};
+use millstream_core::nearest;
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 

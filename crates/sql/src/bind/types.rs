@@ -105,7 +105,7 @@ impl Binder<'_> {
             }
             other => {
                 let error = self.fail(t.span, format!("there is no type {other}"));
-                let near = crate::nearest::hint(other, NAMES.iter().copied());
+                let near = millstream_core::nearest::hint(other, NAMES.iter().copied());
                 return Err(match near {
                     Some(hint) => error.advice(hint),
                     None => error.advice(format!("types are: {}", NAMES.join(", "))),

@@ -34,7 +34,7 @@ impl Binder<'_> {
         let Some((_, names)) = ARGUMENTS.iter().find(|(n, _)| *n == name) else {
             let known = ARGUMENTS.iter().map(|(n, _)| *n);
             let error = self.fail(call.span, format!("no table function is called {name}"));
-            return Err(match crate::nearest::hint(&name, known) {
+            return Err(match millstream_core::nearest::hint(&name, known) {
                 Some(hint) => error.advice(hint),
                 None => error.advice("use TUMBLE, HOP, CUMULATE or SESSION"),
             });
@@ -82,7 +82,7 @@ impl Binder<'_> {
             TypeKind::TimestampLtz(_) => SqlType::timestamp_ltz(3),
             _ => SqlType::timestamp(3),
         };
-        let time_type = time_type.not_null().with_attribute(TimeAttribute::Rowtime);
+        let time_type = time_type.not_null().with_attribute(ty.attribute);
         let mut schema = input.schema().clone();
         for (name, ty) in
             [("window_start", stamp.clone()), ("window_end", stamp), ("window_time", time_type)]
@@ -185,7 +185,7 @@ impl Binder<'_> {
         let Some(index) = schema.iter().position(|f| f.name == column.value) else {
             let names = schema.iter().map(|f| f.name.as_str());
             let error = self.fail(column.span, format!("column '{}' not found", column.value));
-            return Err(match crate::nearest::hint(&column.value, names) {
+            return Err(match millstream_core::nearest::hint(&column.value, names) {
                 Some(hint) => error.advice(hint),
                 None => error.advice("name a column of the table"),
             });
@@ -196,10 +196,7 @@ impl Binder<'_> {
 
     fn need_time(&self, ty: &SqlType, span: Span) -> Result<()> {
         match ty.attribute {
-            TimeAttribute::Rowtime => Ok(()),
-            TimeAttribute::Proctime => Err(self
-                .fail(span, "windows over processing time are not supported yet")
-                .advice("use a rowtime: a column with WATERMARK FOR")),
+            TimeAttribute::Rowtime | TimeAttribute::Proctime => Ok(()),
             TimeAttribute::None => {
                 let what = format!(
                     "the window function requires the timecol is a time attribute type, but is {ty}"

@@ -9,7 +9,7 @@
 pub mod table;
 
 use crate::dialect::ast::{Ident, ObjectName};
-use crate::nearest;
+use millstream_core::nearest;
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -145,7 +145,7 @@ impl Datagen {
             let column = name.rsplit_once('.').map_or(name, |(column, _)| column);
             let names = || table.columns.iter().map(|c| c.name.as_str());
             if !names().any(|n| column == n || column.starts_with(&format!("{n}."))) {
-                let advice = crate::nearest::hint(column, names())
+                let advice = millstream_core::nearest::hint(column, names())
                     .unwrap_or_else(|| "name a physical column of the table".into());
                 return Err(Error::config(format!(
                     "option 'fields.{name}' is for no column of the table"

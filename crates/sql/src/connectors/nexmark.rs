@@ -118,7 +118,7 @@ fn config(options: &Options) -> Result<NexmarkConfig> {
 }
 
 fn unknown(name: &str, known: Vec<&str>) -> Error {
-    let advice = crate::nearest::hint(name, known.iter().copied())
+    let advice = millstream_core::nearest::hint(name, known.iter().copied())
         .unwrap_or_else(|| format!("there are {}", known.join(", ")));
     Error::config(format!("nexmark has no column '{name}'")).advice(advice)
 }

@@ -6,7 +6,7 @@
 use super::ast::{Ident, ObjectName};
 use super::lexer::{Span, Tok, Token, place};
 use super::reserved::is_reserved;
-use crate::nearest::nearest;
+use millstream_core::nearest::nearest;
 use millstream_core::{Error, Result};
 
 /// Deepest nesting of queries, expressions and types together.

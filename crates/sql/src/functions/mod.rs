@@ -38,6 +38,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::ArrayRef;
+use millstream_core::nearest::nearest;
 use millstream_core::{Error, Result};
 
 pub use args::CallArgs;
@@ -244,35 +245,9 @@ impl Registry {
             name.to_uppercase(),
             signature::families(args)
         ));
-        match nearest(&name.to_uppercase(), &self.names()) {
+        match nearest(name, self.names().iter().map(String::as_str)) {
             Some(near) => error.advice(format!("did you mean {near}?")),
             None => error.advice("SHOW FUNCTIONS lists the functions there are"),
         }
     }
-}
-
-/// The name that differs from `name` by the fewest edits, if those are few for its length.
-pub fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    names
-        .iter()
-        .map(|n| (edits(name, n), n.as_str()))
-        .min()
-        .filter(|(edits, _)| *edits <= (name.len() / 3).max(1))
-        .map(|(_, n)| n)
-}
-
-/// Levenshtein's distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

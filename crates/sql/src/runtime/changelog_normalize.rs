@@ -11,9 +11,9 @@ use std::rc::Rc;
 use millstream_core::{Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
-use super::row::{RowCodec, hash_row};
+use super::row::RowCodec;
 use super::spec::ChangelogNormalizeSpec;
-use super::state_table::{Expiry, KeyTable, Slot, restore, store};
+use super::state_table::{KeyedValues, Reader, restore, store};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "normalized-rows";
@@ -28,9 +28,7 @@ pub struct ChangelogNormalize {
     row_codec: RowCodec,
     context: Option<OperatorContext>,
     // Checkpointed.
-    keys: KeyTable,
-    rows: Vec<Option<Row>>,
-    expiry: Expiry,
+    rows: KeyedValues<Option<Row>>,
 }
 
 impl ChangelogNormalize {
@@ -43,21 +41,9 @@ impl ChangelogNormalize {
             key_codec: RowCodec::of_columns(&spec.schema, &spec.keys)?,
             row_codec: RowCodec::of_schema(&spec.schema)?,
             context: None,
-            keys: KeyTable::default(),
-            rows: Vec::new(),
-            expiry: Expiry::new(spec.ttl_ms),
+            rows: KeyedValues::new(spec.ttl_ms),
             spec,
         })
-    }
-    fn slot(&mut self, key: &[u8], now_ms: i64) -> Slot {
-        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
-        if self.rows.len() <= slot as usize {
-            self.rows.resize(slot as usize + 1, None);
-        }
-        if new || self.expiry.is_expired(slot, now_ms) {
-            self.rows[slot as usize] = None;
-        }
-        slot
     }
 }
 
@@ -67,24 +53,16 @@ impl Operator for ChangelogNormalize {
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         for (key, value) in restore(context, STATE)? {
-            let mut bytes = super::state_table::Reader(&value);
+            let mut bytes = Reader(&value);
             let touched_ms = bytes.i64()?;
-            let slot = self.slot(&key, touched_ms);
-            self.expiry.touch(slot, touched_ms);
-            self.rows[slot as usize] = Some(bytes.0.into());
+            let (slot, _) = self.rows.enter(&key, touched_ms);
+            self.rows[slot] = Some(bytes.0.into());
         }
         self.context = Some(context.clone());
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
-        for slot in self.expiry.sweep(now_ms) {
-            self.keys.remove(slot);
-            self.rows[slot as usize] = None;
-        }
+        let now_ms = self.rows.sweep(self.context.as_ref());
         let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
         let mut changes: Vec<(ChangeKind, Row)> = Vec::new();
@@ -94,13 +72,12 @@ impl Operator for ChangelogNormalize {
                 // What the row was is known here; the source need not say it.
                 continue;
             }
-            let slot = self.slot(key, now_ms);
-            self.expiry.touch(slot, now_ms);
+            let (slot, _) = self.rows.enter(key, now_ms);
             let new: Option<Row> = kind.is_add().then(|| rows.row(row).into());
-            let old = std::mem::replace(&mut self.rows[slot as usize], new.clone());
+            let old = std::mem::replace(&mut self.rows[slot], new.clone());
             match (old, new) {
                 (None, Some(new)) => changes.push((ChangeKind::Insert, new)),
-                (Some(old), Some(new)) if old != new || self.expiry.is_on() => {
+                (Some(old), Some(new)) if old != new || self.rows.expires() => {
                     if self.spec.update_before {
                         changes.push((ChangeKind::UpdateBefore, old));
                     }
@@ -109,7 +86,7 @@ impl Operator for ChangelogNormalize {
                 (Some(_), Some(_)) => {}
                 (old, None) => {
                     changes.extend(old.map(|old| (ChangeKind::Delete, old)));
-                    self.keys.remove(slot);
+                    self.rows.remove(slot);
                 }
             }
         }
@@ -117,11 +94,10 @@ impl Operator for ChangelogNormalize {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        for slot in self.keys.slots() {
-            let Some(row) = &self.rows[slot as usize] else { continue };
-            let mut value = self.expiry.touched_ms(slot).to_le_bytes().to_vec();
-            value.extend_from_slice(row);
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+        for (key, touched_ms, row) in self.rows.iter() {
+            let Some(row) = row else { continue };
+            let value = [&touched_ms.to_le_bytes(), &**row].concat();
+            store(snapshot, STATE, context, key, value)?;
         }
         Ok(())
     }
@@ -170,6 +146,6 @@ mod tests {
         assert_eq!(h.take(), ["-U 2 b", "+U 2 c"]);
         h.push(&input, "-D 2 null\n-D 2 null");
         assert_eq!(h.take(), ["-D 2 c"]);
-        assert_eq!(h.operator().keys.len(), 1);
+        assert_eq!(h.operator().rows.len(), 1);
     }
 }

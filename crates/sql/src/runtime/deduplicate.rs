@@ -20,9 +20,11 @@ use millstream_runtime::{Counter, Operator, OperatorContext, OperatorSnapshot, O
 use super::change_batch::arrow_bug;
 use super::row::{RowCodec, hash_row};
 use super::spec::{DeduplicateSpec, Keep};
-use super::state_table::{Expiry, KeyTable, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{
+    Expiry, KeyTable, Reader, Slot, put_delimited, restore, restored_watermark, store,
+    store_watermark,
+};
 use super::window::milliseconds;
-use super::window_aggregate::{WATERMARK_STATE, restored_watermark};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "deduplicated-rows";
@@ -42,7 +44,7 @@ pub struct Deduplicate {
     key_codec: RowCodec,
     row_codec: RowCodec,
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     keys: KeyTable,
     kept: Vec<Kept>,
@@ -63,7 +65,7 @@ impl Deduplicate {
             key_codec: RowCodec::of_columns(&spec.schema, &spec.keys)?,
             row_codec: RowCodec::of_schema(&spec.schema)?,
             context: None,
-            late: None,
+            late: Counter::default(),
             keys: KeyTable::default(),
             kept: Vec::new(),
             expiry: Expiry::new(spec.ttl_ms),
@@ -176,9 +178,7 @@ impl Deduplicate {
                 self.expiry.touch(slot, now_ms);
             }
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         Ok(())
     }
     fn waits(&self) -> bool {
@@ -191,7 +191,7 @@ impl Operator for Deduplicate {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         for (key, value) in restore(context, STATE)? {
             let mut bytes = Reader(&value);
@@ -209,10 +209,7 @@ impl Operator for Deduplicate {
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
+        let now_ms = self.expiry.now_ms(self.context.as_ref());
         for slot in self.expiry.sweep(now_ms) {
             self.waiting.remove(&(self.kept[slot as usize].time, slot));
             self.kept[slot as usize] = Kept::default();
@@ -247,7 +244,7 @@ impl Operator for Deduplicate {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         for slot in self.keys.slots() {
             let kept = &self.kept[slot as usize];
             let mut value = Vec::new();

@@ -252,10 +252,7 @@ impl Operator for GroupAggregate {
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
+        let now_ms = self.expiry.now_ms(self.context.as_ref());
         for slot in self.expiry.sweep(now_ms) {
             if self.keys.is_used(slot) {
                 self.forget(slot);

@@ -26,9 +26,11 @@ use super::agg::user::UserFunctions;
 use super::change_batch::arrow_bug;
 use super::row::{RowCodec, hash_row};
 use super::spec::{Frame, OverSpec, TimeDomain};
-use super::state_table::{Expiry, KeyTable, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{
+    Expiry, KeyTable, Reader, Slot, put_delimited, restore, restored_watermark, store,
+    store_watermark,
+};
 use super::window::milliseconds;
-use super::window_aggregate::{WATERMARK_STATE, restored_watermark};
 
 const STATE: &str = "over-partitions";
 /// Rows that are taken through the frames in one go.
@@ -52,7 +54,7 @@ pub struct Over {
     key_codec: RowCodec,
     row_codec: RowCodec,
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     keys: KeyTable,
     aggregates: Aggregates,
@@ -82,7 +84,7 @@ impl Over {
             key_codec: RowCodec::of_columns(&spec.input, &spec.partition)?,
             row_codec: RowCodec::of_schema(&spec.input)?,
             context: None,
-            late: None,
+            late: Counter::default(),
             keys: KeyTable::default(),
             aggregates: Aggregates::new(&spec.calls, bounded, functions)?,
             history: Vec::new(),
@@ -265,7 +267,7 @@ impl Operator for Over {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
         let ranged = matches!(self.spec.frame, Frame::Range { preceding_ms: Some(_) });
@@ -335,9 +337,7 @@ impl Operator for Over {
             self.waiting.entry(time).or_default().push((slot, rows.row(row).into()));
             self.waiting_counts[slot as usize] += 1;
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         Ok(())
     }
     fn on_watermark(
@@ -353,7 +353,7 @@ impl Operator for Over {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         let mut waiting: HashMap<Slot, Vec<(i64, &Row)>> = HashMap::new();
         for (time, rows) in &self.waiting {
             for (slot, row) in rows {

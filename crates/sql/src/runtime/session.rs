@@ -20,9 +20,11 @@ use super::agg::Aggregates;
 use super::agg::user::UserFunctions;
 use super::row::{RowCodec, hash_row};
 use super::spec::{TimeDomain, WindowAggregateSpec, WindowAssigner};
-use super::state_table::{KeyTable, Reader, Slot, restore, store};
+use super::state_table::{
+    KeyTable, Reader, Slot, restore, restored_watermark, store, store_watermark,
+};
 use super::window::{WindowClock, milliseconds, window_column};
-use super::window_aggregate::{EMIT_ROWS, WATERMARK_STATE, restored_watermark};
+use super::window_aggregate::EMIT_ROWS;
 
 const STATE: &str = "session-aggregates";
 
@@ -190,7 +192,7 @@ pub struct SessionAggregate {
     clock: WindowClock,
     key_codec: RowCodec,
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     sessions: SessionTracker,
     aggregates: Aggregates,
@@ -218,7 +220,7 @@ impl SessionAggregate {
             aggregates: Aggregates::new(&spec.calls, spec.input_retracts, functions)?,
             clock,
             context: None,
-            late: None,
+            late: Counter::default(),
             counts: Vec::new(),
             watermark: Watermark::MIN,
             spec,
@@ -270,9 +272,7 @@ impl SessionAggregate {
                 None => late += 1,
             }
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         self.grow();
         for (into, from) in &merged {
             self.aggregates.merge(*into, *from)?;
@@ -321,7 +321,7 @@ impl Operator for SessionAggregate {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
         for (key, value) in restore(context, STATE)? {
@@ -364,7 +364,7 @@ impl Operator for SessionAggregate {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         for (key, (start, end), slot) in self.sessions.iter() {
             let mut value = Vec::new();
             value.extend_from_slice(&start.to_le_bytes());

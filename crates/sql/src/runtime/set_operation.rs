@@ -8,9 +8,9 @@
 use millstream_core::{Either, Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
-use super::row::{RowCodec, hash_row};
+use super::row::RowCodec;
 use super::spec::{SetOperation, SetOperationSpec};
-use super::state_table::{Expiry, KeyTable, Reader, Slot, restore, store};
+use super::state_table::{KeyedValues, Reader, restore, store};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "set-operation-counts";
@@ -22,10 +22,8 @@ pub struct SetOperator {
     codec: RowCodec,
     context: Option<OperatorContext>,
     // Checkpointed.
-    keys: KeyTable,
-    /// By slot: how often the row is in the left and in the right input.
-    counts: Vec<[i64; 2]>,
-    expiry: Expiry,
+    /// By row: how often it is in the left and in the right input.
+    counts: KeyedValues<[i64; 2]>,
 }
 
 fn multiplicity(operation: SetOperation, [left, right]: [i64; 2]) -> i64 {
@@ -47,22 +45,9 @@ impl SetOperator {
         Ok(SetOperator {
             codec: RowCodec::of_schema(&spec.schema)?,
             context: None,
-            keys: KeyTable::default(),
-            counts: Vec::new(),
-            expiry: Expiry::new(spec.ttl_ms),
+            counts: KeyedValues::new(spec.ttl_ms),
             spec,
         })
-    }
-    fn slot(&mut self, row: &[u8], now_ms: i64) -> Slot {
-        let (slot, new) = self.keys.find_or_insert(hash_row(row), row);
-        if self.counts.len() <= slot as usize {
-            self.counts.resize(slot as usize + 1, [0; 2]);
-        }
-        if new || self.expiry.is_expired(slot, now_ms) {
-            self.counts[slot as usize] = [0; 2];
-        }
-        self.expiry.touch(slot, now_ms);
-        slot
     }
 }
 
@@ -73,8 +58,8 @@ impl Operator for SetOperator {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         for (row, value) in restore(context, STATE)? {
             let mut bytes = Reader(&value);
-            let slot = self.slot(&row, bytes.i64()?);
-            self.counts[slot as usize] = [bytes.i64()?, bytes.i64()?];
+            let (slot, _) = self.counts.enter(&row, bytes.i64()?);
+            self.counts[slot] = [bytes.i64()?, bytes.i64()?];
         }
         self.context = Some(context.clone());
         Ok(())
@@ -84,18 +69,12 @@ impl Operator for SetOperator {
             Either::Left(batch) => (0, batch),
             Either::Right(batch) => (1, batch),
         };
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
-        for slot in self.expiry.sweep(now_ms) {
-            self.keys.remove(slot);
-        }
+        let now_ms = self.counts.sweep(self.context.as_ref());
         let rows = self.codec.encode(batch.rows().columns(), batch.len())?;
         let (mut chosen, mut kinds) = (Vec::new(), Vec::new());
         for (index, row) in rows.iter().enumerate() {
-            let slot = self.slot(row, now_ms);
-            let counts = &mut self.counts[slot as usize];
+            let (slot, _) = self.counts.enter(row, now_ms);
+            let counts = &mut self.counts[slot];
             let before = multiplicity(self.spec.operation, *counts);
             counts[side] += if batch.kind(index).is_add() { 1 } else { -1 };
             let change = multiplicity(self.spec.operation, *counts) - before;
@@ -105,7 +84,7 @@ impl Operator for SetOperator {
                 kinds.push(kind);
             }
             if *counts == [0; 2] {
-                self.keys.remove(slot);
+                self.counts.remove(slot);
             }
         }
         if !chosen.is_empty() {
@@ -118,11 +97,10 @@ impl Operator for SetOperator {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        for slot in self.keys.slots() {
-            let [left, right] = self.counts[slot as usize];
-            let numbers = [self.expiry.touched_ms(slot), left, right];
+        for (row, touched_ms, [left, right]) in self.counts.iter() {
+            let numbers = [touched_ms, *left, *right];
             let value = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+            store(snapshot, STATE, context, row, value)?;
         }
         Ok(())
     }

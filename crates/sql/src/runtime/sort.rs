@@ -16,9 +16,9 @@ use super::changelog_normalize::emit;
 use super::row::RowCodec;
 use super::sort_key::SortKeys;
 use super::spec::SortSpec;
-use super::state_table::{Reader, restore, store};
+use super::state_table::{Reader, restore, restored_watermark, store, store_watermark};
 use super::window::milliseconds;
-use super::window_aggregate::{EMIT_ROWS, WATERMARK_STATE, restored_watermark};
+use super::window_aggregate::EMIT_ROWS;
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "sort-rows";
@@ -32,7 +32,7 @@ pub struct Sort {
     codec: RowCodec,
     sort: SortKeys,
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     rows: BTreeMap<Place, Rc<[u8]>>,
     watermark: Watermark,
@@ -50,7 +50,7 @@ impl Sort {
             codec: RowCodec::of_schema(&spec.schema)?,
             sort: SortKeys::new(&spec.order, &spec.schema)?,
             context: None,
-            late: None,
+            late: Counter::default(),
             rows: BTreeMap::new(),
             watermark: Watermark::MIN,
             arrivals: 0,
@@ -83,7 +83,7 @@ impl Operator for Sort {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
         for (_, value) in restore(context, STATE)? {
@@ -123,9 +123,7 @@ impl Operator for Sort {
                 }
             }
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         Ok(())
     }
     fn on_watermark(
@@ -144,7 +142,7 @@ impl Operator for Sort {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         for ((time, ..), row) in &self.rows {
             let mut value = time.to_le_bytes().to_vec();
             value.extend_from_slice(row);

@@ -14,7 +14,7 @@
 use std::hash::{Hash, Hasher};
 
 use hashbrown::HashTable;
-use millstream_core::{Error, Result};
+use millstream_core::{Error, Result, Watermark};
 use millstream_runtime::{OperatorContext, OperatorSnapshot};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,25 @@ pub fn store(
 pub fn restore(context: &OperatorContext, name: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let entries = context.restored.keyed::<StoredKey, Vec<u8>>(name, &context.subtask)?;
     Ok(entries.into_iter().map(|(key, value)| (key.0, value)).collect())
+}
+
+const WATERMARK_STATE: &str = "watermark";
+
+/// Stores the event time that an operator has reached.
+///
+/// # Errors
+/// When the snapshot refuses.
+pub fn store_watermark(snapshot: &mut OperatorSnapshot, watermark: Watermark) -> Result<()> {
+    snapshot.put_list(WATERMARK_STATE, &watermark.0)
+}
+
+/// The lowest watermark that former subtasks stored; before all times on a fresh start.
+///
+/// # Errors
+/// `Corrupt` when stored bytes do not decode.
+pub fn restored_watermark(context: &OperatorContext) -> Result<Watermark> {
+    let all = context.restored.list_union::<i64>(WATERMARK_STATE)?;
+    Ok(all.into_iter().min().map_or(Watermark::MIN, Watermark))
 }
 
 /// Index of a key's state.
@@ -228,6 +247,10 @@ impl Expiry {
     pub fn is_on(&self) -> bool {
         self.ttl_ms.is_some()
     }
+    /// The time that the TTL goes by; 0 without one, which needs no look at the clock.
+    pub fn now_ms(&self, context: Option<&OperatorContext>) -> i64 {
+        context.filter(|_| self.is_on()).map_or(0, |context| context.clock.now_ms())
+    }
     /// The slot was changed.
     #[inline]
     pub fn touch(&mut self, slot: Slot, now_ms: i64) {
@@ -262,6 +285,93 @@ impl Expiry {
             }
         }
         gone
+    }
+}
+
+/// One value a key, with a TTL: for operators that keep all they know of a key in one place.
+///
+/// Invariant: the value of a slot that nobody has, or whose time is over, is never seen.
+#[derive(Debug)]
+pub struct KeyedValues<V> {
+    keys: KeyTable,
+    values: Vec<V>,
+    expiry: Expiry,
+}
+
+impl<V: Clone + Default> KeyedValues<V> {
+    /// Empty; a value is gone this long after its last change.
+    pub fn new(ttl_ms: Option<i64>) -> Self {
+        KeyedValues { keys: KeyTable::default(), values: Vec::new(), expiry: Expiry::new(ttl_ms) }
+    }
+    /// Whether there is a TTL.
+    pub fn expires(&self) -> bool {
+        self.expiry.is_on()
+    }
+    /// The slot of a key, and whether it holds a fresh value: the key is new, or the time of
+    /// what was there is over. Counts as a change.
+    pub fn enter(&mut self, key: &[u8], now_ms: i64) -> (Slot, bool) {
+        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
+        if self.values.len() <= slot as usize {
+            self.values.resize(slot as usize + 1, V::default());
+        }
+        let fresh = new || self.expiry.is_expired(slot, now_ms);
+        if fresh {
+            self.values[slot as usize] = V::default();
+        }
+        self.expiry.touch(slot, now_ms);
+        (slot, fresh)
+    }
+    /// The value of a key, if it has one whose time is not over.
+    pub fn get(&self, key: &[u8], now_ms: i64) -> Option<&V> {
+        let slot = self.keys.find(hash_row(key), key)?;
+        (!self.expiry.is_expired(slot, now_ms)).then(|| &self[slot])
+    }
+    /// Takes the key of a slot out, with its value.
+    pub fn remove(&mut self, slot: Slot) {
+        self.keys.remove(slot);
+        self.values[slot as usize] = V::default();
+    }
+    /// Takes a key out, if it is there.
+    pub fn remove_key(&mut self, key: &[u8]) {
+        if let Some(slot) = self.keys.find(hash_row(key), key) {
+            self.remove(slot);
+        }
+    }
+    /// Begins a batch: the time that the TTL goes by, at which some of what is over is dropped.
+    pub fn sweep(&mut self, context: Option<&OperatorContext>) -> i64 {
+        let now_ms = self.expiry.now_ms(context);
+        for slot in self.expiry.sweep(now_ms) {
+            self.remove(slot);
+        }
+        now_ms
+    }
+    /// Every key with the time of its last change and its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], i64, &V)> {
+        let entry = |slot| (self.keys.key(slot), self.expiry.touched_ms(slot), &self[slot]);
+        self.keys.slots().map(entry)
+    }
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+impl<V> std::ops::Index<Slot> for KeyedValues<V> {
+    type Output = V;
+    #[inline]
+    fn index(&self, slot: Slot) -> &V {
+        &self.values[slot as usize]
+    }
+}
+
+impl<V> std::ops::IndexMut<Slot> for KeyedValues<V> {
+    #[inline]
+    fn index_mut(&mut self, slot: Slot) -> &mut V {
+        &mut self.values[slot as usize]
     }
 }
 

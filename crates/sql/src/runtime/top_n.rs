@@ -22,10 +22,10 @@ use millstream_core::{Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::agg::native::ordered_integers;
-use super::row::{RowCodec, hash_row};
+use super::row::RowCodec;
 use super::sort_key::SortKeys;
 use super::spec::{RankEnd, TopNSpec};
-use super::state_table::{Expiry, KeyTable, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{KeyedValues, Reader, Slot, put_delimited, restore, store};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "top-n-rows";
@@ -76,9 +76,7 @@ pub struct TopN {
     sort: SortKeys,
     context: Option<OperatorContext>,
     // Checkpointed.
-    keys: KeyTable,
-    partitions: Vec<Partition>,
-    expiry: Expiry,
+    partitions: KeyedValues<Partition>,
 }
 
 impl TopN {
@@ -97,30 +95,18 @@ impl TopN {
             row_key_codec,
             sort: SortKeys::new(&spec.order, &spec.input)?,
             context: None,
-            keys: KeyTable::default(),
-            partitions: Vec::new(),
-            expiry: Expiry::new(spec.ttl_ms),
+            partitions: KeyedValues::new(spec.ttl_ms),
             spec,
         })
     }
     /// Number of rows in state.
     pub fn row_count(&self) -> usize {
-        self.keys.slots().map(|slot| self.partitions[slot as usize].rows.len()).sum()
-    }
-    fn slot(&mut self, key: &[u8], now_ms: i64) -> Slot {
-        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
-        if self.partitions.len() <= slot as usize {
-            self.partitions.resize(slot as usize + 1, Partition::default());
-        }
-        if new || self.expiry.is_expired(slot, now_ms) {
-            self.partitions[slot as usize] = Partition::default();
-        }
-        slot
+        self.partitions.iter().map(|(.., partition)| partition.rows.len()).sum()
     }
     fn end(&self, slot: Slot) -> u64 {
         match self.spec.end {
             RankEnd::Constant(end) => end,
-            RankEnd::Column(_) => self.partitions[slot as usize].end.unwrap_or(0),
+            RankEnd::Column(_) => self.partitions[slot].end.unwrap_or(0),
         }
     }
     fn keeps_all(&self) -> bool {
@@ -145,15 +131,14 @@ impl TopN {
         let mut before: Vec<(Slot, Vec<Row>)> = Vec::new();
         let mut seen: HashMap<Slot, (), foldhash::fast::RandomState> = HashMap::default();
         for row in 0..batch.len() {
-            let slot = self.slot(keys.row(row), now_ms);
+            let (slot, _) = self.partitions.enter(keys.row(row), now_ms);
             if let (Some(values), Some(column)) = (&end_values, ends) {
                 let end = if column.is_null(row) { 0 } else { values[row].max(0) as u64 };
-                self.partitions[slot as usize].end.get_or_insert(end);
+                self.partitions[slot].end.get_or_insert(end);
             }
-            self.expiry.touch(slot, now_ms);
             let (end, keeps_all) = (self.end(slot), self.keeps_all());
             let (sort_key, kind) = (sort_keys.key(row), batch.kind(row));
-            let partition = &mut self.partitions[slot as usize];
+            let partition = &mut self.partitions[slot];
             let is_full = !keeps_all && partition.rows.len() as u64 >= end;
             if is_full && partition.rows.last_key_value().is_none_or(|((k, _), _)| **k <= *sort_key)
             {
@@ -206,7 +191,7 @@ impl TopN {
             ranks.push(rank as i64);
         };
         for (slot, old) in before {
-            let new = self.partitions[*slot as usize].shown(self.spec.start, self.end(*slot));
+            let new = self.partitions[*slot].shown(self.spec.start, self.end(*slot));
             let single = old.len() == 1 && new.len() == 1 && self.spec.start == self.end(*slot);
             if self.spec.with_rank || single {
                 for index in 0..old.len().max(new.len()) {
@@ -268,8 +253,7 @@ impl Operator for TopN {
         for (key, value) in restore(context, STATE)? {
             let mut bytes = Reader(&value);
             let touched_ms = bytes.i64()?;
-            let slot = self.slot(&key, touched_ms);
-            self.expiry.touch(slot, touched_ms);
+            let (slot, _) = self.partitions.enter(&key, touched_ms);
             let end = bytes.i64()?;
             let mut rows = Vec::new();
             while !bytes.0.is_empty() {
@@ -284,7 +268,7 @@ impl Operator for TopN {
                 }
                 _ => None,
             };
-            let partition = &mut self.partitions[slot as usize];
+            let partition = &mut self.partitions[slot];
             partition.end = u64::try_from(end).ok();
             for (index, row) in rows.into_iter().enumerate() {
                 let place = partition.insert(sort_keys.key(index), row.into());
@@ -297,19 +281,12 @@ impl Operator for TopN {
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
-        for slot in self.expiry.sweep(now_ms) {
-            self.keys.remove(slot);
-            self.partitions[slot as usize] = Partition::default();
-        }
+        let now_ms = self.partitions.sweep(self.context.as_ref());
         let before = self.apply(&batch, now_ms)?;
         let changes = self.changes(&before)?;
         for (slot, _) in before {
-            if self.partitions[slot as usize].rows.is_empty() {
-                self.keys.remove(slot);
+            if self.partitions[slot].rows.is_empty() {
+                self.partitions.remove(slot);
             }
         }
         if let Some(changes) = changes {
@@ -319,15 +296,13 @@ impl Operator for TopN {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        for slot in self.keys.slots() {
-            let partition = &self.partitions[slot as usize];
-            let mut value = Vec::new();
-            value.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
+        for (key, touched_ms, partition) in self.partitions.iter() {
+            let mut value = touched_ms.to_le_bytes().to_vec();
             let end = partition.end.map_or(-1, |end| end as i64);
             value.extend_from_slice(&end.to_le_bytes());
             // In order, so that ties keep their order when they are put back.
             partition.rows.values().for_each(|row| put_delimited(&mut value, row));
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+            store(snapshot, STATE, context, key, value)?;
         }
         Ok(())
     }
@@ -410,7 +385,7 @@ mod tests {
         assert_eq!(h.take(), ["-U 2 r 9 1", "+U 3 r 7 1", "-U 3 r 7 2", "+U 1 r 5 2"]);
         h.push(&input(), "-D 1 r 5\n-D 3 r 7");
         assert_eq!(h.take(), ["-D 3 r 7 1", "-D 1 r 5 2"]);
-        assert_eq!(h.operator().keys.len(), 0);
+        assert_eq!(h.operator().partitions.len(), 0);
     }
 
     #[test]

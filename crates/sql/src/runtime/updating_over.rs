@@ -15,10 +15,10 @@ use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::agg::Aggregates;
 use super::agg::user::UserFunctions;
-use super::row::{RowCodec, hash_row};
+use super::row::RowCodec;
 use super::sort_key::SortKeys;
 use super::spec::UpdatingOverSpec;
-use super::state_table::{Expiry, KeyTable, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{KeyedValues, Reader, Slot, put_delimited, restore, store};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "updating-over-rows";
@@ -49,9 +49,7 @@ pub struct UpdatingOver {
     sort: SortKeys,
     context: Option<OperatorContext>,
     // Checkpointed.
-    keys: KeyTable,
-    partitions: Vec<Partition>,
-    expiry: Expiry,
+    partitions: KeyedValues<Partition>,
     // Of the partition at hand: slot 0 only.
     aggregates: Aggregates,
 }
@@ -71,27 +69,14 @@ impl UpdatingOver {
             result_codec: RowCodec::of_columns(&spec.output, &results)?,
             sort: SortKeys::new(&spec.order, &spec.input)?,
             context: None,
-            keys: KeyTable::default(),
-            partitions: Vec::new(),
-            expiry: Expiry::new(spec.ttl_ms),
+            partitions: KeyedValues::new(spec.ttl_ms),
             aggregates,
             spec,
         })
     }
-    fn slot(&mut self, key: &[u8], now_ms: i64) -> Slot {
-        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
-        if self.partitions.len() <= slot as usize {
-            self.partitions.resize(slot as usize + 1, Partition::default());
-        }
-        if new || self.expiry.is_expired(slot, now_ms) {
-            self.partitions[slot as usize] = Partition::default();
-        }
-        self.expiry.touch(slot, now_ms);
-        slot
-    }
     /// The result of each row of a partition, in order.
     fn results(&mut self, slot: Slot) -> Result<Vec<Row>> {
-        let entries = &self.partitions[slot as usize].entries;
+        let entries = &self.partitions[slot].entries;
         let columns = self.row_codec.decode(entries.values().map(|e| Some(&*e.row)))?;
         let sort_keys: Vec<&[u8]> = entries.keys().map(|(key, _)| &**key).collect();
         self.aggregates.clear(0);
@@ -121,14 +106,14 @@ impl Operator for UpdatingOver {
         for (key, value) in restore(context, STATE)? {
             let mut bytes = Reader(&value);
             let touched_ms = bytes.i64()?;
-            let slot = self.slot(&key, touched_ms);
+            let (slot, _) = self.partitions.enter(&key, touched_ms);
             let mut entries = Vec::new();
             while !bytes.0.is_empty() {
                 entries.push((bytes.delimited()?, bytes.delimited()?));
             }
             let sort_keys =
                 self.sort.of_stored(&self.row_codec, entries.iter().map(|(row, _)| *row))?;
-            let partition = &mut self.partitions[slot as usize];
+            let partition = &mut self.partitions[slot];
             for (index, (row, result)) in entries.into_iter().enumerate() {
                 let place = (sort_keys.key(index).into(), partition.arrivals);
                 let entry = Entry { row: row.into(), result: Some(result.into()) };
@@ -140,14 +125,7 @@ impl Operator for UpdatingOver {
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
-        for slot in self.expiry.sweep(now_ms) {
-            self.keys.remove(slot);
-            self.partitions[slot as usize] = Partition::default();
-        }
+        let now_ms = self.partitions.sweep(self.context.as_ref());
         let keys = self.key_codec.encode(&batch.columns(&self.spec.partition)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
         let sort_keys = self.sort.of(batch.rows().columns())?;
@@ -155,11 +133,11 @@ impl Operator for UpdatingOver {
         // Kind, row, result.
         let mut changes: Vec<(ChangeKind, Row, Row)> = Vec::new();
         for row in 0..batch.len() {
-            let slot = self.slot(keys.row(row), now_ms);
+            let (slot, _) = self.partitions.enter(keys.row(row), now_ms);
             if seen.insert(slot) {
                 touched.push(slot);
             }
-            let partition = &mut self.partitions[slot as usize];
+            let partition = &mut self.partitions[slot];
             let (sort_key, bytes) = (sort_keys.key(row), rows.row(row));
             if batch.kind(row).is_add() {
                 let place = (sort_key.into(), partition.arrivals);
@@ -178,7 +156,7 @@ impl Operator for UpdatingOver {
         }
         for slot in touched {
             let results = self.results(slot)?;
-            let partition = &mut self.partitions[slot as usize];
+            let partition = &mut self.partitions[slot];
             for (entry, result) in partition.entries.values_mut().zip(results) {
                 match entry.result.replace(result.clone()) {
                     None => changes.push((ChangeKind::Insert, entry.row.clone(), result)),
@@ -192,7 +170,7 @@ impl Operator for UpdatingOver {
                 }
             }
             if partition.entries.is_empty() {
-                self.keys.remove(slot);
+                self.partitions.remove(slot);
             }
         }
         if changes.is_empty() {
@@ -207,14 +185,13 @@ impl Operator for UpdatingOver {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        for slot in self.keys.slots() {
-            let mut value = Vec::new();
-            value.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
-            for entry in self.partitions[slot as usize].entries.values() {
+        for (key, touched_ms, partition) in self.partitions.iter() {
+            let mut value = touched_ms.to_le_bytes().to_vec();
+            for entry in partition.entries.values() {
                 put_delimited(&mut value, &entry.row);
                 put_delimited(&mut value, entry.result.as_deref().unwrap_or_default());
             }
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+            store(snapshot, STATE, context, key, value)?;
         }
         Ok(())
     }

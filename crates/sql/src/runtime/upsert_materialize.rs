@@ -15,9 +15,9 @@ use millstream_core::{Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::changelog_normalize::emit;
-use super::row::{RowCodec, hash_row};
+use super::row::RowCodec;
 use super::spec::UpsertMaterializeSpec;
-use super::state_table::{Expiry, KeyTable, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{KeyedValues, Reader, put_delimited, restore, store};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "upsert-materialized-rows";
@@ -33,10 +33,8 @@ pub struct UpsertMaterialize {
     id_codec: Option<RowCodec>,
     context: Option<OperatorContext>,
     // Checkpointed.
-    keys: KeyTable,
-    /// By slot: rows with what identifies them, oldest first.
-    rows: Vec<Vec<(Row, Row)>>,
-    expiry: Expiry,
+    /// By key: rows with what identifies them, oldest first.
+    rows: KeyedValues<Vec<(Row, Row)>>,
 }
 
 impl UpsertMaterialize {
@@ -54,22 +52,9 @@ impl UpsertMaterialize {
             row_codec: RowCodec::of_schema(&spec.schema)?,
             id_codec,
             context: None,
-            keys: KeyTable::default(),
-            rows: Vec::new(),
-            expiry: Expiry::new(spec.ttl_ms),
+            rows: KeyedValues::new(spec.ttl_ms),
             spec,
         })
-    }
-    fn slot(&mut self, key: &[u8], now_ms: i64) -> Slot {
-        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
-        if self.rows.len() <= slot as usize {
-            self.rows.resize(slot as usize + 1, Vec::new());
-        }
-        if new || self.expiry.is_expired(slot, now_ms) {
-            self.rows[slot as usize].clear();
-        }
-        self.expiry.touch(slot, now_ms);
-        slot
     }
 }
 
@@ -80,24 +65,17 @@ impl Operator for UpsertMaterialize {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         for (key, value) in restore(context, STATE)? {
             let mut bytes = Reader(&value);
-            let slot = self.slot(&key, bytes.i64()?);
+            let (slot, _) = self.rows.enter(&key, bytes.i64()?);
             while !bytes.0.is_empty() {
                 let row = (bytes.delimited()?.into(), bytes.delimited()?.into());
-                self.rows[slot as usize].push(row);
+                self.rows[slot].push(row);
             }
         }
         self.context = Some(context.clone());
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
-        for slot in self.expiry.sweep(now_ms) {
-            self.keys.remove(slot);
-            self.rows[slot as usize] = Vec::new();
-        }
+        let now_ms = self.rows.sweep(self.context.as_ref());
         let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
         let ids = match (&self.id_codec, &self.spec.input_key) {
@@ -108,8 +86,8 @@ impl Operator for UpsertMaterialize {
         };
         let mut changes: Vec<(ChangeKind, Row)> = Vec::new();
         for (index, key) in keys.iter().enumerate() {
-            let slot = self.slot(key, now_ms);
-            let known = &mut self.rows[slot as usize];
+            let (slot, _) = self.rows.enter(key, now_ms);
+            let known = &mut self.rows[slot];
             let row: Row = rows.row(index).into();
             let id: Row = ids.as_ref().map_or_else(|| row.clone(), |ids| ids.row(index).into());
             let place = known.iter().position(|(_, other)| *other == id);
@@ -127,7 +105,7 @@ impl Operator for UpsertMaterialize {
             }
             let Some(place) = place else {
                 if known.is_empty() {
-                    self.keys.remove(slot);
+                    self.rows.remove(slot);
                 }
                 continue;
             };
@@ -135,7 +113,7 @@ impl Operator for UpsertMaterialize {
             match known.last() {
                 None => {
                     changes.push((ChangeKind::Delete, row));
-                    self.keys.remove(slot);
+                    self.rows.remove(slot);
                 }
                 Some((last, _)) if place == known.len() => {
                     changes.push((ChangeKind::UpdateAfter, last.clone()));
@@ -147,13 +125,13 @@ impl Operator for UpsertMaterialize {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        for slot in self.keys.slots() {
-            let mut value = self.expiry.touched_ms(slot).to_le_bytes().to_vec();
-            for (row, id) in &self.rows[slot as usize] {
+        for (key, touched_ms, rows) in self.rows.iter() {
+            let mut value = touched_ms.to_le_bytes().to_vec();
+            for (row, id) in rows {
                 put_delimited(&mut value, row);
                 put_delimited(&mut value, id);
             }
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+            store(snapshot, STATE, context, key, value)?;
         }
         Ok(())
     }
@@ -185,6 +163,6 @@ mod tests {
         assert_eq!(h.take(), ["+U 7 a", "+U 7 c"]);
         h.push(&input, "-D 7 c");
         assert_eq!(h.take(), ["-D 7 c"]);
-        assert!(h.operator().keys.is_empty());
+        assert!(h.operator().rows.is_empty());
     }
 }

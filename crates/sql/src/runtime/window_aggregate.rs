@@ -24,23 +24,18 @@ use super::agg::Aggregates;
 use super::agg::user::UserFunctions;
 use super::row::{RowCodec, hash_row};
 use super::spec::{TimeDomain, WindowAggregateSpec, WindowAssigner};
-use super::state_table::{KeyTable, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{
+    KeyTable, Reader, Slot, put_delimited, restore, restored_watermark, store, store_watermark,
+};
 use super::window::{Slicing, WindowClock, milliseconds, window_column};
 
 const STATE: &str = "window-aggregates";
-pub(crate) const WATERMARK_STATE: &str = "watermark";
 
 /// Rows of one batch that a firing window emits.
 pub(crate) const EMIT_ROWS: usize = 8192;
 
 /// The slice under which the merged state of a firing window stands for a moment.
 const MERGED: i64 = i64::MIN;
-
-/// The lowest watermark that former subtasks stored; before all times on a fresh start.
-pub(crate) fn restored_watermark(context: &OperatorContext) -> Result<Watermark> {
-    let all = context.restored.list_union::<i64>(WATERMARK_STATE)?;
-    Ok(all.into_iter().min().map_or(Watermark::MIN, Watermark))
-}
 
 /// The operator of [`WindowAggregateSpec`], sessions excepted.
 pub struct WindowAggregate {
@@ -53,7 +48,7 @@ pub struct WindowAggregate {
     /// Key columns, start of an attached window, slice.
     state_codec: RowCodec,
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     /// By key and slice.
     keys: KeyTable,
@@ -89,7 +84,7 @@ impl WindowAggregate {
             key_codec,
             state_codec,
             context: None,
-            late: None,
+            late: Counter::default(),
             keys: KeyTable::default(),
             aggregates: Aggregates::new(&spec.calls, spec.input_retracts, functions)?,
             counts: Vec::new(),
@@ -175,9 +170,7 @@ impl WindowAggregate {
                 false => rows.push(row as u32),
             }
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         let mut columns = batch.columns(&self.spec.keys)?;
         columns.extend(starts);
         let ends = slices.iter().map(|slice| slice.unwrap_or_default());
@@ -297,7 +290,7 @@ impl Operator for WindowAggregate {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
         let now = self.now();
@@ -348,7 +341,7 @@ impl Operator for WindowAggregate {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         let slots: Vec<Slot> = self.slices.values().flatten().copied().collect();
         for slots in slots.chunks(EMIT_ROWS) {
             let state_keys = slots.iter().map(|slot| Some(self.keys.key(*slot)));

@@ -16,9 +16,10 @@ use super::ChangeBatch;
 use super::row::{RowCodec, hash_row};
 use super::sort_key::SortKeys;
 use super::spec::WindowRankSpec;
-use super::state_table::{KeyTable, Reader, put_delimited, restore, store};
+use super::state_table::{
+    KeyTable, Reader, put_delimited, restore, restored_watermark, store, store_watermark,
+};
 use super::window::{WindowClock, milliseconds};
-use super::window_aggregate::{WATERMARK_STATE, restored_watermark};
 
 const STATE: &str = "window-rank-rows";
 
@@ -40,7 +41,7 @@ pub struct WindowRank {
     row_codec: RowCodec,
     sort: SortKeys,
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     windows: BTreeMap<i64, Window>,
     watermark: Watermark,
@@ -60,7 +61,7 @@ impl WindowRank {
             row_codec: RowCodec::of_schema(&spec.input)?,
             sort: SortKeys::new(&spec.order, &spec.input)?,
             context: None,
-            late: None,
+            late: Counter::default(),
             windows: BTreeMap::new(),
             watermark: Watermark::MIN,
             arrivals: 0,
@@ -91,7 +92,7 @@ impl Operator for WindowRank {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
         for (key, value) in restore(context, STATE)? {
@@ -122,9 +123,7 @@ impl Operator for WindowRank {
                 self.offer(end, keys.row(row), sort_keys.key(row), rows.row(row));
             }
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         Ok(())
     }
     fn on_watermark(
@@ -159,7 +158,7 @@ impl Operator for WindowRank {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         for (end, window) in &self.windows {
             for slot in window.keys.slots() {
                 let mut value = Vec::new();

@@ -13,9 +13,10 @@ use super::change_batch::arrow_bug;
 use super::row::RowCodec;
 use super::session::{ClosedSession, SessionTracker, local_times};
 use super::spec::{TimeDomain, WindowAssigner, WindowColumn, WindowTableSpec};
-use super::state_table::{Reader, put_delimited, restore, store};
+use super::state_table::{
+    Reader, put_delimited, restore, restored_watermark, store, store_watermark,
+};
 use super::window::{Slicing, WindowClock, window_column};
-use super::window_aggregate::{WATERMARK_STATE, restored_watermark};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "session-rows";
@@ -91,7 +92,7 @@ pub struct SessionTable {
     key_codec: RowCodec,
     row_codec: RowCodec,
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     sessions: SessionTracker,
     /// By slot: the rows with their kinds.
@@ -115,7 +116,7 @@ impl SessionTable {
             sessions: SessionTracker::new(gap_ms, clock.clone()),
             clock,
             context: None,
-            late: None,
+            late: Counter::default(),
             rows: Vec::new(),
             watermark: Watermark::MIN,
             spec,
@@ -157,7 +158,7 @@ impl Operator for SessionTable {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
         for (key, value) in restore(context, STATE)? {
@@ -199,9 +200,7 @@ impl Operator for SessionTable {
                 None => late += 1,
             }
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         Ok(())
     }
     fn on_watermark(
@@ -229,7 +228,7 @@ impl Operator for SessionTable {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         for (key, (start, end), slot) in self.sessions.iter() {
             let rows = &self.rows[slot as usize];
             let mut value = Vec::new();

@@ -5,7 +5,7 @@
 use super::{RocksDbBackend, fault};
 use crate::clock::StateClock;
 use crate::{FormerState, NativeState, Restored, StateDescription, SubtaskInfo};
-use millstream_core::{Error, KeyGroupRange, Result};
+use millstream_core::{Error, KeyGroupRange, Result, random_bytes};
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, IngestExternalFileOptions,
@@ -79,10 +79,8 @@ impl Store {
         restored: &Restored,
         subtask: &SubtaskInfo,
     ) -> Result<Store> {
-        let mut random = [0u8; 12];
-        getrandom::fill(&mut random)
-            .map_err(|e| Error::restart(format!("the system has no randomness: {e}")))?;
-        let instance: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let instance: String =
+            random_bytes::<12>()?.iter().map(|byte| format!("{byte:02x}")).collect();
         let folder = backend.local_dir().join(format!("millstream-state-{instance}"));
         let folder = Folder::create(folder)?;
         let groups = subtask.key_groups();

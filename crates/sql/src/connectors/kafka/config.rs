@@ -198,8 +198,13 @@ fn missing(name: &str) -> Error {
 impl Topic {
     fn of(table: &TableSpec, options: &Options, upsert: bool) -> Result<Self> {
         let format = |option: &str, prefix: &str| -> Result<Option<Arc<dyn Format>>> {
-            let found = options.of_format(option, prefix)?;
-            found.map(|(name, own)| formats::find(&name)?.make(&own)).transpose()
+            let Some((name, mut own)) = options.of_format(option, prefix)? else { return Ok(None) };
+            // The registry's names of a topic's schemas.
+            let part = if option == "key.format" { "key" } else { "value" };
+            if let Some(topic) = options.text("topic").filter(|topic| !topic.contains(';')) {
+                own.set_default("subject", &format!("{topic}-{part}"));
+            }
+            formats::find(&name)?.make(&own).map(Some)
         };
         let value_format = match (format("value.format", "value.")?, format("format", "")?) {
             (Some(_), Some(_)) => {
@@ -213,7 +218,7 @@ impl Topic {
             let found = table.columns.iter().position(|c| c.name == name && c.metadata.is_none());
             found.ok_or_else(|| {
                 let names = table.columns.iter().map(|c| c.name.as_str());
-                let advice = crate::nearest::hint(name, names)
+                let advice = millstream_core::nearest::hint(name, names)
                     .unwrap_or_else(|| "name a physical column".into());
                 Error::config(format!("key.fields: there is no column '{name}'")).advice(advice)
             })
@@ -261,7 +266,7 @@ impl Topic {
             let found = Metadata::ALL.iter().find(|(name, _)| name == key);
             let (_, found) = found.ok_or_else(|| {
                 let names: Vec<&str> = Metadata::ALL.iter().map(|(name, _)| *name).collect();
-                let advice = crate::nearest::hint(key, names.iter().copied())
+                let advice = millstream_core::nearest::hint(key, names.iter().copied())
                     .unwrap_or_else(|| format!("there are {}", names.join(", ")));
                 Error::config(format!("kafka has no metadata '{key}'")).advice(advice)
             })?;

@@ -18,9 +18,10 @@ use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output, Pr
 use super::{Pairs, StoredRow, evaluate, matchable, pair_schema, pick};
 use crate::runtime::row::{RowCodec, hash_row};
 use crate::runtime::spec::{IntervalJoinSpec, JoinKind};
-use crate::runtime::state_table::{KeyTable, Reader, Slot, put_delimited, restore, store};
+use crate::runtime::state_table::{
+    KeyTable, Reader, Slot, put_delimited, restore, restored_watermark, store, store_watermark,
+};
 use crate::runtime::window::milliseconds;
-use crate::runtime::window_aggregate::{WATERMARK_STATE, restored_watermark};
 use crate::runtime::{ChangeBatch, ChangeKind};
 
 const STATES: [&str; 2] = ["interval-join-left", "interval-join-right"];
@@ -300,7 +301,7 @@ impl Operator for IntervalJoin {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         for (side, name) in self.sides.iter().zip(STATES) {
             for slot in side.keys.slots() {
                 let mut value = Vec::new();

@@ -18,11 +18,12 @@ use millstream_core::{Either, Epoch, Error, Result, Watermark};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output, Progress};
 
 use super::{StoredRow, evaluate, matchable, pair_schema};
-use crate::runtime::row::{RowCodec, hash_row};
+use crate::runtime::row::RowCodec;
 use crate::runtime::spec::TemporalJoinSpec;
-use crate::runtime::state_table::{Expiry, KeyTable, Reader, Slot, put_delimited, restore, store};
+use crate::runtime::state_table::{
+    KeyedValues, Reader, Slot, put_delimited, restore, restored_watermark, store, store_watermark,
+};
 use crate::runtime::window::milliseconds;
-use crate::runtime::window_aggregate::{WATERMARK_STATE, restored_watermark};
 use crate::runtime::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "temporal-join-versions";
@@ -49,9 +50,7 @@ pub struct TemporalJoin {
     row_codecs: [RowCodec; 2],
     context: Option<OperatorContext>,
     // Checkpointed.
-    keys: KeyTable,
-    rows: Vec<Key>,
-    expiry: Expiry,
+    rows: KeyedValues<Key>,
     watermark: Watermark,
     // Rebuilt on restore.
     /// Times at which keys have left rows to join, or versions to drop.
@@ -72,23 +71,17 @@ impl TemporalJoin {
             ],
             row_codecs: [RowCodec::of_schema(&spec.left)?, RowCodec::of_schema(&spec.right)?],
             context: None,
-            keys: KeyTable::default(),
-            rows: Vec::new(),
-            expiry: Expiry::new(spec.ttl_ms),
+            rows: KeyedValues::new(spec.ttl_ms),
             watermark: Watermark::MIN,
             times: std::collections::BTreeSet::new(),
             spec,
         })
     }
     fn slot(&mut self, key: &[u8], can_match: bool, now_ms: i64) -> Slot {
-        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
-        if self.rows.len() <= slot as usize {
-            self.rows.resize(slot as usize + 1, Key::default());
+        let (slot, fresh) = self.rows.enter(key, now_ms);
+        if fresh {
+            self.rows[slot].can_match = can_match;
         }
-        if new || self.expiry.is_expired(slot, now_ms) {
-            self.rows[slot as usize] = Key { can_match, ..Key::default() };
-        }
-        self.expiry.touch(slot, now_ms);
         slot
     }
     fn process(
@@ -97,14 +90,7 @@ impl TemporalJoin {
         batch: &ChangeBatch,
         out: &mut Output<ChangeBatch>,
     ) -> Result<()> {
-        let now_ms = match (&self.context, self.expiry.is_on()) {
-            (Some(context), true) => context.clock.now_ms(),
-            _ => 0,
-        };
-        for slot in self.expiry.sweep(now_ms) {
-            self.rows[slot as usize] = Key::default();
-            self.keys.remove(slot);
-        }
+        let now_ms = self.rows.sweep(self.context.as_ref());
         let (key_columns, time) = match (side, self.spec.rowtimes) {
             (0, times) => (&self.spec.keys.left, times.map(|t| t.0)),
             (_, times) => (&self.spec.keys.right, times.map(|t| t.1)),
@@ -130,34 +116,26 @@ impl TemporalJoin {
             match (side, self.spec.rowtimes.is_some()) {
                 (0, true) => {
                     let slot = self.slot(key, can_match[row], now_ms);
-                    self.rows[slot as usize].waiting.entry(time).or_default().push((kind, bytes));
+                    self.rows[slot].waiting.entry(time).or_default().push((kind, bytes));
                     self.times.insert((time, slot));
                 }
                 (0, false) => {
-                    let slot = self
-                        .keys
-                        .find(hash_row(key), key)
-                        .filter(|slot| can_match[row] && !self.expiry.is_expired(*slot, now_ms));
-                    let version = slot.and_then(|slot| self.rows[slot as usize].versions.get(&0));
+                    let known = self.rows.get(key, now_ms).filter(|_| can_match[row]);
+                    let version = known.and_then(|known| known.versions.get(&0));
                     joined.push((kind, bytes, version.map(|(_, row)| row.clone())));
                 }
                 // The former content of a version says nothing new.
                 _ if kind == ChangeKind::UpdateBefore => {}
                 (_, true) => {
                     let slot = self.slot(key, can_match[row], now_ms);
-                    self.rows[slot as usize].versions.insert(time, (kind.is_add(), bytes));
+                    self.rows[slot].versions.insert(time, (kind.is_add(), bytes));
                     self.times.insert((time, slot));
                 }
                 (_, false) if kind.is_add() => {
                     let slot = self.slot(key, can_match[row], now_ms);
-                    self.rows[slot as usize].versions.insert(0, (true, bytes));
+                    self.rows[slot].versions.insert(0, (true, bytes));
                 }
-                (_, false) => {
-                    if let Some(slot) = self.keys.find(hash_row(key), key) {
-                        self.rows[slot as usize] = Key::default();
-                        self.keys.remove(slot);
-                    }
-                }
+                (_, false) => self.rows.remove_key(key),
             }
         }
         self.emit(joined, out)
@@ -200,7 +178,7 @@ impl TemporalJoin {
                 break;
             }
             self.times.pop_first();
-            let key = &mut self.rows[slot as usize];
+            let key = &mut self.rows[slot];
             for (kind, row) in key.waiting.remove(&time).unwrap_or_default() {
                 let version = key.versions.range(..=time).next_back();
                 let version = version.filter(|(_, (there, _))| *there && key.can_match);
@@ -217,7 +195,7 @@ impl TemporalJoin {
                 }
             }
             if key.versions.is_empty() && key.waiting.is_empty() {
-                self.keys.remove(slot);
+                self.rows.remove(slot);
             }
         }
         self.emit(joined, out)
@@ -238,13 +216,13 @@ impl Operator for TemporalJoin {
             for _ in 0..bytes.u32()? {
                 let (since, there) = (bytes.i64()?, bytes.u8()? != 0);
                 let version = (there, bytes.delimited()?.into());
-                self.rows[slot as usize].versions.insert(since, version);
+                self.rows[slot].versions.insert(since, version);
                 self.times.insert((since, slot));
             }
             while !bytes.0.is_empty() {
                 let (time, kind) = (bytes.i64()?, ChangeKind::from_byte(bytes.u8()?)?);
                 let row = (kind, bytes.delimited()?.into());
-                self.rows[slot as usize].waiting.entry(time).or_default().push(row);
+                self.rows[slot].waiting.entry(time).or_default().push(row);
                 self.times.insert((time, slot));
             }
         }
@@ -269,26 +247,24 @@ impl Operator for TemporalJoin {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
-        for slot in self.keys.slots() {
-            let key = &self.rows[slot as usize];
-            let mut value = Vec::new();
-            value.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
-            value.push(u8::from(key.can_match));
-            value.extend_from_slice(&(key.versions.len() as u32).to_le_bytes());
-            for (since, (there, row)) in &key.versions {
+        store_watermark(snapshot, self.watermark)?;
+        for (key, touched_ms, known) in self.rows.iter() {
+            let mut value = touched_ms.to_le_bytes().to_vec();
+            value.push(u8::from(known.can_match));
+            value.extend_from_slice(&(known.versions.len() as u32).to_le_bytes());
+            for (since, (there, row)) in &known.versions {
                 value.extend_from_slice(&since.to_le_bytes());
                 value.push(u8::from(*there));
                 put_delimited(&mut value, row);
             }
-            for (time, rows) in &key.waiting {
+            for (time, rows) in &known.waiting {
                 for (kind, row) in rows {
                     value.extend_from_slice(&time.to_le_bytes());
                     value.push(*kind as u8);
                     put_delimited(&mut value, row);
                 }
             }
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+            store(snapshot, STATE, context, key, value)?;
         }
         Ok(())
     }
@@ -345,9 +321,9 @@ mod tests {
     fn versions_that_nobody_can_ask_for_are_dropped() {
         let mut h = Harness::new(join(JoinKind::Inner, true));
         h.right(&side(), "+I e 1 10\n+U e 2 20\n+U e 3 30\n+I g 1 10\n-D g 1 15").watermark(25);
-        assert_eq!(h.operator().keys.len(), 1);
-        let slot = h.operator().keys.slots().next().unwrap();
-        assert_eq!(h.operator().rows[slot as usize].versions.len(), 2);
+        assert_eq!(h.operator().rows.len(), 1);
+        let (.., known) = h.operator().rows.iter().next().unwrap();
+        assert_eq!(known.versions.len(), 2);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use super::{StoredRow, evaluate, matchable, pair_schema};
 use crate::runtime::ChangeBatch;
 use crate::runtime::row::{RowCodec, hash_row};
 use crate::runtime::spec::{JoinKind, WindowJoinSpec};
-use crate::runtime::state_table::{KeyTable, Reader, put_delimited, restore, store};
+use crate::runtime::state_table::{
+    KeyTable, Reader, put_delimited, restore, restored_watermark, store, store_watermark,
+};
 use crate::runtime::window::{WindowClock, milliseconds};
-use crate::runtime::window_aggregate::{WATERMARK_STATE, restored_watermark};
 
 const STATE: &str = "window-join-rows";
 
@@ -54,7 +55,7 @@ pub struct WindowJoin {
     key_codecs: [RowCodec; 2],
     row_codecs: [RowCodec; 2],
     context: Option<OperatorContext>,
-    late: Option<Counter>,
+    late: Counter,
     // Checkpointed.
     windows: BTreeMap<i64, Window>,
     watermark: Watermark,
@@ -75,7 +76,7 @@ impl WindowJoin {
             ],
             row_codecs: [RowCodec::of_schema(&spec.left)?, RowCodec::of_schema(&spec.right)?],
             context: None,
-            late: None,
+            late: Counter::default(),
             windows: BTreeMap::new(),
             watermark: Watermark::MIN,
             spec,
@@ -102,9 +103,7 @@ impl WindowJoin {
             let group = window.group(keys.row(row), can_match[row]);
             group.sides[side].push(Rc::from(rows.row(row)));
         }
-        if let (Some(counter), true) = (&self.late, late > 0) {
-            counter.add(late);
-        }
+        self.late.add(late);
         Ok(())
     }
     fn fire(&self, window: &Window, out: &mut Output<ChangeBatch>) -> Result<()> {
@@ -182,7 +181,7 @@ impl Operator for WindowJoin {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.late = Some(context.metrics.counter("numLateRecordsDropped"));
+        self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
         for (key, value) in restore(context, STATE)? {
@@ -220,7 +219,7 @@ impl Operator for WindowJoin {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        snapshot.put_list(WATERMARK_STATE, &self.watermark.0)?;
+        store_watermark(snapshot, self.watermark)?;
         for (end, window) in &self.windows {
             for slot in window.keys.slots() {
                 let group = &window.groups[slot as usize];

@@ -1,0 +1,326 @@
+//! From the logical to the streaming plan: which operator does each step.
+//!
+//! | logical | streaming |
+//! |---|---|
+//! | aggregate by window_start, window_end | window aggregate |
+//! | filter on ROW_NUMBER | deduplication, Top-N, window Top-N |
+//! | join on both windows; on a range of times; else | window, interval, updating join |
+//! | FOR SYSTEM_TIME AS OF rowtime; of processing time | temporal join; lookup join |
+//! | sort by rowtime; with LIMIT; else | sort by watermark, Top-N, refused |
+//!
+//! Source: Flink's pages on each operator; the code is our own.
+
+mod aggregate;
+mod join;
+mod lookup;
+mod over;
+mod rank;
+mod source;
+mod window;
+
+use aggregate::reads;
+use join::spec_kind;
+use rank::sort_columns;
+
+use super::condition::{self, conjuncts};
+use super::logical::{
+    AggregateCall, Field, FrameBound, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey,
+    Window, WindowKind, WindowPart,
+};
+use super::stream::{Changes, Distribution, Node, Op, WindowColumns};
+use crate::connectors::{self, ConnectorContext, Needed};
+use crate::dialect::ast::SetOp;
+use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_columns, evaluate_filter};
+use crate::runtime::spec::{
+    self, AggCall, AggFunction, JoinKeys, JoinSide, LocalTime, Predicate, RankEnd, SortColumn,
+    TimeDomain, WindowAssigner, WindowColumn,
+};
+use crate::settings::Settings;
+use crate::types::{SqlType, TimeAttribute, TypeKind};
+use crate::value::Value;
+use crate::zone::Zone;
+use arrow_schema::SchemaRef;
+use millstream_core::{Error, Result};
+use std::sync::Arc;
+
+/// The Arrow schema of columns. Every column may hold NULL: Flink lets NULL into NOT NULL
+/// columns until they reach a sink.
+pub(crate) fn arrow_schema(schema: &Schema) -> SchemaRef {
+    let field = |f: &Field| f.ty.arrow_field(&f.name).with_nullable(true);
+    Arc::new(arrow_schema::Schema::new(schema.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The local clock of a zone, for windows over TIMESTAMP_LTZ.
+#[derive(Debug)]
+struct ZoneTime(Zone);
+
+impl LocalTime for ZoneTime {
+    fn to_local_ms(&self, instant_ms: i64) -> i64 {
+        self.0.to_local_ms(instant_ms)
+    }
+    fn to_instant_ms(&self, local_ms: i64) -> i64 {
+        self.0.to_instant_ms(local_ms)
+    }
+}
+
+/// Makes the streaming plan of queries of one session.
+pub(crate) struct Translator<'a> {
+    settings: &'a Settings,
+    zone: Zone,
+    ttl_ms: Option<i64>,
+}
+
+impl<'a> Translator<'a> {
+    /// For a session with these settings.
+    ///
+    /// # Errors
+    /// `Config`, when a setting is wrong.
+    pub(crate) fn new(settings: &'a Settings) -> Result<Self> {
+        Ok(Translator { settings, zone: settings.zone()?, ttl_ms: settings.state_ttl_ms()? })
+    }
+
+    /// The plan of a query; all its columns are needed.
+    ///
+    /// # Errors
+    /// `Config`, for what streaming cannot do.
+    pub(crate) fn translate(&self, rel: &Rel) -> Result<Node> {
+        self.rel(rel, &vec![Needed::All; rel.schema().len()])
+    }
+
+    /// How long an operator keeps what it keeps of the rows of `input`.
+    fn ttl_of(&self, input: &Rel) -> Option<i64> {
+        match input.hinted_ttl_ms() {
+            Some(ttl_ms) => Some(ttl_ms).filter(|ms| *ms > 0),
+            None => self.ttl_ms,
+        }
+    }
+
+    fn local_time(&self, ltz: bool) -> Option<Arc<dyn LocalTime>> {
+        (ltz && self.zone != Zone::UTC).then(|| Arc::new(ZoneTime(self.zone)) as _)
+    }
+
+    fn predicate(&self, conditions: Vec<Expr>) -> Option<Predicate> {
+        if conditions.is_empty() {
+            return None;
+        }
+        let condition = Expr::and(conditions);
+        let zone = self.zone;
+        Some(Predicate::new(move |rows| {
+            let context = EvalContext::new(zone, 0, 0);
+            evaluate_filter(&condition, rows, &context)
+        }))
+    }
+
+    /// The operator of `rel`; `needed` says what anyone reads of its columns.
+    fn rel(&self, rel: &Rel, needed: &[Needed]) -> Result<Node> {
+        match rel {
+            Rel::Scan { table, options, columns, schema } => {
+                let context =
+                    ConnectorContext { table, options, columns, schema, settings: self.settings };
+                let source = connectors::source(&context)?;
+                // What is normalized by key is compared with the row before: all of it counts.
+                let whole = source.changes() == Changes::Upsert
+                    || (source.changes().retracts() && self.settings.cdc_events_duplicate()?);
+                let source = match if whole { None } else { source.project(needed)? } {
+                    Some(projected) => projected,
+                    None => source,
+                };
+                self.source(source, table, schema)
+            }
+            Rel::Values { rows, schema } => Ok(Node {
+                op: Op::Values(rows.clone()),
+                inputs: vec![],
+                schema: schema.clone(),
+                changes: Changes::Append,
+                key: None,
+                window: None,
+            }),
+            Rel::Project { input, exprs, schema } => {
+                if let Some(row) = single_row(input) {
+                    self.constant_division(exprs, &row)?;
+                }
+                let wanted = needed_by(input.schema().len(), exprs, needed);
+                let node = self.rel(input, &wanted)?;
+                Ok(calc(node, None, exprs.clone(), schema.clone()))
+            }
+            Rel::Filter { input, condition } => {
+                if let Some(node) = self.rank(input, condition, needed)? {
+                    return Ok(node);
+                }
+                let mut wanted = needed.to_vec();
+                add_needed(condition, &Needed::All, &mut wanted);
+                let node = self.rel(input, &wanted)?;
+                let exprs = input.columns();
+                let schema = input.schema().clone();
+                Ok(calc(node, Some(condition.clone()), exprs, schema))
+            }
+            Rel::Watermark { input, column, expr, schema } => {
+                self.watermark(input, *column, expr, needed, schema)
+            }
+            Rel::Aggregate { input, keys, calls, window, schema } => match window {
+                Some((window, parts)) => {
+                    self.group_window(input, keys, calls, window, parts, schema)
+                }
+                None => self.aggregate(input, keys, calls, schema),
+            },
+            Rel::Expand { input, projections, schema } => {
+                let node = self.all(input)?;
+                let column = |e: &Expr| match e.node {
+                    ExprNode::Column(i) => Some(i),
+                    _ => None,
+                };
+                let mut sets = vec![];
+                let mut ids = vec![];
+                for row in projections {
+                    let (id, columns) = row.split_last().ok_or_else(|| Error::bug("no set id"))?;
+                    match id.as_literal() {
+                        Some(Value::Int(n)) => ids.push(*n),
+                        _ => return Err(Error::bug("a set id that is no number")),
+                    }
+                    sets.push(columns.iter().map(column).collect());
+                }
+                let output = arrow_schema(schema);
+                let (changes, window) = (node.changes, node.window.clone());
+                let spec = spec::ExpandSpec { projections: sets, ids, output };
+                Ok(one(
+                    Op::Expand(spec),
+                    node,
+                    Distribution::Forward,
+                    schema,
+                    changes,
+                    None,
+                    window,
+                ))
+            }
+            Rel::WindowTable { input, window, schema } => {
+                self.window_table(input, window, needed, schema)
+            }
+            Rel::Over { input, groups, schema } => self.over(input, groups, schema),
+            Rel::Join { left, right, kind, condition, schema } => {
+                self.join(left, right, *kind, condition, schema)
+            }
+            Rel::TemporalJoin { left, right, kind, time_column, condition, schema } => {
+                self.temporal_join(left, right, *kind, *time_column, condition, schema)
+            }
+            Rel::LookupJoin { left, right, kind, condition, lookup, schema } => {
+                self.lookup_join(left, right, *kind, condition, lookup, needed, schema)
+            }
+            Rel::StateTtl { input, .. } => self.rel(input, needed),
+            Rel::Unnest { input, expr, ordinality, outer, schema } => {
+                self.unnest(input, expr, *ordinality, *outer, schema)
+            }
+            Rel::SetOp { op, all, inputs, schema } => self.set_op(*op, *all, inputs, schema),
+            Rel::Sort { input, keys, offset, limit } => self.sort(input, keys, *offset, *limit),
+        }
+    }
+
+    /// Flink divides constant decimals while it plans, and fails then when one is by zero.
+    fn constant_division(&self, exprs: &[Expr], row: &[Expr]) -> Result<()> {
+        for expr in exprs {
+            let constant = substitute(expr.clone(), row);
+            let mut failed = None;
+            constant.walk(&mut |e| {
+                let divides = matches!(&e.node, ExprNode::Call(c) if c.function.name() == "/");
+                let decimal = matches!(e.ty.kind, TypeKind::Decimal { .. });
+                if divides && decimal && e.is_constant() && failed.is_none() {
+                    let context = EvalContext::new(self.zone, 0, 0);
+                    failed = evaluate_columns(e, &[], 1, &context).err();
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self, rel: &Rel) -> Result<Node> {
+        self.translate(rel)
+    }
+}
+
+/// A node with one input.
+fn one(
+    op: Op,
+    input: Node,
+    by: Distribution,
+    schema: &Schema,
+    changes: Changes,
+    key: Option<Vec<usize>>,
+    window: Option<WindowColumns>,
+) -> Node {
+    Node { op, inputs: vec![(input, by)], schema: schema.clone(), changes, key, window }
+}
+
+/// Expressions over the rows of `input`; nothing when they are its columns.
+pub(crate) fn calc(input: Node, condition: Option<Expr>, exprs: Vec<Expr>, schema: Schema) -> Node {
+    let column = |e: &Expr| match e.node {
+        ExprNode::Column(i) => Some(i),
+        _ => None,
+    };
+    let identity = condition.is_none()
+        && exprs.len() == input.schema.len()
+        && exprs.iter().enumerate().all(|(i, e)| column(e) == Some(i));
+    let (changes, key, window) = (input.changes, input.key.clone(), input.window.clone());
+    if identity {
+        return Node { schema, ..input };
+    }
+    let to = |i: usize| exprs.iter().position(|e| column(e) == Some(i));
+    let key = key.and_then(|k| k.into_iter().map(to).collect());
+    let window = window.and_then(|w| w.mapped(to));
+    let op = Op::Calc { condition, exprs };
+    one(op, input, Distribution::Forward, &schema, changes, key, window)
+}
+
+fn needed_by(width: usize, exprs: &[Expr], needed: &[Needed]) -> Vec<Needed> {
+    let mut wanted = vec![Needed::No; width];
+    exprs.iter().zip(needed).for_each(|(e, needed)| add_needed(e, needed, &mut wanted));
+    wanted
+}
+
+/// Adds what an expression reads, when `needed` of its result is; fields of ROWs one by one.
+fn add_needed(expr: &Expr, needed: &Needed, wanted: &mut [Needed]) {
+    match (&expr.node, needed) {
+        (_, Needed::No) => {}
+        (ExprNode::Column(i), needed) => {
+            if let Some(column) = wanted.get_mut(*i) {
+                column.add(needed);
+            }
+        }
+        (ExprNode::Field { row, index }, needed) => match &row.ty.kind {
+            TypeKind::Row(fields) => {
+                let of = |i: usize| if i == *index { needed.clone() } else { Needed::No };
+                let fields = Needed::Fields((0..fields.len()).map(of).collect());
+                add_needed(row, &fields, wanted);
+            }
+            _ => add_needed(row, &Needed::All, wanted),
+        },
+        _ => expr.children().into_iter().for_each(|e| add_needed(e, &Needed::All, wanted)),
+    }
+}
+
+/// The values of a relation that is one constant row.
+fn single_row(rel: &Rel) -> Option<Vec<Expr>> {
+    match rel {
+        Rel::Values { rows, .. } => match rows.as_slice() {
+            [row] => Some(row.clone()),
+            _ => None,
+        },
+        Rel::Project { input, exprs, .. } => {
+            let row = single_row(input)?;
+            Some(exprs.iter().map(|e| substitute(e.clone(), &row)).collect())
+        }
+        _ => None,
+    }
+}
+
+/// `expr` with `exprs` in place of its columns.
+pub(crate) fn substitute(expr: Expr, exprs: &[Expr]) -> Expr {
+    expr.transform(&mut |e| match e.node {
+        ExprNode::Column(i) => match exprs.get(i) {
+            Some(with) => Expr { node: with.node.clone(), ty: e.ty },
+            None => e,
+        },
+        _ => e,
+    })
+}
