@@ -122,7 +122,7 @@ mod tests {
             ("colour=blue", &["colour", "docs/state.md"]),
             ("secret", &["no '='"]),
         ] {
-            let error = apply(&[option]).unwrap_err().to_string();
+            let error = apply(&[option]).err().unwrap().to_string();
             assert!(hints.iter().all(|hint| error.contains(hint)), "{option}: {error}");
         }
         assert!(apply(&["state.backend.type=hashmap"]).unwrap().state_backend.is_heap());
@@ -138,9 +138,9 @@ mod tests {
     fn the_command_line_goes_before_the_program() {
         use millstream_runtime::state::{RocksDbBackend, RocksDbOptions, StateBackendConfig};
         let kind = "state.backend.type=rocksdb";
-        let error = apply(&[kind, "state.backend.rocksdb.writebufer.size=1mb"]).unwrap_err();
+        let error = apply(&[kind, "state.backend.rocksdb.writebufer.size=1mb"]).err().unwrap();
         assert!(error.to_string().contains("rocksdb.writebuffer.size'?"), "{error}");
-        let error = apply(&[kind, "state.backend.rocksdb.thread.num=none"]).unwrap_err();
+        let error = apply(&[kind, "state.backend.rocksdb.thread.num=none"]).err().unwrap();
         assert!(error.to_string().contains("'none'"), "{error}");
 
         let mut config = RuntimeConfig::local("job", 1);

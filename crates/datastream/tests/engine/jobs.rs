@@ -240,16 +240,16 @@ fn a_job_runs_on_the_backend_of_its_command_line() {
         ..millstream_datastream::JobArgs::default()
     };
     let env = StreamExecutionEnvironment::with_args(args);
-    let sums = Arc::new(Mutex::new(BTreeMap::new()));
-    let results = Arc::clone(&sums);
+    let sink = Collect::default();
     env.from_source(numbers(10_000), WatermarkStrategy::no_watermarks(), "numbers")
         .key_by(|n| *n % 100)
         .map_with_state(move |count: &mut Option<u64>, n| {
             assert!(std::fs::read_dir(&place).unwrap().count() > 0, "state is somewhere else");
             *count.get_or_insert_default() += 1;
-            results.lock().unwrap().insert(n % 100, count.unwrap());
+            (n % 100, count.unwrap())
         })
-        .sink_to(Collect::default());
+        .sink_to(sink.clone());
     env.execute("job").unwrap();
-    assert!(sums.lock().unwrap().values().all(|count| *count == 100));
+    let counts: BTreeMap<u64, u64> = sink.0.lock().unwrap().iter().copied().collect();
+    assert_eq!(counts, (0..100).map(|key| (key, 100)).collect());
 }

@@ -86,7 +86,7 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
     /// The tables use the lowest and the highest bits of a hash; these are between.
     #[inline]
     fn set_of(&self, hash: u64) -> usize {
-        (u64::from((hash >> 16) as u32) * self.sets.len() as u64 >> 32) as usize
+        ((u64::from((hash >> 16) as u32) * self.sets.len() as u64) >> 32) as usize
     }
     /// Changes a cached entry; gives `change` back when it is not cached.
     #[inline]
