@@ -222,6 +222,7 @@ impl Binder<'_> {
         cx.windows = &windows;
         cx.no_aggregates = None;
         cx.no_overs = None;
+        cx.takes_scalars = true;
         if grouped {
             cx.group_count = Some(
                 grouping.as_ref().map_or(0, |g| g.keys.len() + usize::from(g.window.is_some())),
@@ -392,6 +393,7 @@ impl Binder<'_> {
         }
         let mut cx = Cx::plain(scope, "WHERE");
         cx.outer = self.outer.as_ref();
+        cx.takes_scalars = true;
         let mut conditions = vec![];
         for conjunct in plain {
             conditions.extend(conjuncts(self.condition(conjunct, &mut cx, "WHERE")?));
@@ -470,7 +472,7 @@ impl Binder<'_> {
         exprs.extend(&select.having);
         exprs.extend(&select.qualify);
         exprs.extend(order_by.iter().map(|o| &o.expr));
-        exprs.into_iter().any(calls_aggregate)
+        exprs.into_iter().any(|e| self.calls_aggregate(e))
     }
 
     fn grouping(&self, select: &Select, scope: &Scope) -> Result<Option<Grouping>> {
@@ -983,46 +985,47 @@ pub(super) fn unique_names(names: &[String]) -> Vec<String> {
     unique
 }
 
-/// Whether an expression calls an aggregate outside of OVER and of subqueries.
-fn calls_aggregate(e: &ast::Expr) -> bool {
-    let any = |list: &[ast::Expr]| list.iter().any(calls_aggregate);
-    match &e.kind {
-        ExprKind::Call(call) => {
-            let name = call.name.to_string().to_ascii_uppercase();
-            let own = call.over.is_none() && super::aggregate::is_aggregate(&name);
-            let in_over = match &call.over {
-                Some(WindowRef::Spec(spec)) => {
-                    any(&spec.partition_by)
-                        || spec.order_by.iter().any(|o| calls_aggregate(&o.expr))
-                }
-                _ => false,
-            };
-            own || in_over || any(&call.args)
+impl Binder<'_> {
+    /// Whether an expression calls an aggregate outside of OVER and of subqueries.
+    fn calls_aggregate(&self, e: &ast::Expr) -> bool {
+        let any = |list: &[ast::Expr]| list.iter().any(|e| self.calls_aggregate(e));
+        match &e.kind {
+            ExprKind::Call(call) => {
+                let own = call.over.is_none() && self.calls_an_aggregate(call);
+                let in_over = match &call.over {
+                    Some(WindowRef::Spec(spec)) => {
+                        any(&spec.partition_by)
+                            || spec.order_by.iter().any(|o| self.calls_aggregate(&o.expr))
+                    }
+                    _ => false,
+                };
+                own || in_over || any(&call.args)
+            }
+            ExprKind::Unary(_, a) | ExprKind::Cast { expr: a, .. } | ExprKind::Is { expr: a, .. } => {
+                self.calls_aggregate(a)
+            }
+            ExprKind::Field(a, _) => self.calls_aggregate(a),
+            ExprKind::BinaryOp(a, _, b) | ExprKind::Index(a, b) => {
+                self.calls_aggregate(a) || self.calls_aggregate(b)
+            }
+            ExprKind::DistinctFrom { left, right, .. } => {
+                self.calls_aggregate(left) || self.calls_aggregate(right)
+            }
+            ExprKind::And(l)
+            | ExprKind::Or(l)
+            | ExprKind::Row(l)
+            | ExprKind::Array(l)
+            | ExprKind::Map(l) => any(l),
+            ExprKind::Between { expr, low, high, .. } => {
+                self.calls_aggregate(expr) || self.calls_aggregate(low) || self.calls_aggregate(high)
+            }
+            ExprKind::InList { expr, list, .. } => self.calls_aggregate(expr) || any(list),
+            ExprKind::Like { expr, pattern, .. } => self.calls_aggregate(expr) || self.calls_aggregate(pattern),
+            ExprKind::Case { operand, branches, otherwise } => {
+                operand.iter().chain(otherwise).any(|e| self.calls_aggregate(e))
+                    || branches.iter().any(|(w, t)| self.calls_aggregate(w) || self.calls_aggregate(t))
+            }
+            _ => false,
         }
-        ExprKind::Unary(_, a) | ExprKind::Cast { expr: a, .. } | ExprKind::Is { expr: a, .. } => {
-            calls_aggregate(a)
-        }
-        ExprKind::Field(a, _) => calls_aggregate(a),
-        ExprKind::BinaryOp(a, _, b) | ExprKind::Index(a, b) => {
-            calls_aggregate(a) || calls_aggregate(b)
-        }
-        ExprKind::DistinctFrom { left, right, .. } => {
-            calls_aggregate(left) || calls_aggregate(right)
-        }
-        ExprKind::And(l)
-        | ExprKind::Or(l)
-        | ExprKind::Row(l)
-        | ExprKind::Array(l)
-        | ExprKind::Map(l) => any(l),
-        ExprKind::Between { expr, low, high, .. } => {
-            calls_aggregate(expr) || calls_aggregate(low) || calls_aggregate(high)
-        }
-        ExprKind::InList { expr, list, .. } => calls_aggregate(expr) || any(list),
-        ExprKind::Like { expr, pattern, .. } => calls_aggregate(expr) || calls_aggregate(pattern),
-        ExprKind::Case { operand, branches, otherwise } => {
-            operand.iter().chain(otherwise).any(|e| calls_aggregate(e))
-                || branches.iter().any(|(w, t)| calls_aggregate(w) || calls_aggregate(t))
-        }
-        _ => false,
     }
 }

@@ -22,11 +22,13 @@ mod full_cache;
 mod kafka;
 pub mod lookup;
 mod nexmark;
+mod nexmark_functions;
 mod options;
 mod print;
 mod projection;
 mod reader;
 
+pub use nexmark_functions::nexmark_functions;
 pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
 pub use projection::Needed;
 pub use reader::{TablePoll, TableReader, TableWriter};

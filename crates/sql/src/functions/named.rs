@@ -28,7 +28,10 @@ use std::sync::Arc;
 /// use millstream_sql::value::Value;
 ///
 /// let shout = from_rows([SqlType::string()], SqlType::string(), |args| {
-///     Ok(args[0].as_text().map_or(Value::Null, |text| Value::text(format!("{text}!"))))
+///     Ok(match &args[0] {
+///         Value::Text(text) => Value::text(format!("{text}!")),
+///         _ => Value::Null,
+///     })
 /// });
 /// let mut session = Session::new();
 /// session.provide_function("com.acme.Shout", UserFunction::scalar(shout));

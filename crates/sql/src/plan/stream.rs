@@ -113,6 +113,7 @@ pub(crate) enum Op {
     Calc { condition: Option<Expr>, exprs: Vec<Expr> },
     Watermark(spec::WatermarkSpec),
     Union,
+    MiniBatch(spec::MiniBatchSpec),
     GroupAggregate(spec::GroupAggregateSpec),
     WindowAggregate(spec::WindowAggregateSpec),
     WindowTable(spec::WindowTableSpec),
@@ -193,6 +194,9 @@ impl Node {
                 format!("WatermarkAssigner(rowtime=[{}])", s.rowtime_name)
             }
             Op::Union => "Union(all=[true])".into(),
+            Op::MiniBatch(s) => {
+                format!("MiniBatch(size=[{}], latency=[{} ms])", s.size, s.latency_ms)
+            }
             Op::GroupAggregate(s) => {
                 format!("GroupAggregate(groupBy=[{}], select=[{}])", list(&s.keys), calls(&s.calls))
             }
@@ -270,7 +274,13 @@ impl Node {
             Op::SetOperation(s) => format!("SetOperation({:?})", s.operation),
             Op::Expand(s) => format!("Expand(sets=[{}])", s.projections.len()),
             Op::Correlate(s) => {
-                format!("Correlate({})", if s.outer { "LEFT" } else { "INNER" })
+                let kind = if s.outer { "LEFT" } else { "INNER" };
+                match &s.correlation {
+                    spec::Correlation::Unnest { .. } => format!("Correlate({kind})"),
+                    spec::Correlation::Function { name: function, args } => {
+                        format!("Correlate({kind}, function=[{function}({})])", list(args))
+                    }
+                }
             }
             Op::NotNull(columns) => format!("NotNullEnforcer(fields=[{}])", list(columns)),
             Op::Sink(_, table) => format!("Sink(table=[{table}])"),

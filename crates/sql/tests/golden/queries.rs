@@ -15,7 +15,11 @@ const TABLES: &str = "
 
 /// The rows that are left, sorted, as `a|b`, with spaces in between; or the error.
 pub(crate) fn answer(query: &str) -> String {
-    let mut session = Session::new();
+    answer_in(&mut Session::new(), query)
+}
+
+/// The same in a session that knows more.
+pub(crate) fn answer_in(session: &mut Session, query: &str) -> String {
     session.settings_mut().set("parallelism.default", "2").unwrap();
     let mut bag: BTreeMap<String, i64> = BTreeMap::new();
     let ran = session.run(&format!("{TABLES}{query}"), |outcome| {
