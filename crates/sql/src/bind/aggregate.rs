@@ -61,8 +61,9 @@ pub(crate) struct PendingAggregate {
 impl Binder<'_> {
     /// The function of the user's own that a name means, if there is one.
     pub(super) fn user_function(&self, name: &ObjectName) -> Option<&NamedFunction> {
-        let builtin = |n: &Ident| is_aggregate(&n.value.to_ascii_uppercase())
-            || Registry::is_builtin(&n.value);
+        let builtin = |n: &Ident| {
+            is_aggregate(&n.value.to_ascii_uppercase()) || Registry::is_builtin(&n.value)
+        };
         let is_builtin = name.0.last().is_some_and(builtin);
         self.registry.user().find(name, &self.home, is_builtin)
     }

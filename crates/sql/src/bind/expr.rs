@@ -16,11 +16,11 @@ use crate::dialect::ast::{
     self, Behaviour, BinaryOp, Call, CallClause, ExprKind, Ident, Test, UnaryOp, WindowSpec,
 };
 use crate::expr::{Expr, Node};
-use crate::functions::named::Kind;
 use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
     json_value,
 };
+use crate::functions::named::Kind;
 use crate::plan::logical::WindowPart;
 use crate::types::{SqlType, TimeAttribute, TypeKind};
 use crate::value::Value;

@@ -220,8 +220,7 @@ impl Binder<'_> {
             && self.is_user_table(call)
         {
             let outer = self.correlation_outer("a table function", kind, span)?;
-            let (rel, scope) =
-                self.user_table((left, left_scope), call, alias.as_ref(), outer)?;
+            let (rel, scope) = self.user_table((left, left_scope), call, alias.as_ref(), outer)?;
             return self.correlation_on(rel, scope, condition, outer);
         }
         if let TableRef::Table { name, hints, as_of: Some(as_of), alias } = right {

@@ -1001,9 +1001,9 @@ impl Binder<'_> {
                 };
                 own || in_over || any(&call.args)
             }
-            ExprKind::Unary(_, a) | ExprKind::Cast { expr: a, .. } | ExprKind::Is { expr: a, .. } => {
-                self.calls_aggregate(a)
-            }
+            ExprKind::Unary(_, a)
+            | ExprKind::Cast { expr: a, .. }
+            | ExprKind::Is { expr: a, .. } => self.calls_aggregate(a),
             ExprKind::Field(a, _) => self.calls_aggregate(a),
             ExprKind::BinaryOp(a, _, b) | ExprKind::Index(a, b) => {
                 self.calls_aggregate(a) || self.calls_aggregate(b)
@@ -1017,13 +1017,19 @@ impl Binder<'_> {
             | ExprKind::Array(l)
             | ExprKind::Map(l) => any(l),
             ExprKind::Between { expr, low, high, .. } => {
-                self.calls_aggregate(expr) || self.calls_aggregate(low) || self.calls_aggregate(high)
+                self.calls_aggregate(expr)
+                    || self.calls_aggregate(low)
+                    || self.calls_aggregate(high)
             }
             ExprKind::InList { expr, list, .. } => self.calls_aggregate(expr) || any(list),
-            ExprKind::Like { expr, pattern, .. } => self.calls_aggregate(expr) || self.calls_aggregate(pattern),
+            ExprKind::Like { expr, pattern, .. } => {
+                self.calls_aggregate(expr) || self.calls_aggregate(pattern)
+            }
             ExprKind::Case { operand, branches, otherwise } => {
                 operand.iter().chain(otherwise).any(|e| self.calls_aggregate(e))
-                    || branches.iter().any(|(w, t)| self.calls_aggregate(w) || self.calls_aggregate(t))
+                    || branches
+                        .iter()
+                        .any(|(w, t)| self.calls_aggregate(w) || self.calls_aggregate(t))
             }
             _ => false,
         }

@@ -242,13 +242,7 @@ impl Binder<'_> {
     }
 
     /// `probe op ANY (rows)`, for all but `=`.
-    fn any_value(
-        &self,
-        probe: &ast::Expr,
-        op: &str,
-        seen: &Seen,
-        cx: &mut Cx<'_>,
-    ) -> Result<Expr> {
+    fn any_value(&self, probe: &ast::Expr, op: &str, seen: &Seen, cx: &mut Cx<'_>) -> Result<Expr> {
         let probe = self.expr(probe, cx)?;
         let mut compared = |function: &str| -> Result<Expr> {
             let bound = self.scalar_column(seen.aggregate(function, Some(0), vec![]), cx);

@@ -37,8 +37,10 @@ impl ScalarFunction for CountChar {
             let (text, character) = (texts.value(row), characters.value(row));
             Some(match character.as_bytes() {
                 [byte] => text.bytes().filter(|b| b == byte).count() as i64,
-                _ => character.chars().next().map_or(0, |c| text.chars().filter(|x| *x == c).count())
-                    as i64,
+                _ => {
+                    character.chars().next().map_or(0, |c| text.chars().filter(|x| *x == c).count())
+                        as i64
+                }
             })
         };
         Ok(Arc::new((0..rows).map(count).collect::<PrimitiveArray<Int64Type>>()))

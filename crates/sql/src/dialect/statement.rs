@@ -4,8 +4,8 @@
 
 use super::Parsed;
 use super::ast::{
-    AlterCatalog, AlterTable, ColumnDef, ColumnKind, CreateTable, Enforcement, Insert, KeyDef, LikeDef,
-    ObjectName, Options, Position, Query, Show, Statement, WatermarkDef,
+    AlterCatalog, AlterTable, ColumnDef, ColumnKind, CreateTable, Enforcement, Insert, KeyDef,
+    LikeDef, ObjectName, Options, Position, Query, Show, Statement, WatermarkDef,
 };
 use super::lexer::Tok;
 use super::parser::Parser;
@@ -21,7 +21,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("ADD", "ADD JAR: there is no JVM here", FUNCTIONS),
     ("ANALYZE", "ANALYZE TABLE needs batch mode", "remove it: streaming plans use no statistics"),
     ("CALL", "CALL: no catalog here has procedures", "write the statement that it stands for"),
-    ("COMPILE", "COMPILE PLAN is not supported", "EXPLAIN shows the plan; run the statement itself"),
+    (
+        "COMPILE",
+        "COMPILE PLAN is not supported",
+        "EXPLAIN shows the plan; run the statement itself",
+    ),
     ("DELETE", "DELETE needs batch mode", "write deletions into a table that takes changes"),
     ("LOAD", "LOAD MODULE: the only module is core", FUNCTIONS),
     ("MERGE", "MERGE is no statement of Flink's", "INSERT INTO a table with a PRIMARY KEY"),
@@ -31,7 +35,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("UNLOAD", "UNLOAD MODULE: core must stay", "remove the statement"),
     ("UPDATE", "UPDATE needs batch mode", "INSERT INTO a table with a PRIMARY KEY"),
 ];
-const FUNCTIONS: &str = "functions of your own are written in Rust; see CREATE FUNCTION in docs/sql";
+const FUNCTIONS: &str =
+    "functions of your own are written in Rust; see CREATE FUNCTION in docs/sql";
 
 /// What CREATE, DROP and ALTER cannot be of: word, why, what to do.
 const NOT_HERE: &[(&str, &str, &str)] = &[
@@ -121,7 +126,9 @@ impl Parser<'_> {
         self.advance();
         for word in ["FUNCTION", "CATALOG", "DATABASE"] {
             // Tables may have these names: a name follows here.
-            if self.is_word(word) && !self.is_mark_at(1, ";") && *self.peek_at(1) != Tok::End
+            if self.is_word(word)
+                && !self.is_mark_at(1, ";")
+                && *self.peek_at(1) != Tok::End
                 && !self.is_mark_at(1, ".")
             {
                 self.advance();
@@ -710,7 +717,11 @@ impl Parser<'_> {
         ];
         self.known_kind()?;
         for (word, what, advice) in [
-            ("PARTITIONS", "SHOW PARTITIONS is not supported", "list the folders of the table's path"),
+            (
+                "PARTITIONS",
+                "SHOW PARTITIONS is not supported",
+                "list the folders of the table's path",
+            ),
             ("PROCEDURES", "no catalog here has procedures", "remove the statement"),
             ("MODELS", "models are not supported", "call the model in a function of your own"),
         ] {

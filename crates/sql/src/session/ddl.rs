@@ -99,7 +99,8 @@ impl Session {
                 done
             }
             Statement::CreateFunction { name, class, .. } => {
-                self.create_function(statement).map_err(|e| e.at(format!("function '{name}' of '{class}'")))?;
+                self.create_function(statement)
+                    .map_err(|e| e.at(format!("function '{name}' of '{class}'")))?;
                 done
             }
             Statement::DropTable { name, if_exists, temporary } => {
@@ -200,10 +201,8 @@ impl Session {
             Statement::DescribeDatabase { name, extended } => {
                 let (catalog, database) = self.catalog.database_of(Some(name))?;
                 let (comment, options) = self.catalog.database_info(&catalog, &database)?;
-                let mut rows = vec![
-                    ("database name", Some(database.clone())),
-                    ("comment", comment.clone()),
-                ];
+                let mut rows =
+                    vec![("database name", Some(database.clone())), ("comment", comment.clone())];
                 let pair = |(k, v): (&String, &String)| format!("({k},{})", masked(k, v));
                 if *extended && !options.is_empty() {
                     let all: Vec<String> = options.iter().map(pair).collect();
@@ -217,8 +216,10 @@ impl Session {
                     AlterCatalog::Set(options) => info.options.extend(options.iter().cloned()),
                     AlterCatalog::Reset(keys) => {
                         if keys.iter().any(|k| k == "type") {
-                            return Err(Error::config("option 'type' of a catalog cannot be reset")
-                                .advice("drop the catalog and make another one"));
+                            return Err(Error::config(
+                                "option 'type' of a catalog cannot be reset",
+                            )
+                            .advice("drop the catalog and make another one"));
                         }
                         keys.iter().for_each(|k| drop(info.options.remove(k)));
                     }

@@ -97,7 +97,8 @@ fn scalar_functions_are_found_by_name_and_path() {
     assert_eq!(answer(&format!("SELECT twice(eid), TWICE(CAST(NULL AS INT)) {last}")), "2|NULL");
     let path = "default_catalog.default_database.twice";
     assert_eq!(answer(&format!("SELECT {path}(eid), default_database.twice(4) {last}")), "2|8");
-    let view = "CREATE DATABASE other; CREATE VIEW v AS SELECT twice(eid) AS t FROM staff; USE other;
+    let view =
+        "CREATE DATABASE other; CREATE VIEW v AS SELECT twice(eid) AS t FROM staff; USE other;
         SELECT t FROM default_database.v WHERE t = 2";
     assert_eq!(answer(view), "2");
     assert!(answer("CREATE DATABASE d; USE d; SELECT twice(1)").contains("No match found"));
@@ -129,7 +130,9 @@ fn aggregates_in_every_place_where_aggregates_stand() {
         ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
         FROM (SELECT *, PROCTIME() AS p FROM staff) WHERE eid = 3";
     assert_eq!(answer(over), "3|3");
-    assert!(answer("SELECT eid FROM staff WHERE product(eid) > 1").contains("cannot stand in WHERE"));
+    assert!(
+        answer("SELECT eid FROM staff WHERE product(eid) > 1").contains("cannot stand in WHERE")
+    );
 }
 
 #[test]
@@ -169,10 +172,18 @@ fn statements_on_functions() {
          is temporary|true kind|AGGREGATE"
     );
     assert!(answer("DESCRIBE FUNCTION upper").contains("is system function|true"));
-    assert_eq!(answer("ALTER FUNCTION twice AS 'acme.Product'; SELECT twice(eid) FROM staff
-        WHERE eid < 3"), "2");
+    assert_eq!(
+        answer(
+            "ALTER FUNCTION twice AS 'acme.Product'; SELECT twice(eid) FROM staff
+        WHERE eid < 3"
+        ),
+        "2"
+    );
     assert_eq!(answer("DROP FUNCTION twice; SHOW USER FUNCTIONS LIKE 't%'"), "");
-    assert_eq!(answer("CREATE FUNCTION IF NOT EXISTS twice AS 'acme.Product'; SELECT twice(4)"), "8");
+    assert_eq!(
+        answer("CREATE FUNCTION IF NOT EXISTS twice AS 'acme.Product'; SELECT twice(4)"),
+        "8"
+    );
     for (statement, says) in [
         ("CREATE FUNCTION twice AS 'acme.Twice'", "exists already"),
         ("CREATE FUNCTION f AS 'acme.Twize'", "did you mean 'acme.Twice'?"),
@@ -188,6 +199,11 @@ fn statements_on_functions() {
         let got = answer(statement);
         assert!(got.contains(says), "{statement}: {got}");
     }
-    assert_eq!(answer("DROP FUNCTION IF EXISTS nothing; DROP TEMPORARY FUNCTION product;
-        SHOW USER FUNCTIONS"), "append_product letters twice");
+    assert_eq!(
+        answer(
+            "DROP FUNCTION IF EXISTS nothing; DROP TEMPORARY FUNCTION product;
+        SHOW USER FUNCTIONS"
+        ),
+        "append_product letters twice"
+    );
 }

@@ -165,8 +165,9 @@ impl UserFunctions {
                 "aggregate function '{name}' cannot take rows away, and its input does: it is \
                  updating, or the OVER window is bounded"
             );
-            return Err(Error::config(what)
-                .advice("implement retract, and answer true from can_retract"));
+            return Err(
+                Error::config(what).advice("implement retract, and answer true from can_retract")
+            );
         }
         Ok(Arc::clone(function).accumulator(call))
     }
