@@ -410,16 +410,17 @@ impl Session {
     }
 
     fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
-        let (changes, state) = (true, details.iter().any(|d| d == "STATE"));
         let mut logical = String::new();
         let mut streaming = String::new();
         let mut warnings = vec![];
+        let mut nodes = vec![];
         let mut add = |rel: Option<&Rel>, node: &Node| {
             if let Some(rel) = rel {
                 logical += &rel.explain();
             }
-            streaming += &node.explain(changes, state);
-            node.warnings(&mut warnings);
+            streaming += &node.explain();
+            node.growing_states(&mut warnings);
+            node.json(&mut nodes);
         };
         match statement {
             Statement::Query(query) => {
@@ -443,6 +444,14 @@ impl Session {
         let mut out = format!(
             "== Abstract Syntax Tree ==\n{logical}\n== Optimized Physical Plan ==\n{streaming}"
         );
+        if details.iter().any(|d| d == "ESTIMATED_COST") {
+            out += "\nThere is no cost model: the plan follows from the query and its settings. \
+                    What grows is the state.\n";
+        }
+        if details.iter().any(|d| d == "JSON_EXECUTION_PLAN") {
+            let plan = serde_json::json!({ "nodes": nodes });
+            out += &format!("\n== Physical Execution Plan ==\n{plan:#}\n");
+        }
         for warning in warnings {
             out += &format!("\nwarning: {warning}");
         }

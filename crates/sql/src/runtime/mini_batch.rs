@@ -13,7 +13,7 @@ use super::ChangeBatch;
 use super::change_batch::arrow_bug;
 use super::spec::MiniBatchSpec;
 use arrow_select::concat::concat_batches;
-use millstream_core::{Container, Epoch, Result, Watermark};
+use millstream_core::{Epoch, Result, Watermark};
 use millstream_runtime::{Operator, OperatorContext, Output, Progress};
 
 /// The operator of [`MiniBatchSpec`].

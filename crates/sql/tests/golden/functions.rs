@@ -102,16 +102,14 @@ fn scalar_functions_are_found_by_name_and_path() {
         SELECT t FROM default_database.v WHERE t = 2";
     assert_eq!(answer(view), "2");
     assert!(answer("CREATE DATABASE d; USE d; SELECT twice(1)").contains("No match found"));
-    assert!(answer("SELECT twice('x')").contains("Supported signature: twice(BIGINT)"));
+    assert!(answer("SELECT twice('x')").contains("Supported signature: TWICE(BIGINT)"));
     assert!(answer("SELECT twize(1)").contains("did you mean TWICE?"));
 }
 
 #[test]
 fn aggregates_in_every_place_where_aggregates_stand() {
     let grouped = "SELECT dept, product(eid), COUNT(*) FROM staff WHERE dept = 10 GROUP BY dept";
-    let plain = answer("SELECT eid FROM staff WHERE dept = 10");
-    let wanted: i64 = plain.split(' ').map(|n| n.parse::<i64>().unwrap()).product();
-    assert_eq!(answer(grouped), format!("10|{wanted}|3"));
+    assert_eq!(answer(grouped), "10|16|3");
     let filtered = "SELECT product(DISTINCT dept) FILTER (WHERE dept < 30) FROM staff";
     assert_eq!(answer(filtered), "200");
     // Over an input that takes rows back.

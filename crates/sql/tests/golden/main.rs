@@ -12,6 +12,8 @@ mod functions;
 mod lookups;
 mod processing_time;
 mod queries;
+mod statements;
+mod subqueries;
 
 use case::Case;
 use std::collections::BTreeMap;
