@@ -49,7 +49,8 @@ fn conditions_under_or() {
     assert_eq!(answer(correlated), answer(alone));
     let within = "SELECT name, dept IN (SELECT did FROM depts AS d WHERE d.did = s.dept) IS TRUE
         FROM staff AS s";
-    let joined = "SELECT name, EXISTS (SELECT 1 FROM depts AS d WHERE d.did = s.dept) FROM staff AS s";
+    let joined =
+        "SELECT name, EXISTS (SELECT 1 FROM depts AS d WHERE d.did = s.dept) FROM staff AS s";
     assert_eq!(answer(within), answer(joined));
 }
 
@@ -82,7 +83,10 @@ fn any_and_all() {
 #[test]
 fn where_no_join_can_bring_them_they_are_refused() {
     for (query, says) in [
-        ("SELECT * FROM staff AS a JOIN depts AS b ON a.dept = b.did AND a.eid IN (SELECT 1)", "ON"),
+        (
+            "SELECT * FROM staff AS a JOIN depts AS b ON a.dept = b.did AND a.eid IN (SELECT 1)",
+            "ON",
+        ),
         ("SELECT COUNT(*) FROM staff GROUP BY (SELECT MAX(did) FROM depts)", "GROUP BY"),
         ("SELECT eid > ANY (SELECT did, did FROM depts) FROM staff", "2 columns"),
     ] {
