@@ -524,7 +524,7 @@ impl Binder<'_> {
         let ltz = time.as_ref().is_some_and(|t| matches!(t.kind, TypeKind::TimestampLtz(_)));
         let by_clock = time.is_some_and(|t| t.attribute == TimeAttribute::Proctime);
         if part == WindowPart::Time && by_clock {
-            return Err(Error::config("Proctime window can not provide a rowtime attribute.")
+            return Err(Error::config("A proctime window cannot provide a rowtime attribute.")
                 .advice(format!("use {window}_PROCTIME or {window}_END")));
         }
         let ty = match part {

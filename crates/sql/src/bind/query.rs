@@ -7,13 +7,13 @@
 use super::Binder;
 use super::aggregate::PendingAggregate;
 use super::expr::{
-    AGGREGATES, Cx, GROUPINGS, OVERS, SCALARS, WINDOW_PARTS, is_virtual, replace_parts,
+    AGGREGATES, Cx, GROUPINGS, OUTER, OVERS, SCALARS, WINDOW_PARTS, is_virtual, replace_parts,
     virtual_index,
 };
 use super::from::push_filter;
 use super::over::{PendingFunction, PendingOver};
 use super::scope::Scope;
-use super::subquery::{as_subquery, written_conjuncts};
+use super::subquery::{ScalarQuery, as_subquery, written_conjuncts};
 use super::window::{is_group_window, time_expression};
 use crate::coercion::common_type;
 use crate::dialect::Span;
@@ -30,6 +30,7 @@ use crate::plan::logical::{
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
 use millstream_core::{Error, Result};
+use std::collections::BTreeMap;
 
 /// Most grouping sets of one query.
 const MAX_GROUPING_SETS: usize = 4096;
@@ -210,7 +211,10 @@ impl Binder<'_> {
             Some(table) => self.hinted(&hints).from(table)?,
             None => (Rel::Values { rows: vec![vec![]], schema: vec![] }, Scope::default()),
         };
-        self.hints_were_found(&hints)?;
+        let joins = matches!(select.from, Some(ast::TableRef::Join { .. }));
+        if joins || select.group_by.is_some() || self.has_aggregate(select, order_by) {
+            self.hints_were_found(&hints)?;
+        }
         if let Some(filter) = &select.filter {
             rel = self.filter(rel, &scope, filter)?;
         }
@@ -257,30 +261,39 @@ impl Binder<'_> {
                 .advice("use WHERE"));
         }
         let mut overs = std::mem::take(&mut cx.overs);
-        let scalars = std::mem::take(&mut cx.scalars);
-        // Scalar subqueries become columns behind those of FROM.
-        if !scalars.is_empty() {
-            let mut columns = vec![];
-            for scalar in scalars {
-                let (joined, column) = scalar.join(rel, self.registry)?;
-                rel = joined;
-                columns.push(column);
+        let mut aggregates = std::mem::take(&mut cx.aggregates);
+        // Scalar subqueries become columns behind those of FROM; in a grouped query only those
+        // that aggregates read, and all others behind those of the groups.
+        let mut late: Vec<(usize, ScalarQuery)> = vec![];
+        let mut early = vec![usize::MAX; cx.scalars.len()];
+        for (i, scalar) in std::mem::take(&mut cx.scalars).into_iter().enumerate() {
+            let reads = |e: &Expr| e.columns().contains(&(SCALARS + i));
+            if grouped && !aggregates.iter().flat_map(|a| a.args.iter().chain(&a.filter)).any(reads) {
+                late.push((i, scalar));
+                continue;
             }
-            let place =
-                |e: Expr| e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| columns[s]));
-            exprs = exprs.into_iter().map(place).collect();
-            having = having.map(place);
-            qualify = qualify.map(place);
-            overs.iter_mut().flat_map(PendingOver::exprs_mut).for_each(|e| {
-                let owned = std::mem::replace(e, Expr::boolean(false));
-                *e = place(owned);
-            });
+            (rel, early[i]) = scalar.join(rel, self.registry)?;
+        }
+        let place_early = |e: Expr| {
+            e.map_columns(&|i| match virtual_index(i, SCALARS).map(|s| early[s]) {
+                Some(column) if column != usize::MAX => column,
+                _ => i,
+            })
+        };
+        exprs = exprs.into_iter().map(&place_early).collect();
+        having = having.map(&place_early);
+        qualify = qualify.map(&place_early);
+        let parts = overs.iter_mut().flat_map(PendingOver::exprs_mut);
+        let of_calls = aggregates.iter_mut().flat_map(|a| a.args.iter_mut().chain(&mut a.filter));
+        for e in parts.chain(of_calls) {
+            let owned = std::mem::replace(e, Expr::boolean(false));
+            *e = place_early(owned);
         }
         if grouped {
             let grouping =
                 grouping.unwrap_or(Grouping { keys: vec![], sets: vec![vec![]], window: None });
             let parts = GroupParts {
-                aggregates: std::mem::take(&mut cx.aggregates),
+                aggregates,
                 groupings: std::mem::take(&mut cx.groupings),
                 window_parts: std::mem::take(&mut cx.window_parts),
             };
@@ -306,6 +319,30 @@ impl Binder<'_> {
             overs.iter_mut().flat_map(PendingOver::exprs_mut).for_each(unmark);
             having.iter_mut().for_each(unmark);
             qualify.iter_mut().for_each(unmark);
+            let mut columns = BTreeMap::new();
+            for (i, mut scalar) in late {
+                for (outer, _) in &mut scalar.equal {
+                    let owned = std::mem::replace(outer, Expr::boolean(false));
+                    let owned = owned.map_columns(&|i| virtual_index(i, OUTER).unwrap_or(i));
+                    *outer = check(owned, select.span)?;
+                    unmark(outer);
+                }
+                let column;
+                (rel, column) = scalar.join(rel, self.registry)?;
+                columns.insert(i, column);
+            }
+            let place_late = |e: Expr| {
+                e.map_columns(&|i| {
+                    virtual_index(i, SCALARS).and_then(|s| columns.get(&s).copied()).unwrap_or(i)
+                })
+            };
+            exprs = exprs.into_iter().map(&place_late).collect();
+            having = having.map(&place_late);
+            qualify = qualify.map(&place_late);
+            for e in overs.iter_mut().flat_map(PendingOver::exprs_mut) {
+                let owned = std::mem::replace(e, Expr::boolean(false));
+                *e = place_late(owned);
+            }
         } else if let Some((part, window, _)) = cx.window_parts.first() {
             let what = format!("{window}_{part:?} needs GROUP BY {window}(...)").to_uppercase();
             return Err(self.fail(select.span, what).advice("group by the same window"));
