@@ -107,7 +107,10 @@ impl Binder<'_> {
     fn state_ttl(&self, hint: &Hint, all: &mut QueryHints) -> Result<()> {
         if hint.args.is_empty() {
             return Err(self
-                .fail(hint.span, "Invalid STATE_TTL hint, expecting at least one key-value options specified.")
+                .fail(
+                    hint.span,
+                    "Invalid STATE_TTL hint, expecting at least one key-value options specified.",
+                )
                 .advice("write STATE_TTL('table' = '1 d')"));
         }
         for (name, value) in &hint.args {

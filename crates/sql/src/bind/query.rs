@@ -268,7 +268,8 @@ impl Binder<'_> {
         let mut early = vec![usize::MAX; cx.scalars.len()];
         for (i, scalar) in std::mem::take(&mut cx.scalars).into_iter().enumerate() {
             let reads = |e: &Expr| e.columns().contains(&(SCALARS + i));
-            if grouped && !aggregates.iter().flat_map(|a| a.args.iter().chain(&a.filter)).any(reads) {
+            if grouped && !aggregates.iter().flat_map(|a| a.args.iter().chain(&a.filter)).any(reads)
+            {
                 late.push((i, scalar));
                 continue;
             }

@@ -89,12 +89,14 @@ fn in_grouped_queries_they_stand_over_the_groups_or_in_the_aggregates() {
         HAVING COUNT(*) > (SELECT COUNT(*) FROM depts WHERE did > 40)";
     let constant = "SELECT dept, COUNT(*) FROM staff GROUP BY dept HAVING COUNT(*) > 0";
     assert_eq!(answer(scalar), answer(constant));
-    let of_key = "SELECT dept, dept IN (SELECT did FROM depts) FROM staff WHERE dept < 30 GROUP BY dept";
+    let of_key =
+        "SELECT dept, dept IN (SELECT did FROM depts) FROM staff WHERE dept < 30 GROUP BY dept";
     assert_eq!(answer(of_key), "10|TRUE 20|TRUE");
     let correlated = "SELECT dept, COUNT(*), (SELECT COUNT(*) FROM depts WHERE did = s.dept)
         FROM staff AS s WHERE dept < 30 GROUP BY dept";
     assert_eq!(answer(correlated), "10|3|2 20|1|1");
-    let within = "SELECT SUM(CASE WHEN dept IN (SELECT did FROM depts) THEN 1 ELSE 0 END) FROM staff";
+    let within =
+        "SELECT SUM(CASE WHEN dept IN (SELECT did FROM depts) THEN 1 ELSE 0 END) FROM staff";
     assert_eq!(answer(within), "4");
 }
 
