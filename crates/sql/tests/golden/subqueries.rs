@@ -86,9 +86,8 @@ fn in_grouped_queries_they_stand_over_the_groups_or_in_the_aggregates() {
         HAVING COUNT(*) > ALL (SELECT x FROM (VALUES (1), (2)) AS u (x))";
     assert_eq!(answer(over), "10|3");
     let scalar = "SELECT dept, COUNT(*) FROM staff GROUP BY dept
-        HAVING COUNT(*) > (SELECT COUNT(*) FROM depts WHERE did > 40)";
-    let constant = "SELECT dept, COUNT(*) FROM staff GROUP BY dept HAVING COUNT(*) > 0";
-    assert_eq!(answer(scalar), answer(constant));
+        HAVING COUNT(*) > (SELECT COUNT(*) FROM depts WHERE did > 20)";
+    assert_eq!(answer(scalar), "10|3");
     let of_key =
         "SELECT dept, dept IN (SELECT did FROM depts) FROM staff WHERE dept < 30 GROUP BY dept";
     assert_eq!(answer(of_key), "10|TRUE 20|TRUE");

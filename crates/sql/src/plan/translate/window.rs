@@ -115,6 +115,7 @@ impl Translator<'_> {
         .map(Some)
     }
 
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn window_aggregate_node(
         &self,
         node: Node,
