@@ -223,9 +223,7 @@ impl LookupJoin {
         let Some(answer) = self.table.answer_now(&request)? else { return Ok(false) };
         let row_of = |key: &u32| {
             let row = asking.get(*key as usize).copied().map(Some);
-            row.ok_or_else(|| {
-                Error::user("a lookup table answered for a key that was not asked")
-            })
+            row.ok_or_else(|| Error::user("a lookup table answered for a key that was not asked"))
         };
         let mut rows = answer.keys.iter().map(row_of).collect::<Result<Vec<_>>>()?;
         let mut right: Vec<Option<u32>> = (0..rows.len() as u32).map(Some).collect();
@@ -241,7 +239,8 @@ impl LookupJoin {
             (rows, right) = with_all_left(batch.len(), &rows, &right);
         }
         if !rows.is_empty() {
-            let columns = [pick(batch.rows().columns(), &rows)?, pick(answer.rows.columns(), &right)?];
+            let columns =
+                [pick(batch.rows().columns(), &rows)?, pick(answer.rows.columns(), &right)?];
             self.emit_pairs(batch, &rows, columns.concat(), out)?;
         }
         Ok(true)
@@ -254,8 +253,7 @@ impl LookupJoin {
         out: &mut Output<ChangeBatch>,
     ) -> Result<()> {
         let kind = |row: &u32| batch.kind(*row as usize);
-        let kinds =
-            batch.kinds().map(|_| rows.iter().flatten().map(kind).collect::<Vec<_>>());
+        let kinds = batch.kinds().map(|_| rows.iter().flatten().map(kind).collect::<Vec<_>>());
         let output = self.spec.output.clone();
         out.emit(ChangeBatch::from_columns(output, columns, rows.len(), kinds)?);
         Ok(())
