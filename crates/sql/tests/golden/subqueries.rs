@@ -64,7 +64,7 @@ fn any_and_all() {
         (format!("n < ALL {SOME}"), ""),
         (format!("n < SOME {SOME}"), "1"),
         (format!("n <> ANY {SOME}"), "1 2 3"),
-        (format!("n = ALL (SELECT x FROM (VALUES (2), (2)) AS u (x))"), "2"),
+        ("n = ALL (SELECT x FROM (VALUES (2), (2)) AS u (x))".into(), "2"),
         (format!("n > ALL {NONE}"), "1 2 3 NULL"),
         (format!("n > ANY {NONE}"), ""),
         (format!("n > ALL {WITH_NULL}"), ""),
