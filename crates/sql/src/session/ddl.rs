@@ -294,32 +294,26 @@ impl Session {
         let path = self.catalog.path(&create.name);
         let binder = self.binder(script);
         let rel = binder.query(query)?;
-        let mut plain = create.clone();
-        plain.query = None;
-        let (columns, keys) = (std::mem::take(&mut plain.columns), std::mem::take(&mut plain.keys));
-        if !columns.is_empty() || !create.bare_columns.is_empty() || !keys.is_empty() {
-            return Err(binder
-                .fail(query.span, "CREATE TABLE AS takes its columns from the query")
-                .advice("leave the list of columns out"));
+        // Names without types only give the query's columns another order.
+        let mut fields: Vec<Field> = rel.schema().clone();
+        if !create.bare_columns.is_empty() {
+            let place = |f: &Field| create.bare_columns.iter().position(|c| c.value == f.name);
+            let missing = fields.iter().find(|f| place(f).is_none());
+            if let Some(missing) = missing {
+                let what = format!("the list of columns lacks '{}' of the query", missing.name);
+                return Err(binder.fail(query.span, what).advice("name all of its columns"));
+            }
+            if let Some(extra) =
+                create.bare_columns.iter().find(|c| fields.iter().all(|f| f.name != c.value))
+            {
+                let what = format!("the query has no column '{}'", extra.value);
+                return Err(binder.fail(extra.span, what).advice("give it a type, or select it"));
+            }
+            fields.sort_by_key(place);
         }
-        let mut table = TableDef {
-            path: path.clone(),
-            columns: vec![],
-            watermark: None,
-            primary_key: None,
-            partition_keys: create.partitioned_by.iter().map(|i| i.value.clone()).collect(),
-            options: options_map(&create.options),
-            comment: create.comment.clone(),
-            temporary: create.temporary,
-        };
-        for field in rel.schema() {
-            table.columns.push(crate::catalog::Column {
-                name: field.name.clone(),
-                ty: field.ty.clone().without_attribute(),
-                kind: ColumnKind::Physical,
-                comment: None,
-            });
-        }
+        let table = binder.table_with(create, path.clone(), &fields)?;
+        let columns = rel.schema().iter();
+        let columns = columns.map(|f| Ident { value: f.name.clone(), span: query.span }).collect();
         let object = Object::Table(Arc::new(table));
         let (temporary, quiet) = (create.temporary, create.if_not_exists);
         if !self.catalog.create(&path, object, temporary, quiet, false)? {
@@ -329,7 +323,7 @@ impl Session {
             table: create.name.clone(),
             hints: vec![],
             partition: vec![],
-            columns: vec![],
+            columns,
             query: query.clone(),
             overwrite: false,
             span: query.span,

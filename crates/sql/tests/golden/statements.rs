@@ -63,6 +63,30 @@ fn what_has_no_meaning_here_is_refused_with_its_reason() {
     }
 }
 
+#[test]
+fn create_table_as_takes_definitions_beside_the_query() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |columns: &str, query: &str, then: &str| {
+        let path = folder.path().join(then.len().to_string());
+        answer(&format!(
+            "CREATE TABLE t {columns} WITH ('connector'='filesystem', 'format'='json',
+             'path'='{}') AS {query}; {then}",
+            path.display()
+        ))
+    };
+    let staff = "SELECT eid, name FROM staff WHERE eid = 1";
+    assert_eq!(run("", staff, "SELECT * FROM t"), "1|Ada");
+    assert_eq!(run("(name, eid)", staff, "SELECT  * FROM t"), "Ada|1");
+    let more = "(remark STRING, eid BIGINT, twice AS eid * 2)";
+    assert_eq!(run(more, staff, "SELECT   * FROM t"), "NULL|1|2|Ada");
+    let typed = run(more, staff, "DESCRIBE t");
+    assert!(typed.contains("eid|BIGINT") && typed.contains("twice|BIGINT"), "{typed}");
+    assert!(run("(name)", staff, "SELECT 1").contains("lacks 'eid'"));
+    assert!(run("(name, eid, x)", staff, "SELECT 1").contains("no column 'x'"));
+    let keyed = run("(PRIMARY KEY (eid) NOT ENFORCED)", staff, "SHOW CREATE TABLE t");
+    assert!(keyed.contains("PRIMARY KEY (`eid`) NOT ENFORCED"), "{keyed}");
+}
+
 /// A file of a test, gone with it.
 struct TempFile(PathBuf);
 
