@@ -170,7 +170,7 @@ pub fn parse_duration_ms(text: &str) -> Option<i64> {
     let unit = match text.get(end..)?.trim().to_ascii_lowercase().as_str() {
         "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
         "s" | "sec" | "secs" | "second" | "seconds" => 1000,
-        "m" | "min" | "minute" | "minutes" => 60 * 1000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60 * 1000,
         "h" | "hour" | "hours" => 60 * 60 * 1000,
         "d" | "day" | "days" => 24 * 60 * 60 * 1000,
         _ => return None,

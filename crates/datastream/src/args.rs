@@ -2,10 +2,7 @@
 
 use crate::monitoring::MonitoringArgs;
 use clap::Parser;
-use millstream_checkpoint::config::parse_duration_ms;
 use millstream_core::{Error, Result};
-use millstream_runtime::RuntimeConfig;
-use millstream_runtime::checkpoint::RestartStrategy;
 
 /// Command-line options of every job; add your own with `#[command(flatten)]`.
 #[derive(Clone, Debug, Default, Parser)]
@@ -49,32 +46,17 @@ pub struct JobArgs {
 }
 
 impl JobArgs {
-    /// Applies the settings given with `-D`; the restart strategy, if they say one.
+    /// The settings given with `-D`.
     ///
     /// # Errors
-    /// `Config`, with the name of a setting that is unknown or cannot be read.
-    pub(crate) fn apply(&self, config: &mut RuntimeConfig) -> Result<Option<RestartStrategy>> {
-        let mut pairs = Vec::new();
-        for option in &self.options {
-            let Some((name, value)) = option.split_once('=') else {
-                // The text may be a secret in a wrong place: it is not shown.
-                return Err(Error::config("-D wants NAME=VALUE, and there is no '='"));
-            };
-            pairs.push((name.trim(), value));
+    /// `Config`, when one is not `NAME=VALUE`.
+    pub(crate) fn settings(&self) -> Result<Vec<(&str, &str)>> {
+        fn pair(option: &str) -> Option<(&str, &str)> {
+            let (name, value) = option.split_once('=')?;
+            Some((name.trim(), value))
         }
-        for (name, value) in &pairs {
-            if *name == "heartbeat.timeout" {
-                let ms = parse_duration_ms(value).filter(|ms| *ms > 0);
-                config.heartbeat_timeout_ms = ms.ok_or_else(|| {
-                    Error::config(format!("{name}: '{value}' is not a duration like '50 s'"))
-                })?;
-            } else if !name.starts_with("restart-strategy")
-                && !config.checkpoint.set(name, value)?
-            {
-                return Err(Error::config(format!("-D {name}: there is no such setting"))
-                    .advice("see docs/checkpoints.md for the settings"));
-            }
-        }
-        RestartStrategy::from_options(pairs)
+        // The text may be a secret in a wrong place: it is not shown.
+        let wrong = || Error::config("-D wants NAME=VALUE, and there is no '='");
+        self.options.iter().map(|option| pair(option).ok_or_else(wrong)).collect()
     }
 }

@@ -266,6 +266,8 @@ pub struct OperatorContext {
     pub metrics: MetricGroup,
     /// The state of the last cut, when the job was restored from one.
     pub restored: Restored,
+    /// What is stored with the operator's state to describe it.
+    pub state_schema: Option<Arc<str>>,
     /// Where keyed state lives.
     pub state_backend: StateBackendConfig,
     /// How often periodic watermark generators are asked; 0: after every record.
@@ -302,6 +304,7 @@ impl OperatorContext {
             clock: Arc::new(SystemClock),
             waker: Waker::none(),
             restored: Restored::default(),
+            state_schema: None,
             state_backend: StateBackendConfig::default(),
             auto_watermark_interval_ms: 200,
         }

@@ -15,21 +15,25 @@ mod result;
 use crate::bind::Binder;
 use crate::catalog::{Catalog, TableDef};
 use crate::connectors::{self, ConnectorContext};
-use crate::dialect::ast::{Insert, Query, Statement};
+use crate::dialect::ast::{CreateTable, Insert, Query, Statement};
 use crate::dialect::{Parsed, Tokens, next_statement};
 use crate::expr::Expr;
 use crate::functions::Registry;
 use crate::plan::adapters::ResultQueue;
-use crate::plan::job::JobBuilder;
+pub use crate::plan::gate::SourceGate;
+use crate::plan::job::{BuiltJob, JobBuilder};
 use crate::plan::logical::{Field, Rel, Schema};
 use crate::plan::stream::{Changes, Distribution, Node, Op};
 use crate::plan::translate::Translator;
 use crate::settings::Settings;
 use millstream_core::{Error, ErrorKind, Result};
-use millstream_runtime::{RuntimeConfig, execute};
+use millstream_runtime::checkpoint::{Fate, RestartStrategy};
+use millstream_runtime::execution::restore_report;
+use millstream_runtime::{RunningJob, RuntimeConfig, execute};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use result::{Canceller, Column, QueryResult, ResultTable, Row};
+pub use result::{Canceller, Column, InsertJob, QueryResult, ResultTable, Row};
 
 /// Stack of the thread that plans; only what is touched takes memory.
 const PLANNING_STACK_BYTES: usize = 512 << 20;
@@ -81,6 +85,8 @@ pub enum Outcome {
     Table(ResultTable),
     /// A query that runs.
     Query(QueryResult),
+    /// INSERTs that run, of [`Session::start`].
+    Job(InsertJob),
     /// `QUIT`.
     Quit,
     /// `CLEAR`.
@@ -95,6 +101,9 @@ pub struct Session {
     settings: Settings,
     /// Inserts of `BEGIN STATEMENT SET`, until `END`.
     statement_set: Option<Vec<(Insert, String)>>,
+    /// Which job (by its operators) each job id was given to.
+    job_ids: BTreeMap<String, u64>,
+    gate: Option<Arc<SourceGate>>,
 }
 
 impl Session {
@@ -141,11 +150,34 @@ impl Session {
         }
     }
 
-    /// Runs one statement of `script`.
+    /// Holds the sources of jobs that start from now on (tests, which stop a job in the middle
+    /// of its input).
+    #[doc(hidden)]
+    pub fn hold_sources(&mut self, gate: Option<Arc<SourceGate>>) {
+        self.gate = gate;
+    }
+
+    /// Runs one statement of `script`; an INSERT to its end.
     ///
     /// # Errors
     /// When it cannot be planned, or (an INSERT) its job failed.
     pub fn execute(&mut self, parsed: &Parsed, script: &str) -> Result<Outcome, SqlError> {
+        let job = match self.start(parsed, script)? {
+            Outcome::Job(job) => job,
+            outcome => return Ok(outcome),
+        };
+        let ended = job.wait();
+        if let (Err(_), Statement::CreateTable(create)) = (&ended, &parsed.statement) {
+            self.drop_created(create)?; // nothing is left of a statement that failed
+        }
+        ended.map(Outcome::Done)
+    }
+
+    /// Runs one statement of `script`; of an INSERT it answers with the job, which runs.
+    ///
+    /// # Errors
+    /// When it cannot be planned.
+    pub fn start(&mut self, parsed: &Parsed, script: &str) -> Result<Outcome, SqlError> {
         let done = Outcome::Done(vec![]);
         match &parsed.statement {
             Statement::Query(query) => self.select(query, script).map(Outcome::Query),
@@ -186,14 +218,11 @@ impl Session {
             Statement::CreateTable(create) if create.query.is_some() => {
                 let insert = on_large_stack(|| self.create_table_as(create, script));
                 let Some(insert) = insert.map_err(plan_error)? else { return Ok(done) };
-                let filled = self.inserts(&[(&insert, script)]);
-                if filled.is_err() {
-                    // Nothing is left of a statement that failed.
-                    let path = self.catalog.path(&create.name);
-                    let dropped = self.catalog.drop_object(&path, false, create.temporary, true);
-                    dropped.map_err(plan_error)?;
+                let started = self.inserts(&[(&insert, script)]);
+                if started.is_err() {
+                    self.drop_created(create)?;
                 }
-                filled
+                started
             }
             Statement::Quit => Ok(Outcome::Quit),
             Statement::Clear => Ok(Outcome::Clear),
@@ -205,30 +234,42 @@ impl Session {
         Binder::new(&self.catalog, &self.registry, &self.settings, text)
     }
 
+    fn drop_created(&mut self, create: &CreateTable) -> Result<(), SqlError> {
+        let path = self.catalog.path(&create.name);
+        self.catalog.drop_object(&path, false, create.temporary, true).map_err(plan_error)
+    }
+
+    /// How a job runs; without what follows from its graph.
     fn config(&self, workers: usize) -> Result<RuntimeConfig> {
         let name = self.settings.get("pipeline.name");
         let mut config = RuntimeConfig::local(if name.is_empty() { "sql" } else { name }, workers);
         config.auto_watermark_interval_ms =
             self.settings.duration_ms("pipeline.auto-watermark-interval")?;
+        self.settings.apply(&mut config)?;
         Ok(config)
     }
 
     /// Plans and starts a query.
-    fn select(&self, query: &Query, script: &str) -> Result<QueryResult, SqlError> {
+    fn select(&mut self, query: &Query, script: &str) -> Result<QueryResult, SqlError> {
         let queue = Arc::new(ResultQueue::default());
         let planned = on_large_stack(|| -> Result<_> {
             let rel = self.binder(script).query(query)?;
             let node = self.query_plan(&rel)?;
             let mut warnings = vec![];
             node.warnings(&mut warnings);
-            let mut builder = JobBuilder::new(&self.settings)?;
+            let mut builder = JobBuilder::new(&self.settings, self.gate.clone())?;
             builder.add_query(&node, &queue)?;
-            let (graph, workers) = builder.finish();
-            Ok((rel.schema().clone(), warnings, graph, self.config(workers)?))
+            let built = builder.finish();
+            let mut config = self.config(built.workers)?;
+            if config.checkpoint.interval_ms.is_none() || config.checkpoint.directory.is_none() {
+                // Rows that were shown would come again.
+                config.restart = RestartStrategy::None;
+            }
+            Ok((rel.schema().clone(), warnings, built, config))
         });
-        let (schema, warnings, graph, config) = planned.map_err(plan_error)?;
-        let job = execute(&graph, config, None).map_err(plan_error)?;
+        let (schema, mut warnings, built, config) = planned.map_err(plan_error)?;
         let zone = self.settings.zone().map_err(plan_error)?;
+        let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
         Ok(QueryResult::new(schema, zone, queue, job, warnings))
     }
 
@@ -238,26 +279,62 @@ impl Session {
         Ok(enforced(node, rel.schema()))
     }
 
-    /// Plans and runs inserts as one job, to its end.
-    fn inserts(&self, inserts: &[(&Insert, &str)]) -> Result<Outcome, SqlError> {
+    /// Plans inserts and starts them as one job.
+    fn inserts(&mut self, inserts: &[(&Insert, &str)]) -> Result<Outcome, SqlError> {
         if inserts.is_empty() {
             return Err(plan_error(Error::config("a statement set has no INSERT")));
         }
         let planned = on_large_stack(|| -> Result<_> {
-            let mut builder = JobBuilder::new(&self.settings)?;
             let mut warnings = vec![];
+            let mut nodes = vec![];
             for (insert, text) in inserts {
                 let node = self.insert_plan(insert, text)?;
                 node.warnings(&mut warnings);
-                builder.add_insert(&node)?;
+                nodes.push(node);
             }
-            let (graph, workers) = builder.finish();
-            Ok((warnings, graph, self.config(workers)?))
+            let mut builder = JobBuilder::new(&self.settings, self.gate.clone())?;
+            builder.add_inserts(&nodes)?;
+            let built = builder.finish();
+            let config = self.config(built.workers)?;
+            Ok((warnings, built, config))
         });
-        let (warnings, graph, config) = planned.map_err(plan_error)?;
-        let job = execute(&graph, config, None).map_err(plan_error)?;
-        job.wait().map_err(run_error)?;
-        Ok(Outcome::Done(warnings))
+        let (mut warnings, built, config) = planned.map_err(plan_error)?;
+        let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
+        Ok(Outcome::Job(InsertJob::new(job, warnings)))
+    }
+
+    /// Starts a job, when the state that it is to start from fits it.
+    fn launch(
+        &mut self,
+        built: &BuiltJob,
+        config: RuntimeConfig,
+        warnings: &mut Vec<String>,
+    ) -> Result<RunningJob> {
+        if let Some(id) = &config.job_id {
+            let known = *self.job_ids.entry(id.clone()).or_insert(built.identity);
+            if known != built.identity {
+                return Err(Error::config(format!(
+                    "job id '{id}' was given to another statement of this session"
+                ))
+                .advice(
+                    "SET 'pipeline.job-id' to a name of its own for each, or write the INSERTs as \
+                     one STATEMENT SET",
+                ));
+            }
+        }
+        if let Some(savepoint) = config.savepoint() {
+            let report = restore_report(&built.graph, &config, savepoint)?;
+            let told = report.operators.iter().filter(|op| built.keeps_state(&op.uid, op.fate));
+            for op in told {
+                let fate = match op.fate {
+                    Fate::Kept => "keeps its state",
+                    Fate::New => "is new and starts empty",
+                    Fate::Dropped => "is gone, and its state is dropped",
+                };
+                warnings.push(format!("restore: {} ({}) {fate}", op.name, op.uid));
+            }
+        }
+        execute(&built.graph, config, None)
     }
 
     /// The plan of an INSERT.

@@ -18,6 +18,9 @@ pub enum TablePoll {
 
 /// Reads for one subtask.
 pub trait TableReader {
+    /// Gives at most so many rows at a time from now on, where it can (tests, which stop a
+    /// job in the middle of its input).
+    fn limit_rows(&mut self, _rows: usize) {}
     /// The next rows, about a thousand.
     ///
     /// # Errors

@@ -74,6 +74,7 @@ struct FileReader {
     waiting: VecDeque<PathBuf>,
     current: Option<OpenFile>,
     next_listing_ms: i64,
+    batch_rows: usize,
 }
 
 /// Whether a file is this subtask's: by its place in the sorted list of all.
@@ -109,6 +110,7 @@ impl FileReader {
             waiting,
             current,
             next_listing_ms: 0,
+            batch_rows: BATCH_ROWS,
         })
     }
 
@@ -129,7 +131,7 @@ impl FileReader {
     /// The next batch of the current file; `None` at its end.
     fn batch(&mut self) -> Result<Option<ChangeBatch>> {
         let Some(open) = &mut self.current else { return Ok(None) };
-        open.fill_rows(&*self.files.format, &mut *self.decoder, &mut self.rows)?;
+        open.fill_rows(&*self.files.format, &mut *self.decoder, &mut self.rows, self.batch_rows)?;
         if self.rows.len() == 0 {
             self.known.insert(open.path.clone(), DONE);
             self.current = None;
@@ -166,6 +168,9 @@ fn repeat(one: &ArrayRef, rows: usize) -> Result<ArrayRef> {
 }
 
 impl TableReader for FileReader {
+    fn limit_rows(&mut self, rows: usize) {
+        self.batch_rows = rows;
+    }
     fn poll(&mut self, now_ms: i64) -> Result<TablePoll> {
         loop {
             if let Some(batch) = self.batch()? {
@@ -231,10 +236,11 @@ impl OpenFile {
         format: &dyn Format,
         decoder: &mut dyn Decoder,
         rows: &mut Rows,
+        batch_rows: usize,
     ) -> Result<()> {
         // Messages without rows (comments, bad ones that are passed over) count too, so that
         // a poll does not last for ever.
-        while rows.len() < BATCH_ROWS {
+        while rows.len() < batch_rows {
             let pending = &self.buffer[self.start..];
             let (length, end) = match format.record_end(pending) {
                 Some(end) => (end - 1, end),

@@ -292,7 +292,13 @@ impl Translator<'_> {
         Ok(calc(node, None, exprs, schema.clone()))
     }
 
-    pub(super) fn set_op(&self, op: SetOp, all: bool, inputs: &[Rel], schema: &Schema) -> Result<Node> {
+    pub(super) fn set_op(
+        &self,
+        op: SetOp,
+        all: bool,
+        inputs: &[Rel],
+        schema: &Schema,
+    ) -> Result<Node> {
         let nodes = inputs.iter().map(|i| self.all(i)).collect::<Result<Vec<_>>>()?;
         let changes = nodes.iter().fold(Changes::Append, |c, n| c.and(n.changes));
         let operation = match (op, all) {

@@ -3,7 +3,13 @@
 use super::*;
 
 impl Translator<'_> {
-    pub(super) fn sort(&self, input: &Rel, keys: &[SortKey], offset: u64, limit: Option<u64>) -> Result<Node> {
+    pub(super) fn sort(
+        &self,
+        input: &Rel,
+        keys: &[SortKey],
+        offset: u64,
+        limit: Option<u64>,
+    ) -> Result<Node> {
         let node = self.all(input)?;
         let schema = input.schema().clone();
         let by_rowtime = keys.first().is_some_and(|k| {
@@ -50,7 +56,12 @@ impl Translator<'_> {
     }
 
     /// A filter on ROW_NUMBER, if that is what it is.
-    pub(super) fn rank(&self, input: &Rel, condition: &Expr, needed: &[Needed]) -> Result<Option<Node>> {
+    pub(super) fn rank(
+        &self,
+        input: &Rel,
+        condition: &Expr,
+        needed: &[Needed],
+    ) -> Result<Option<Node>> {
         let (over, exprs) = match input {
             Rel::Project { input: below, exprs, .. } => (&**below, exprs.clone()),
             other => (other, other.columns()),
