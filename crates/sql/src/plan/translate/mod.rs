@@ -17,9 +17,7 @@ mod source;
 mod window;
 
 use aggregate::reads;
-use join::spec_kind;
-use rank::{Bound, rank_bound, sort_columns};
-use window::{assigner, below_window};
+use rank::sort_columns;
 
 use super::condition::{self, conjuncts};
 use super::logical::{
