@@ -25,6 +25,7 @@ use crate::plan::job::{BuiltJob, JobBuilder};
 use crate::plan::logical::{Field, Rel, Schema};
 use crate::plan::stream::{Changes, Distribution, Node, Op};
 use crate::plan::translate::Translator;
+use crate::plan::uid::{Identity, identities};
 use crate::settings::Settings;
 use millstream_core::{Error, ErrorKind, Result};
 use millstream_runtime::checkpoint::{Fate, RestartStrategy};
@@ -132,6 +133,28 @@ impl Session {
     pub fn run(
         &mut self,
         script: &str,
+        take: impl FnMut(Outcome) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        self.each(script, Self::execute, take)
+    }
+
+    /// As [`run`](Self::run), but `take` gets the jobs of INSERTs while they run, and has to
+    /// wait for them.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_started(
+        &mut self,
+        script: &str,
+        take: impl FnMut(Outcome) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        self.each(script, Self::start, take)
+    }
+
+    fn each(
+        &mut self,
+        script: &str,
+        step: impl Fn(&mut Self, &Parsed, &str) -> Result<Outcome, SqlError>,
         mut take: impl FnMut(Outcome) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
         let tokens = Tokens::of(script).map_err(plan_error)?;
@@ -140,7 +163,7 @@ impl Session {
             let next = on_large_stack(|| next_statement(&tokens, at)).map_err(plan_error)?;
             let Some((parsed, behind)) = next else { return Ok(()) };
             at = behind;
-            let outcome = self.execute(&parsed, script)?;
+            let outcome = step(self, &parsed, script)?;
             let quits = matches!(outcome, Outcome::Quit);
             take(outcome)?;
             drop_deep(parsed);
@@ -236,7 +259,8 @@ impl Session {
 
     fn drop_created(&mut self, create: &CreateTable) -> Result<(), SqlError> {
         let path = self.catalog.path(&create.name);
-        self.catalog.drop_object(&path, false, create.temporary, true).map_err(plan_error)
+        let dropped = self.catalog.drop_object(&path, false, create.temporary, true);
+        dropped.map(|_| ()).map_err(plan_error)
     }
 
     /// How a job runs; without what follows from its graph.
@@ -481,12 +505,17 @@ impl Session {
         let (changes, state) = (true, details.iter().any(|d| d == "STATE"));
         let mut logical = String::new();
         let mut streaming = String::new();
+        let mut kept = String::new();
         let mut warnings = vec![];
         let mut add = |rel: Option<&Rel>, node: &Node| {
             if let Some(rel) = rel {
                 logical += &rel.explain();
             }
             streaming += &node.explain(changes, state);
+            if state {
+                let identity = identities(&[node]);
+                identity.iter().for_each(|identity| uids(node, identity, &mut kept));
+            }
             node.warnings(&mut warnings);
         };
         match statement {
@@ -511,10 +540,24 @@ impl Session {
         let mut out = format!(
             "== Abstract Syntax Tree ==\n{logical}\n== Optimized Physical Plan ==\n{streaming}"
         );
+        if !kept.is_empty() {
+            out += &format!("\n== State ==\n{kept}");
+        }
         for warning in warnings {
             out += &format!("\nwarning: {warning}");
         }
         Ok(out)
+    }
+}
+
+/// A line for each operator that keeps something: its uid, and what it keeps.
+fn uids(node: &Node, identity: &Identity, into: &mut String) {
+    let position = node.inputs.is_empty().then_some("positions");
+    if let Some(schema) = identity.schema.as_deref().or(position) {
+        *into += &format!("{}: {schema}\n", identity.uid);
+    }
+    for ((input, _), identity) in node.inputs.iter().zip(&identity.inputs) {
+        uids(input, identity, into);
     }
 }
 

@@ -85,6 +85,10 @@ impl InsertJob {
     pub fn handle(&self) -> &JobHandle {
         self.job.handle()
     }
+    /// To end it from another thread.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(Some(self.job.handle().clone()))
+    }
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
         self.job.is_finished()

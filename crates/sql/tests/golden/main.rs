@@ -9,6 +9,7 @@
 mod case;
 mod compare;
 mod queries;
+mod restore;
 
 use case::Case;
 use std::collections::BTreeMap;
@@ -16,7 +17,12 @@ use std::fmt::Write;
 
 /// Cases that are known to differ: `area/name` to the reason.
 fn known_failures() -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string("tests/conformance/known-failures.txt").unwrap();
+    reasons("tests/conformance/known-failures.txt")
+}
+
+/// Cases of a list, each with its reason.
+fn reasons(list: &str) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(list).unwrap();
     let lines = text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#'));
     let pair = |l: &str| {
         let (case, reason) = l.split_once(": ").unwrap_or_else(|| panic!("no reason in '{l}'"));
