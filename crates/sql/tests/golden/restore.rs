@@ -51,6 +51,7 @@ fn run(case: &Case, hold_after: u64) -> (Value, usize) {
     let (checkpoints, savepoints) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let directory = checkpoints.path().to_str().unwrap();
     session.settings_mut().set("execution.checkpointing.dir", directory).unwrap();
+    session.settings_mut().set("restart-strategy.type", "none").unwrap();
     let mut interrupted = Interrupted {
         session,
         script: &script,
