@@ -11,6 +11,7 @@ pub(crate) mod condition;
 pub(crate) mod gate;
 pub(crate) mod job;
 pub mod logical;
+pub(crate) mod lookups;
 pub mod stream;
 pub(crate) mod translate;
 pub(crate) mod uid;
