@@ -227,14 +227,19 @@ impl JobInfo {
     /// or what is committed would come again.
     pub(crate) fn check_exactly_once(&self) -> Result<()> {
         if self.checkpoint_interval_ms.is_none() {
-            return Err(Error::config("an exactly-once sink in a job without checkpoints")
-                .advice("call enable_checkpointing, or use an at-least-once sink"));
+            return Err(Error::config("an exactly-once sink in a job without checkpoints").advice(
+                "set execution.checkpointing.interval (enable_checkpointing), or use an \
+                     at-least-once sink",
+            ));
         }
         if !self.checkpoints_stored {
             return Err(Error::config(
                 "an exactly-once sink in a job whose checkpoints are stored nowhere",
             )
-            .advice("call set_checkpoint_directory, or use an at-least-once sink"));
+            .advice(
+                "set execution.checkpointing.dir (set_checkpoint_directory), or use an \
+                 at-least-once sink",
+            ));
         }
         Ok(())
     }

@@ -47,21 +47,17 @@ pub trait TableWriter {
     /// # Errors
     /// Fails the checkpoint.
     fn flush(&mut self) -> Result<()>;
-    /// Stores what the writer needs to go on; after [`flush`](Self::flush).
+    /// Closes the output of `epoch`, of a table that commits in two phases: see
+    /// [`SinkWriter::prepare_commit`](millstream_runtime::SinkWriter::prepare_commit). After
+    /// [`flush`](Self::flush).
     ///
     /// # Errors
     /// Fails the checkpoint.
-    fn snapshot(&mut self, _epoch: Epoch, _into: &mut OperatorSnapshot) -> Result<()> {
-        Ok(())
+    fn prepare_commit(&mut self, _epoch: Epoch) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![])
     }
-    /// The checkpoint of `epoch`, and all before it, is durable.
-    ///
-    /// # Errors
-    /// Ends the attempt.
-    fn on_checkpoint_complete(&mut self, _epoch: Epoch) -> Result<()> {
-        Ok(())
-    }
-    /// Bounded input has ended: everything is safe and visible when this returns.
+    /// Bounded input has ended: everything is safe when this returns, and visible unless the
+    /// table commits in two phases.
     ///
     /// # Errors
     /// Ends the attempt.

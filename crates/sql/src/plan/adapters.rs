@@ -12,8 +12,8 @@ use arrow_select::concat::concat;
 use millstream_core::{Batch, Container, Epoch, Error, NO_TIMESTAMP, Result, Watermark};
 use millstream_runtime::source::SourceOutput;
 use millstream_runtime::{
-    Operator, OperatorContext, OperatorSnapshot, Output, Progress, Source, SourcePoll,
-    SourceReader, Waker,
+    Committer, CommitterContext, Operator, OperatorContext, OperatorSnapshot, Output, Progress,
+    Sink, SinkWriter, Source, SourcePoll, SourceReader, Waker,
 };
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -48,18 +48,20 @@ impl<'de> serde::Deserialize<'de> for Chunk {
 /// A table as the runtime's source.
 pub(crate) struct SourceAdapter {
     pub(crate) source: Arc<dyn TableSource>,
-    pub(crate) gate: Option<Arc<SourceGate>>,
+    /// With the number of the source.
+    pub(crate) gate: Option<(Arc<SourceGate>, usize)>,
 }
 
 impl Source for SourceAdapter {
     type Out = Chunk;
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn SourceReader<Chunk>>> {
         let mut reader = self.source.create_reader(context)?;
-        let gate = self.gate.clone();
+        let (gate, source) = self.gate.clone().unzip();
         if let Some(gate) = &gate {
             reader.limit_rows(gate.batch_rows());
         }
-        Ok(Box::new(ReaderAdapter { reader, split: None, gate, passage: Passage::default() }))
+        let passage = Passage { source: source.unwrap_or(0), ..Passage::default() };
+        Ok(Box::new(ReaderAdapter { reader, split: None, gate, passage }))
     }
 }
 
@@ -289,51 +291,50 @@ impl Operator for NotNull {
     }
 }
 
-/// A table as the last operator of a chain.
-pub(crate) struct SinkAdapter {
-    sink: Arc<dyn TableSink>,
-    writer: Option<Box<dyn TableWriter>>,
-}
+/// Makes batches the records of a sink.
+pub(crate) struct Pack;
 
-impl SinkAdapter {
-    pub(crate) fn new(sink: Arc<dyn TableSink>) -> Self {
-        SinkAdapter { sink, writer: None }
-    }
-    fn with(&mut self, call: impl FnOnce(&mut dyn TableWriter) -> Result<()>) -> Result<()> {
-        match &mut self.writer {
-            Some(writer) => call(&mut **writer),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Operator for SinkAdapter {
+impl Operator for Pack {
     type In = ChangeBatch;
-    type Out = Batch<()>;
-    fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.writer = Some(self.sink.create_writer(context)?);
+    type Out = Batch<Chunk>;
+    fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<Batch<Chunk>>) -> Result<()> {
+        out.emit(Batch::from(vec![Chunk(batch)]));
         Ok(())
     }
-    fn on_batch(&mut self, batch: ChangeBatch, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.write(&batch))
+}
+
+/// A table as the runtime's sink.
+pub(crate) struct SinkAdapter(pub(crate) Arc<dyn TableSink>);
+
+impl Sink<Chunk> for SinkAdapter {
+    fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn SinkWriter<Chunk>>> {
+        Ok(Box::new(WriterAdapter(self.0.create_writer(context)?)))
     }
-    fn on_barrier(&mut self, _epoch: Epoch, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.flush())
+    fn committer(&self, context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
+        self.0.committer(context)
     }
-    fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        self.with(|w| w.snapshot(epoch, into))
+}
+
+struct WriterAdapter(Box<dyn TableWriter>);
+
+impl SinkWriter<Chunk> for WriterAdapter {
+    fn write(&mut self, batch: Batch<Chunk>) -> Result<()> {
+        batch.values().iter().try_for_each(|chunk| self.0.write(&chunk.0))
     }
-    fn on_checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
-        self.with(|w| w.on_checkpoint_complete(epoch))
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
     }
-    fn next_processing_time(&self) -> Option<i64> {
-        self.writer.as_ref().and_then(|w| w.next_poll())
+    fn prepare_commit(&mut self, epoch: Epoch) -> Result<Vec<Vec<u8>>> {
+        self.0.prepare_commit(epoch)
     }
-    fn on_processing_time(&mut self, now_ms: i64, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.poll(now_ms))
+    fn end(&mut self) -> Result<()> {
+        self.0.end()
     }
-    fn on_end(&mut self, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.end())
+    fn poll(&mut self, now_ms: i64) -> Result<()> {
+        self.0.poll(now_ms)
+    }
+    fn next_poll(&self) -> Option<i64> {
+        self.0.next_poll()
     }
 }
 

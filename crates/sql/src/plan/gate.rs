@@ -12,12 +12,16 @@ pub struct SourceGate {
     batch_rows: usize,
     /// Rows after which a reader gives no more; `None`: it is not held.
     hold_after: Option<u64>,
+    /// Which sources are held: with `Some((i, n))` those whose number in the job is `i` modulo
+    /// `n`.
+    only: Option<(usize, usize)>,
     state: Mutex<GateState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct GateState {
+    sources: usize,
     /// Readers of the job.
     readers: usize,
     /// Readers that are held, and those that have ended.
@@ -31,6 +35,11 @@ impl SourceGate {
     /// Readers give batches of at most so many rows, and none after `hold_after` rows.
     pub fn new(batch_rows: usize, hold_after: Option<u64>) -> Self {
         SourceGate { batch_rows, hold_after, ..Self::default() }
+    }
+    /// Holds only every `of`th source, from number `first` of the job; the others go to their
+    /// end.
+    pub fn only(self, first: usize, of: usize) -> Self {
+        SourceGate { only: Some((first, of)), ..self }
     }
     /// Rows of the reader that has given most.
     pub fn most_rows(&self) -> u64 {
@@ -60,15 +69,20 @@ impl SourceGate {
     pub(crate) fn batch_rows(&self) -> usize {
         self.batch_rows.max(1)
     }
-    /// The job has so many readers more.
-    pub(crate) fn expect(&self, readers: usize) {
-        self.change(|state| state.readers += readers);
+    /// The job has one more source, with so many readers; answers the source's number.
+    pub(crate) fn expect(&self, readers: usize) -> usize {
+        let mut state = self.state();
+        state.readers += readers;
+        state.sources += 1;
+        state.sources - 1
     }
 }
 
 /// How one reader stands to the gate.
 #[derive(Debug, Default)]
 pub(crate) struct Passage {
+    /// The number of its source.
+    pub(crate) source: usize,
     given: u64,
     stopped: bool,
 }
@@ -76,7 +90,8 @@ pub(crate) struct Passage {
 impl Passage {
     /// Whether the reader is held.
     pub(crate) fn is_held(&mut self, gate: &SourceGate) -> bool {
-        let held = gate.hold_after.is_some_and(|after| self.given >= after);
+        let held = gate.hold_after.is_some_and(|after| self.given >= after)
+            && gate.only.is_none_or(|(first, of)| self.source % of.max(1) == first);
         if held && !std::mem::replace(&mut self.stopped, true) {
             gate.change(|state| state.held += 1);
         }

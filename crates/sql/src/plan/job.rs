@@ -5,7 +5,8 @@
 //! fused by the runtime.
 
 use super::adapters::{
-    Calc, Collect, NotNull, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
+    Calc, Collect, NotNull, Pack, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack,
+    ValuesSource,
 };
 use super::gate::SourceGate;
 use super::stream::{Distribution, Node, Op};
@@ -134,7 +135,10 @@ impl JobBuilder {
         if sink.add_to(&mut self.graph, spec.clone(), &mut inputs).is_some() {
             return Ok(());
         }
-        self.graph.add_operator(spec, inputs, move |_| Ok(SinkAdapter::new(Arc::clone(&sink))));
+        let pack = NodeSpec { parallelism: Some(parallelism), ..named("Pack") };
+        let from = self.graph.add_operator(pack, inputs, |_| Ok(Pack));
+        let inputs = vec![Input::new(from, None, millstream_runtime::Partitioner::forward())];
+        self.graph.add_sink(spec, inputs, Arc::new(SinkAdapter(sink)));
         Ok(())
     }
 
@@ -151,10 +155,8 @@ impl JobBuilder {
             return (node, parallelism);
         }
         let strategy = WatermarkStrategy::no_watermarks();
-        if let Some(gate) = &self.gate {
-            gate.expect(parallelism);
-        }
-        let adapter = Arc::new(SourceAdapter { source, gate: self.gate.clone() });
+        let gate = self.gate.as_ref().map(|gate| (Arc::clone(gate), gate.expect(parallelism)));
+        let adapter = Arc::new(SourceAdapter { source, gate });
         let from = self.graph.add_source(own(), adapter, strategy);
         let unpack = NodeSpec { parallelism: Some(parallelism), ..named("Unpack") };
         let inputs = vec![Input::new(from, None, millstream_runtime::Partitioner::forward())];

@@ -83,7 +83,7 @@ impl Draft {
         let meaning = Meaning { node, inputs: &inputs };
         let (kind, text) = meaning.text();
         let mut tables: BTreeSet<String> = inputs.iter().flat_map(|d| d.tables.clone()).collect();
-        if let Op::Source(_, table) = &node.op {
+        if let Op::Source(_, table) | Op::LookupJoin(_, _, table) = &node.op {
             tables.insert(table.clone());
         }
         let base = stable_hash(&(sink, kind, &text, &tables));
@@ -227,6 +227,10 @@ impl Meaning<'_> {
             Op::TemporalJoin(s) => {
                 let times = s.rowtimes.map(|(l, r)| (self.of_input(0, l), self.of_input(1, r)));
                 ("temporal-join", format!("{:?} {} {times:?}", s.kind, self.keys(&s.keys)))
+            }
+            Op::LookupJoin(s, _, table) => {
+                let keys = (self.list(&s.keys), &s.right_keys);
+                ("lookup-join", format!("{:?} {table} {keys:?}", s.kind))
             }
             Op::TopN(s) => {
                 let end = match s.end {
@@ -377,6 +381,7 @@ impl Meaning<'_> {
             Op::WindowJoin(_) | Op::IntervalJoin(_) | Op::TemporalJoin(_) => {
                 format!("left rows {}, right rows {}", row(0), row(1))
             }
+            Op::LookupJoin(..) => format!("waiting rows {}", row(0)),
             Op::TopN(s) => {
                 let retracting = retracting(s.input_retracts);
                 format!("rows {}{retracting} by {}", row(0), pick(&s.partition))

@@ -8,6 +8,7 @@
 
 mod case;
 mod compare;
+mod kill;
 mod lookups;
 mod processing_time;
 mod queries;

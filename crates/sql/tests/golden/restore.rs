@@ -23,11 +23,15 @@ use millstream_sql::session::{
 use serde_json::Value;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-/// Rows after which the readers of the first run are held.
-const CUTS: [u64; 3] = [1, 3, 7];
+/// Rows after which readers of the first run are held, and of which sources: `(0, 2)` is every
+/// second, from the first. The others have read everything then.
+const CUTS: [(u64, (usize, usize)); 4] = [(1, (0, 1)), (3, (0, 2)), (4, (0, 1)), (7, (1, 2))];
+/// Cases that run at a time.
+const THREADS: usize = 4;
 /// What takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 const RECOVERY: &str = "execution.state-recovery.path";
@@ -37,7 +41,7 @@ const PARALLELISM: &str = "parallelism.default";
 struct Interrupted<'a> {
     session: Session,
     script: &'a str,
-    hold_after: u64,
+    cut: (u64, (usize, usize)),
     savepoints: tempfile::TempDir,
     results: Vec<ResultTable>,
     /// Jobs that were stopped.
@@ -45,21 +49,15 @@ struct Interrupted<'a> {
 }
 
 /// The answer, and how many jobs were stopped in the middle.
-fn run(case: &Case, hold_after: u64) -> (Value, usize) {
+fn run(case: &Case, cut: (u64, (usize, usize))) -> (Value, usize) {
     let (script, _out) = case.script();
     let mut session = session();
     let (checkpoints, savepoints) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let directory = checkpoints.path().to_str().unwrap();
     session.settings_mut().set("execution.checkpointing.dir", directory).unwrap();
     session.settings_mut().set("restart-strategy.type", "none").unwrap();
-    let mut interrupted = Interrupted {
-        session,
-        script: &script,
-        hold_after,
-        savepoints,
-        results: vec![],
-        cuts: 0,
-    };
+    let mut interrupted =
+        Interrupted { session, script: &script, hold_after, savepoints, results: vec![], cuts: 0 };
     let ran = interrupted.run();
     (answer(ran, &interrupted.results), interrupted.cuts)
 }
@@ -76,7 +74,8 @@ impl Interrupted<'_> {
             if matches!(parsed.statement, Statement::BeginStatementSet) {
                 set_begins = Some(at);
             }
-            let gate = Arc::new(SourceGate::new(1, Some(self.hold_after)));
+            let (rows, (first, of)) = self.cut;
+            let gate = Arc::new(SourceGate::new(1, Some(rows)).only(first, of));
             self.session.hold_sources(Some(Arc::clone(&gate)));
             match self.session.start(&parsed, self.script)? {
                 Outcome::Query(query) => self.query(query, &gate, &parsed)?,
@@ -196,32 +195,43 @@ fn answers_survive_a_restore() {
     let exceptions = reasons("tests/conformance/restore-exceptions.txt");
     let known = known_failures();
     let only = std::env::var("CASE").unwrap_or_default();
-    let (mut problems, mut compared, mut cut) = (String::new(), 0, 0);
-    for case in Case::all() {
-        if !case.name.contains(&only) || known.contains_key(&case.name) {
-            continue;
-        }
-        let mut differences = vec![];
-        let mut cuts_of_case = 0;
-        for hold_after in CUTS {
-            let (got, cuts) = run(&case, hold_after);
-            cuts_of_case += cuts;
-            if let Some(difference) = compare::difference(&case.expected, &got) {
-                differences.push(format!("cut at {hold_after}: {difference}"));
+    let wanted = |case: &Case| case.name.contains(&only) && !known.contains_key(&case.name);
+    let cases: Vec<Case> = Case::all().into_iter().filter(wanted).collect();
+    let next = AtomicUsize::new(0);
+    // How the case's answers differ, and whether it was stopped in the middle.
+    let work = || {
+        let mut done = vec![];
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let (mut differences, mut cuts) = (vec![], 0);
+            for cut in CUTS {
+                let (got, stopped) = run(case, cut);
+                cuts += stopped;
+                if let Some(difference) = compare::difference(&case.expected, &got) {
+                    differences.push(format!("cut at {cut:?}: {difference}"));
+                }
             }
+            done.push((case.name.clone(), differences, cuts > 0));
         }
-        compared += 1;
-        cut += usize::from(cuts_of_case > 0);
-        match (differences.as_slice(), exceptions.contains_key(&case.name)) {
+        done
+    };
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
+    });
+    done.sort();
+    let mut problems = String::new();
+    for (name, differences, _) in &done {
+        match (differences.as_slice(), exceptions.contains_key(name)) {
             ([], true) => {
-                let _ = writeln!(problems, "{} passes now: take it off the list", case.name);
+                let _ = writeln!(problems, "{name} passes now: take it off the list");
             }
             ([], false) | ([_, ..], true) => {}
             (all, false) => {
-                let _ = writeln!(problems, "{}: {}", case.name, all.join("\n    "));
+                let _ = writeln!(problems, "{name}: {}", all.join("\n    "));
             }
         }
     }
+    let (compared, cut) = (done.len(), done.iter().filter(|(_, _, cut)| *cut).count());
     println!("{compared} cases compared, {cut} of them stopped in the middle of their input");
     assert!(problems.is_empty(), "{problems}");
     // The test is worth nothing if the jobs end before they are stopped.

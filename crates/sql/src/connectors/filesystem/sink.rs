@@ -3,9 +3,10 @@
 //! ```text
 //!   .part-0-3.inprogress ──barrier──> pending, in the checkpoint ──complete──> part-0-3
 //! ```
-//! Exactly once: what an epoch has written is finished at its barrier and becomes visible
-//! when its checkpoint is durable, or at the end of bounded input. A restored job makes the
-//! pending files of its checkpoint visible, and throws away what came after.
+//! Exactly once in a job with checkpoints: what an epoch has written is closed at its barrier
+//! and becomes visible when its checkpoint is durable. A restored job makes the files of its
+//! checkpoint visible; what came after stays hidden. The protocol is that of the file sink of
+//! [`millstream_connectors`]. In a job without checkpoints a file is visible when it is closed.
 //!
 //! Invariant: a visible file is whole and does not change any more.
 
@@ -16,18 +17,18 @@ use crate::formats::times::TimeStandard;
 use crate::formats::{Encoder, write_scalar};
 use crate::runtime::ChangeBatch;
 use arrow_array::{Array, ArrayRef};
+use millstream_connectors::file::{FileCommitter, Folder};
 use millstream_core::{Clock, Epoch, Error, Result};
-use millstream_runtime::{OperatorContext, OperatorSnapshot};
+use millstream_runtime::{Committer, CommitterContext, JobInfo, OperatorContext};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Files of different partitions that are open at a time.
 const MAX_OPEN: usize = 256;
 const BUFFER_BYTES: usize = 256 * 1024;
-const PENDING_STATE: &str = "filesystem-pending";
 
 #[derive(Clone)]
 pub(super) struct FileSink {
@@ -56,12 +57,22 @@ impl TableSink for FileSink {
     fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
         Ok(Box::new(FileWriter::open(self.files.clone(), context)?))
     }
+    fn committer(&self, context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
+        let committer = FileCommitter(Folder::new(&self.files.path));
+        Ok(commits(&context.job).then(|| Box::new(committer) as _))
+    }
+}
+
+/// Whether files wait for checkpoints.
+fn commits(job: &JobInfo) -> bool {
+    job.checkpoints_stored && job.checkpoint_interval_ms.is_some()
 }
 
 /// A file that is being written.
 struct Part {
+    /// Relative to the table's folder.
+    name: String,
     path: PathBuf,
-    finished: PathBuf,
     file: File,
     buffer: Vec<u8>,
     written_bytes: u64,
@@ -91,9 +102,11 @@ struct FileWriter {
     next_number: u64,
     /// The open file of each partition, by the folder's name.
     open: BTreeMap<String, Part>,
-    /// Finished, and not visible yet: the hidden and the final name, by the epoch that ended
-    /// (`None`: the current one).
-    pending: Vec<(Option<u64>, PathBuf, PathBuf)>,
+    folder: Folder,
+    /// Whether files wait for checkpoints.
+    commits: bool,
+    /// Closed since the last barrier, when files wait for checkpoints: name and size.
+    pending: Vec<(String, u64)>,
 }
 
 impl FileWriter {
@@ -101,7 +114,8 @@ impl FileWriter {
         let places = files.places.iter().enumerate();
         let format_columns = places.filter(|(_, p)| **p == Place::Format).map(|(i, _)| i).collect();
         std::fs::create_dir_all(&files.path).map_err(|e| io_error(&files.path, "made", &e))?;
-        let writer = FileWriter {
+        Ok(FileWriter {
+            folder: Folder::new(&files.path),
             encoder: files.format.encoder(&files.format_columns())?,
             files,
             format_columns,
@@ -109,28 +123,9 @@ impl FileWriter {
             clock: Arc::clone(&context.clock),
             next_number: 0,
             open: BTreeMap::new(),
+            commits: commits(&context.job),
             pending: vec![],
-        };
-        let restored: Vec<(PathBuf, PathBuf)> =
-            context.restored.list(PENDING_STATE, &context.subtask)?;
-        for (hidden, finished) in restored {
-            if finished.exists() {
-                continue;
-            }
-            writer
-                .publish(&hidden, &finished)
-                .map_err(|e| e.advice("put the file back: the checkpoint counts on it"))?;
-        }
-        Ok(writer)
-    }
-
-    fn publish(&self, hidden: &Path, finished: &Path) -> Result<()> {
-        let folder = finished.parent().unwrap_or(&self.files.path);
-        // The folder is synced too, so that the new name survives a crash of the machine.
-        let renamed = std::fs::rename(hidden, finished)
-            .and_then(|()| File::open(folder))
-            .and_then(|folder| folder.sync_all());
-        renamed.map_err(|e| io_error(hidden, "finished", &e))
+        })
     }
 
     /// The folder of a row's partition, relative to the table's.
@@ -156,17 +151,18 @@ impl FileWriter {
         let folder = self.files.path.join(partition);
         std::fs::create_dir_all(&folder).map_err(|e| io_error(&folder, "made", &e))?;
         loop {
-            let name = format!("part-{}-{}", self.subtask_index, self.next_number);
+            let number = self.next_number;
+            let name = format!("{partition}part-{}-{number}", self.subtask_index);
             self.next_number += 1;
-            let (path, finished) = (folder.join(format!(".{name}.inprogress")), folder.join(&name));
-            if finished.exists() {
+            let path = self.folder.in_progress(&name);
+            if self.folder.finished(&name).exists() {
                 continue;
             }
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
                     let opened_ms = self.clock.now_ms();
                     let (buffer, written_bytes) = (vec![], 0);
-                    return Ok(Part { path, finished, file, buffer, written_bytes, opened_ms });
+                    return Ok(Part { name, path, file, buffer, written_bytes, opened_ms });
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(io_error(&path, "made", &e)),
@@ -174,13 +170,16 @@ impl FileWriter {
         }
     }
 
-    /// Finishes a file; it is visible later.
+    /// Closes a file: it is visible now, or when its checkpoint is durable.
     fn finish(&mut self, partition: &str) -> Result<()> {
         let Some(mut part) = self.open.remove(partition) else { return Ok(()) };
         part.write_out()?;
         part.file.sync_all().map_err(|e| io_error(&part.path, "written", &e))?;
-        self.pending.push((None, part.path, part.finished));
-        Ok(())
+        if self.commits {
+            self.pending.push((part.name, part.written_bytes));
+            return Ok(());
+        }
+        self.folder.publish(&part.path, &part.name)
     }
     fn finish_where(&mut self, which: impl Fn(&Part) -> bool) -> Result<()> {
         let due = self.open.iter().filter(|(_, part)| which(part));
@@ -218,25 +217,11 @@ impl TableWriter for FileWriter {
     fn flush(&mut self) -> Result<()> {
         self.finish_where(|_| true)
     }
-    fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        for (of, hidden, finished) in &mut self.pending {
-            of.get_or_insert(epoch.0);
-            into.put_list(PENDING_STATE, &(&*hidden, &*finished))?;
+    fn prepare_commit(&mut self, _epoch: Epoch) -> Result<Vec<Vec<u8>>> {
+        if self.pending.is_empty() {
+            return Ok(vec![]);
         }
-        Ok(())
-    }
-    fn on_checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
-        let covered = |of: &Option<u64>| of.is_some_and(|of| of <= epoch.0);
-        let (due, later) =
-            std::mem::take(&mut self.pending).into_iter().partition(|(of, ..)| covered(of));
-        self.pending = later;
-        let due: Vec<(Option<u64>, PathBuf, PathBuf)> = due;
-        due.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))
-    }
-    fn end(&mut self) -> Result<()> {
-        self.finish_where(|_| true)?;
-        let pending = std::mem::take(&mut self.pending);
-        pending.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))
+        Ok(vec![Folder::committable(&std::mem::take(&mut self.pending))?])
     }
     fn poll(&mut self, now_ms: i64) -> Result<()> {
         let interval_ms = self.files.roll_interval_ms;
