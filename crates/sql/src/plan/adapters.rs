@@ -60,7 +60,7 @@ impl Source for SourceAdapter {
         if let Some(gate) = &gate {
             reader.limit_rows(gate.batch_rows());
         }
-        let passage = Passage { source: source.unwrap_or(0), ..Passage::default() };
+        let passage = Passage::of(source.unwrap_or(0));
         Ok(Box::new(ReaderAdapter { reader, split: None, gate, passage }))
     }
 }

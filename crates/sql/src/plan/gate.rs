@@ -82,12 +82,16 @@ impl SourceGate {
 #[derive(Debug, Default)]
 pub(crate) struct Passage {
     /// The number of its source.
-    pub(crate) source: usize,
+    source: usize,
     given: u64,
     stopped: bool,
 }
 
 impl Passage {
+    /// For a reader of the source of this number.
+    pub(crate) fn of(source: usize) -> Self {
+        Passage { source, ..Self::default() }
+    }
     /// Whether the reader is held.
     pub(crate) fn is_held(&mut self, gate: &SourceGate) -> bool {
         let held = gate.hold_after.is_some_and(|after| self.given >= after)
