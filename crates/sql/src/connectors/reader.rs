@@ -3,7 +3,7 @@
 //! Invariant: a reader's stored position is behind the last row that it gave out.
 
 use crate::runtime::ChangeBatch;
-use millstream_core::{Epoch, Result};
+use millstream_core::{Epoch, Result, Watermark};
 use millstream_runtime::OperatorSnapshot;
 
 /// What a reader has to say.
@@ -42,11 +42,25 @@ pub trait TableWriter {
     /// # Errors
     /// Ends the attempt.
     fn write(&mut self, batch: &ChangeBatch) -> Result<()>;
+    /// No row comes any more whose event time is not after this.
+    ///
+    /// # Errors
+    /// Ends the attempt.
+    fn on_watermark(&mut self, _watermark: Watermark) -> Result<()> {
+        Ok(())
+    }
     /// Everything written is safe when this returns.
     ///
     /// # Errors
     /// Fails the checkpoint.
     fn flush(&mut self) -> Result<()>;
+    /// Stores what the writer needs to go on; after [`prepare_commit`](Self::prepare_commit).
+    ///
+    /// # Errors
+    /// Fails the checkpoint.
+    fn snapshot(&mut self, _epoch: Epoch, _into: &mut OperatorSnapshot) -> Result<()> {
+        Ok(())
+    }
     /// Closes the output of `epoch`, of a table that commits in two phases: see
     /// [`SinkWriter::prepare_commit`](millstream_runtime::SinkWriter::prepare_commit). After
     /// [`flush`](Self::flush).

@@ -321,8 +321,14 @@ impl SinkWriter<Chunk> for WriterAdapter {
     fn write(&mut self, batch: Batch<Chunk>) -> Result<()> {
         batch.values().iter().try_for_each(|chunk| self.0.write(&chunk.0))
     }
+    fn on_watermark(&mut self, watermark: Watermark) -> Result<()> {
+        self.0.on_watermark(watermark)
+    }
     fn flush(&mut self) -> Result<()> {
         self.0.flush()
+    }
+    fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
+        self.0.snapshot(epoch, into)
     }
     fn prepare_commit(&mut self, epoch: Epoch) -> Result<Vec<Vec<u8>>> {
         self.0.prepare_commit(epoch)
