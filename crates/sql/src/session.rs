@@ -503,39 +503,38 @@ impl Session {
 
     fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
         let (changes, state) = (true, details.iter().any(|d| d == "STATE"));
-        let mut logical = String::new();
-        let mut streaming = String::new();
-        let mut kept = String::new();
-        let mut warnings = vec![];
-        let mut add = |rel: Option<&Rel>, node: &Node| {
-            if let Some(rel) = rel {
-                logical += &rel.explain();
-            }
-            streaming += &node.explain(changes, state);
-            if state {
-                let identity = identities(&[node]);
-                identity.iter().for_each(|identity| uids(node, identity, &mut kept));
-            }
-            node.warnings(&mut warnings);
-        };
+        let mut plans: Vec<(Rel, Node)> = vec![];
         match statement {
             Statement::Query(query) => {
                 let rel = self.binder(text).query(query)?;
-                add(Some(&rel), &self.query_plan(&rel)?);
+                let node = self.query_plan(&rel)?;
+                plans.push((rel, node));
             }
             Statement::Insert(insert) => {
                 let rel = self.binder(text).query(&insert.query)?;
-                add(Some(&rel), &self.insert_plan(insert, text)?);
+                plans.push((rel, self.insert_plan(insert, text)?));
             }
             Statement::StatementSet(inserts) => {
                 for insert in inserts {
                     let rel = self.binder(text).query(&insert.query)?;
-                    add(Some(&rel), &self.insert_plan(insert, text)?);
+                    plans.push((rel, self.insert_plan(insert, text)?));
                 }
             }
             _ => {
                 return Err(Error::config("EXPLAIN takes a query or an INSERT"));
             }
+        }
+        let (mut logical, mut streaming) = (String::new(), String::new());
+        let (mut kept, mut warnings) = (String::new(), vec![]);
+        for (rel, node) in &plans {
+            logical += &rel.explain();
+            streaming += &node.explain(changes, state);
+            node.warnings(&mut warnings);
+        }
+        if state {
+            let nodes: Vec<&Node> = plans.iter().map(|(_, node)| node).collect();
+            let all = nodes.iter().zip(identities(&nodes));
+            all.for_each(|(node, identity)| uids(node, &identity, &mut kept));
         }
         let mut out = format!(
             "== Abstract Syntax Tree ==\n{logical}\n== Optimized Physical Plan ==\n{streaming}"

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod changed;
 mod compare;
 mod kill;
 mod lookups;
