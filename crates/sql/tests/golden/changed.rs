@@ -5,9 +5,13 @@ use crate::queries::{TABLES, answer};
 use millstream_runtime::checkpoint::{Request, Stop};
 use millstream_runtime::snapshot::SnapshotKind;
 use millstream_sql::dialect::{Tokens, next_statement};
+use millstream_sql::functions::user::from_rows;
 use millstream_sql::session::{Outcome, QueryResult, Session, SourceGate, SqlError};
+use millstream_sql::types::SqlType;
+use millstream_sql::value::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const SINKS: &str = "CREATE TABLE a (d INT, n BIGINT) WITH ('connector'='blackhole');
@@ -188,12 +192,43 @@ fn a_job_id_belongs_to_one_statement() {
     assert!(error.contains("'mine'") && error.contains("STATEMENT SET"), "{error}");
 }
 
+/// A query fails in the middle, goes back to its checkpoint, and shows each row once.
 #[test]
-fn rows_of_a_query_with_checkpoints_are_all_shown() {
+fn a_query_that_fails_shows_each_row_once() {
+    const ROWS: i64 = 20_000;
     let mut changing = Changing::new();
     let settings = changing.session.settings_mut();
-    settings.set("execution.checkpointing.interval", "5 ms").unwrap();
+    settings.set("execution.checkpointing.interval", "10 ms").unwrap();
     settings.set("restart-strategy.type", "fixed-delay").unwrap();
-    let table = changing.start("SELECT name FROM staff").unwrap().collect().unwrap();
-    assert_eq!(table.rows.len(), 6);
+    settings.set("restart-strategy.fixed-delay.delay", "1 ms").unwrap();
+    let failed = Arc::new(AtomicUsize::new(0));
+    let failures = Arc::clone(&failed);
+    let fails_once = from_rows([SqlType::bigint()], SqlType::bigint(), move |args| {
+        let Value::Int(n) = args[0] else { return Ok(Value::Null) };
+        if n == 15_000 && failures.fetch_add(1, Ordering::SeqCst) < 1 {
+            return Err(millstream_core::Error::restart("a fault on purpose"));
+        }
+        Ok(Value::Int(n))
+    });
+    changing.session.functions_mut().register("FAILS_ONCE", Arc::new(fails_once));
+    let numbers = format!(
+        "CREATE TABLE numbers (n BIGINT) WITH ('connector'='datagen', 'rows-per-second'='40000',
+            'fields.n.kind'='sequence', 'fields.n.start'='0', 'fields.n.end'='{}')",
+        ROWS - 1
+    );
+    changing.session.run(&numbers, |_| Ok(())).unwrap();
+    let query = "SELECT FAILS_ONCE(n), COUNT(*) OVER (PARTITION BY MOD(n, 5) ORDER BY PROCTIME())
+        FROM numbers";
+    let table = changing.start(query).unwrap().collect().unwrap();
+    assert!(failed.load(Ordering::SeqCst) >= 2, "it has not failed, or not gone on");
+    let column = |i: usize| -> Vec<i64> {
+        let values = table.rows.iter().map(|r| r.values[i].as_ref().unwrap().parse().unwrap());
+        let mut values: Vec<i64> = values.collect();
+        values.sort_unstable();
+        values
+    };
+    assert_eq!(column(0), (0..ROWS).collect::<Vec<_>>());
+    // Each fifth counts from 1: the state went back with the rows.
+    let counts: Vec<i64> = (0..ROWS).map(|i| i / 5 + 1).collect();
+    assert_eq!(column(1), counts);
 }
