@@ -31,6 +31,10 @@ pub(crate) struct SqlArgs {
     /// Starts the job from this savepoint or checkpoint (a folder or URL).
     #[arg(short = 's', long, value_name = "PATH")]
     from_savepoint: Option<String>,
+    /// Starts no job: says for each what it would keep of this savepoint or checkpoint, or why
+    /// it cannot start from it.
+    #[arg(long, value_name = "PATH", conflicts_with = "from_savepoint")]
+    check_savepoint: Option<String>,
     /// Drops state of operators that the script does not have any more.
     #[arg(short = 'n', long)]
     allow_non_restored_state: bool,
@@ -92,6 +96,9 @@ pub(crate) fn session(args: &SqlArgs) -> Result<Session, Error> {
     }
     if args.allow_non_restored_state {
         set("execution.state-recovery.ignore-unclaimed-state", "true")?;
+    }
+    if let Some(path) = &args.check_savepoint {
+        session.compare_with(path);
     }
     Ok(session)
 }

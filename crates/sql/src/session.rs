@@ -28,8 +28,8 @@ use crate::plan::translate::Translator;
 use crate::plan::uid::{Identity, identities};
 use crate::settings::Settings;
 use millstream_core::{Error, ErrorKind, Result};
-use millstream_runtime::checkpoint::{Fate, RestartStrategy};
-use millstream_runtime::execution::restore_report;
+use millstream_runtime::checkpoint::{RestartStrategy, RestoreSettings};
+use millstream_runtime::execution::{check_savepoint, restore_report};
 use millstream_runtime::{RunningJob, RuntimeConfig, execute};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,6 +105,8 @@ pub struct Session {
     /// Which job (by its operators) each job id was given to.
     job_ids: BTreeMap<String, u64>,
     gate: Option<Arc<SourceGate>>,
+    /// Jobs are compared with this savepoint or checkpoint, and not started.
+    compared_with: Option<String>,
 }
 
 impl Session {
@@ -173,6 +175,12 @@ impl Session {
         }
     }
 
+    /// From now on jobs do not start: they answer what they would keep of this savepoint or
+    /// checkpoint, or why they cannot start from it.
+    pub fn compare_with(&mut self, savepoint: &str) {
+        self.compared_with = Some(savepoint.to_owned());
+    }
+
     /// Holds the sources of jobs that start from now on (tests, which stop a job in the middle
     /// of its input).
     #[doc(hidden)]
@@ -203,7 +211,7 @@ impl Session {
     pub fn start(&mut self, parsed: &Parsed, script: &str) -> Result<Outcome, SqlError> {
         let done = Outcome::Done(vec![]);
         match &parsed.statement {
-            Statement::Query(query) => self.select(query, script).map(Outcome::Query),
+            Statement::Query(query) => self.select(query, script),
             Statement::Insert(insert) => {
                 if let Some(set) = &mut self.statement_set {
                     set.push((insert.clone(), script.to_owned()));
@@ -274,7 +282,7 @@ impl Session {
     }
 
     /// Plans and starts a query.
-    fn select(&mut self, query: &Query, script: &str) -> Result<QueryResult, SqlError> {
+    fn select(&mut self, query: &Query, script: &str) -> Result<Outcome, SqlError> {
         let queue = Arc::new(ResultQueue::default());
         let planned = on_large_stack(|| -> Result<_> {
             let rel = self.binder(script).query(query)?;
@@ -293,8 +301,11 @@ impl Session {
         });
         let (schema, mut warnings, built, config) = planned.map_err(plan_error)?;
         let zone = self.settings.zone().map_err(plan_error)?;
+        if let Some(compared) = self.compared(&built, &config).map_err(plan_error)? {
+            return Ok(Outcome::Done(compared));
+        }
         let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
-        Ok(QueryResult::new(schema, zone, queue, job, warnings))
+        Ok(Outcome::Query(QueryResult::new(schema, zone, queue, job, warnings)))
     }
 
     /// The plan of a query whose rows are shown.
@@ -323,6 +334,9 @@ impl Session {
             Ok((warnings, built, config))
         });
         let (mut warnings, built, config) = planned.map_err(plan_error)?;
+        if let Some(compared) = self.compared(&built, &config).map_err(plan_error)? {
+            return Ok(Outcome::Done(compared));
+        }
         let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
         Ok(Outcome::Job(InsertJob::new(job, warnings)))
     }
@@ -348,17 +362,20 @@ impl Session {
         }
         if let Some(savepoint) = config.savepoint() {
             let report = restore_report(&built.graph, &config, savepoint)?;
-            let told = report.operators.iter().filter(|op| built.keeps_state(&op.uid, op.fate));
-            for op in told {
-                let fate = match op.fate {
-                    Fate::Kept => "keeps its state",
-                    Fate::New => "is new and starts empty",
-                    Fate::Dropped => "is gone, and its state is dropped",
-                };
-                warnings.push(format!("restore: {} ({}) {fate}", op.name, op.uid));
-            }
+            warnings.extend(built.fates(&report));
         }
         execute(&built.graph, config, None)
+    }
+
+    /// What a job would keep of the state that it is to be compared with.
+    fn compared(&self, built: &BuiltJob, config: &RuntimeConfig) -> Result<Option<Vec<String>>> {
+        let Some(path) = &self.compared_with else { return Ok(None) };
+        let strict = config.from_savepoint.as_ref().is_none_or(|s| !s.allow_non_restored_state);
+        let settings =
+            RestoreSettings { path: path.clone(), allow_non_restored_state: !strict, claim: false };
+        let report = check_savepoint(&built.graph, config, &settings)?;
+        let first = format!("{}: the job can start from it", report.place);
+        Ok(Some(std::iter::once(first).chain(built.fates(&report)).collect()))
     }
 
     /// The plan of an INSERT.

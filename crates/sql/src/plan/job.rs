@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::zone::Zone;
 use millstream_core::key_group::stable_hash;
 use millstream_core::{Either, Error, Result};
-use millstream_runtime::checkpoint::Fate;
+use millstream_runtime::checkpoint::{Fate, RestoreReport};
 use millstream_runtime::{
     ContainerPartition, ContainerPartitioner, Input, JobGraph, NodeId, NodeSpec, Operator,
     OperatorContext, WatermarkStrategy,
@@ -53,9 +53,19 @@ pub(crate) struct BuiltJob {
 }
 
 impl BuiltJob {
-    /// Whether people want to know what becomes of the state of this operator.
-    pub(crate) fn keeps_state(&self, uid: &str, fate: Fate) -> bool {
-        fate != Fate::New || self.stateful.contains(uid)
+    /// What becomes of the state of each operator that keeps something, in words.
+    pub(crate) fn fates(&self, report: &RestoreReport) -> Vec<String> {
+        let operators = report.operators.iter();
+        let told = operators.filter(|op| op.fate != Fate::New || self.stateful.contains(&op.uid));
+        told.map(|op| {
+            let fate = match op.fate {
+                Fate::Kept => "keeps its state",
+                Fate::New => "is new and starts empty",
+                Fate::Dropped => "is gone, and its state is dropped",
+            };
+            format!("restore: {} ({}) {fate}", op.name, op.uid)
+        })
+        .collect()
     }
 }
 

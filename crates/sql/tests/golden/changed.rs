@@ -152,6 +152,26 @@ fn a_query_with_other_names_goes_on_with_its_state() {
 }
 
 #[test]
+fn a_query_says_what_it_would_keep_without_running() {
+    let mut changing = Changing::new();
+    let place = changing.stopped(COUNT);
+    changing.session.compare_with(&place);
+    let mut said = vec![];
+    let mut compare = |query: &str| {
+        changing.session.run(query, |outcome| {
+            let Outcome::Done(lines) = outcome else { panic!("it runs") };
+            said = lines;
+            Ok(())
+        })
+    };
+    compare(COUNT).unwrap();
+    let error = compare("SELECT boss, COUNT(*) FROM staff GROUP BY boss").unwrap_err();
+    assert!(error.to_string().contains("group-aggregate-"), "{error}");
+    assert!(said[0].contains("can start from it"), "{said:?}");
+    assert_eq!(said.iter().filter(|line| line.contains("keeps its state")).count(), 2, "{said:?}");
+}
+
+#[test]
 fn state_that_nobody_wants_is_named_and_dropped_when_allowed() {
     let mut changing = Changing::new();
     let place = changing.stopped(COUNT);

@@ -57,7 +57,7 @@ fn run(case: &Case, cut: (u64, (usize, usize))) -> (Value, usize) {
     session.settings_mut().set("execution.checkpointing.dir", directory).unwrap();
     session.settings_mut().set("restart-strategy.type", "none").unwrap();
     let mut interrupted =
-        Interrupted { session, script: &script, hold_after, savepoints, results: vec![], cuts: 0 };
+        Interrupted { session, script: &script, cut, savepoints, results: vec![], cuts: 0 };
     let ran = interrupted.run();
     (answer(ran, &interrupted.results), interrupted.cuts)
 }
