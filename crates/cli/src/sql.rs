@@ -73,9 +73,13 @@ pub(crate) fn run(args: &SqlArgs) -> ExitCode {
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A session with the settings of the command line.
+/// A session with the settings of the command line, and with the functions that this program
+/// provides to `CREATE FUNCTION`.
 pub(crate) fn session(args: &SqlArgs) -> Result<Session, Error> {
     let mut session = Session::new();
+    for (identifier, function) in millstream_sql::connectors::nexmark_functions() {
+        session.provide_function(identifier, function);
+    }
     let mut set = |name: &str, value: &str| {
         if let Some(remark) = session.settings_mut().set(name, value)? {
             eprintln!("note: {remark}");

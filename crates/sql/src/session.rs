@@ -18,7 +18,7 @@ use crate::connectors::{self, ConnectorContext};
 use crate::dialect::ast::{CreateTable, Insert, Query, Statement};
 use crate::dialect::{Parsed, Tokens, next_statement};
 use crate::expr::Expr;
-use crate::functions::Registry;
+use crate::functions::{Registry, UserFunction};
 use crate::plan::adapters::ResultQueue;
 pub use crate::plan::gate::SourceGate;
 use crate::plan::job::{BuiltJob, JobBuilder};
@@ -118,9 +118,18 @@ impl Session {
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
     }
-    /// The functions, to add the user's own.
+    /// The functions, to add scalar ones of the user's own.
     pub fn functions_mut(&mut self) -> &mut Registry {
         &mut self.registry
+    }
+    /// Makes a function available to `CREATE FUNCTION name AS 'identifier'`.
+    pub fn provide_function(&mut self, identifier: &str, function: UserFunction) {
+        self.registry.user_mut().provide(identifier, function);
+    }
+    /// Gives a function a name in all of the session, as `CREATE TEMPORARY SYSTEM FUNCTION`
+    /// does; it replaces what had the name.
+    pub fn create_temporary_system_function(&mut self, name: &str, function: UserFunction) {
+        self.registry.user_mut().set_system(name, name, function);
     }
     /// What has a name.
     pub fn catalog(&self) -> &Catalog {
@@ -289,7 +298,8 @@ impl Session {
             let node = self.query_plan(&rel)?;
             let mut warnings = vec![];
             node.warnings(&mut warnings);
-            let mut builder = JobBuilder::new(&self.settings, self.gate.clone())?;
+            let functions = self.registry.user().for_job();
+            let mut builder = JobBuilder::new(&self.settings, functions, self.gate.clone())?;
             builder.add_query(&node, &queue)?;
             let built = builder.finish();
             let mut config = self.config(built.workers)?;
@@ -327,7 +337,8 @@ impl Session {
                 node.warnings(&mut warnings);
                 nodes.push(node);
             }
-            let mut builder = JobBuilder::new(&self.settings, self.gate.clone())?;
+            let functions = self.registry.user().for_job();
+            let mut builder = JobBuilder::new(&self.settings, functions, self.gate.clone())?;
             builder.add_inserts(&nodes)?;
             let built = builder.finish();
             let config = self.config(built.workers)?;
@@ -519,7 +530,6 @@ impl Session {
     }
 
     fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
-        let (changes, state) = (true, details.iter().any(|d| d == "STATE"));
         let mut plans: Vec<(Rel, Node)> = vec![];
         match statement {
             Statement::Query(query) => {
@@ -542,13 +552,14 @@ impl Session {
             }
         }
         let (mut logical, mut streaming) = (String::new(), String::new());
-        let (mut kept, mut warnings) = (String::new(), vec![]);
+        let (mut kept, mut warnings, mut json) = (String::new(), vec![], vec![]);
         for (rel, node) in &plans {
             logical += &rel.explain();
-            streaming += &node.explain(changes, state);
-            node.warnings(&mut warnings);
+            streaming += &node.explain();
+            node.growing_states(&mut warnings);
+            node.json(&mut json);
         }
-        if state {
+        if details.iter().any(|d| d == "STATE") {
             let nodes: Vec<&Node> = plans.iter().map(|(_, node)| node).collect();
             let all = nodes.iter().zip(identities(&nodes));
             all.for_each(|(node, identity)| uids(node, &identity, &mut kept));
@@ -558,6 +569,14 @@ impl Session {
         );
         if !kept.is_empty() {
             out += &format!("\n== State ==\n{kept}");
+        }
+        if details.iter().any(|d| d == "ESTIMATED_COST") {
+            out += "\nThere is no cost model: the plan follows from the query and its settings. \
+                    What grows is the state.\n";
+        }
+        if details.iter().any(|d| d == "JSON_EXECUTION_PLAN") {
+            let plan = serde_json::json!({ "nodes": json });
+            out += &format!("\n== Physical Execution Plan ==\n{plan:#}\n");
         }
         for warning in warnings {
             out += &format!("\nwarning: {warning}");

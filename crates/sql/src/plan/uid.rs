@@ -195,6 +195,7 @@ impl Meaning<'_> {
             Op::Calc { .. } => ("calc", self.node.name()),
             Op::Watermark(s) => ("watermark", self.column(s.rowtime)),
             Op::Union => ("union", String::new()),
+            Op::MiniBatch(_) => ("mini-batch", String::new()),
             Op::GroupAggregate(s) => {
                 ("group-aggregate", format!("{} {}", self.list(&s.keys), self.calls(&s.calls)))
             }

@@ -9,11 +9,14 @@
 mod case;
 mod changed;
 mod compare;
+mod functions;
 mod kill;
 mod lookups;
 mod processing_time;
 mod queries;
 mod restore;
+mod statements;
+mod subqueries;
 
 use case::Case;
 use std::collections::BTreeMap;
