@@ -66,21 +66,6 @@ impl Default for CheckpointConfig {
 }
 
 impl CheckpointConfig {
-    /// The names of all options, for "did you mean".
-    pub const NAMES: [&str; 12] = [
-        "execution.checkpointing.interval",
-        "execution.checkpointing.min-pause",
-        "execution.checkpointing.timeout",
-        "execution.checkpointing.tolerable-failed-checkpoints",
-        "execution.checkpointing.num-retained",
-        "execution.checkpointing.mode",
-        "execution.checkpointing.externalized-checkpoint-retention",
-        "execution.checkpointing.dir",
-        "execution.checkpointing.savepoint-dir",
-        "execution.checkpointing.max-concurrent-checkpoints",
-        "execution.checkpointing.unaligned.enabled",
-        "execution.checkpointing.aligned-checkpoint-timeout",
-    ];
     /// Sets the option that Flink calls `name`; whether there is one of that name.
     ///
     /// ```
@@ -185,7 +170,7 @@ pub fn parse_duration_ms(text: &str) -> Option<i64> {
     let unit = match text.get(end..)?.trim().to_ascii_lowercase().as_str() {
         "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
         "s" | "sec" | "secs" | "second" | "seconds" => 1000,
-        "m" | "min" | "minute" | "minutes" => 60 * 1000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60 * 1000,
         "h" | "hour" | "hours" => 60 * 60 * 1000,
         "d" | "day" | "days" => 24 * 60 * 60 * 1000,
         _ => return None,

@@ -195,7 +195,8 @@ impl Serving {
     }
 
     fn requested(&mut self, request: Request, responder: Responder) {
-        if self.leader.is_none() && matches!(request, Request::Savepoint { directory: None, .. }) {
+        // Snapshots of a job without storage are taken and dropped, wherever they should go.
+        if self.leader.is_none() && matches!(request, Request::Savepoint { .. }) {
             let error = Error::config("this job has no storage for savepoints");
             return responder(Err(error.advice("set execution.checkpointing.dir")));
         }

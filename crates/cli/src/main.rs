@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!   millstream sql [--file F | --execute S] [--var N=V] [--output table|csv|json]
+//!   millstream savepoint JOB_FOLDER [--stop suspend|drain]
 //! ```
 
 mod output;
+mod savepoint;
 mod shell;
 mod sql;
 
@@ -23,10 +25,13 @@ struct Cli {
 enum Command {
     /// Runs Flink SQL: a script, statements, or an interactive shell.
     Sql(sql::SqlArgs),
+    /// Asks a running job, of any kind, for a savepoint.
+    Savepoint(savepoint::SavepointArgs),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Sql(args) => sql::run(&args),
+        Command::Savepoint(args) => savepoint::run(&args),
     }
 }

@@ -1,8 +1,8 @@
 //! The interactive shell: history, several lines to a statement, Ctrl-C ends a query.
 
 use crate::output::{Output, Printer};
-use crate::sql::{session, substitute};
-use millstream_sql::session::{Outcome, QueryResult, Session, SqlError};
+use crate::sql::{SqlArgs, session, substitute};
+use millstream_sql::session::{Canceller, InsertJob, Outcome, QueryResult, Session, SqlError};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use std::process::ExitCode;
@@ -10,7 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs the shell until QUIT or the end of the input.
-pub(crate) fn run(vars: &[String]) -> ExitCode {
+pub(crate) fn run(args: &SqlArgs) -> ExitCode {
+    let vars = &args.vars;
+    let mut session = match session(args) {
+        Ok(session) => session,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     // Without a handler Ctrl-C ends the shell, which is what it does elsewhere.
@@ -28,7 +36,6 @@ pub(crate) fn run(vars: &[String]) -> ExitCode {
         let _ = editor.load_history(history); // there may be none yet
     }
     println!("Millstream SQL. End statements with ';'. HELP; lists them, QUIT; leaves.");
-    let mut session = session();
     let mut text = String::new();
     loop {
         let prompt = if text.is_empty() { "Millstream SQL> " } else { "> " };
@@ -75,9 +82,10 @@ fn statement_of(
         .map_err(|error| SqlError { phase: millstream_sql::session::Phase::Plan, error })?;
     let mut quits = false;
     let mut printer = Printer::new(Output::Table);
-    session.run(&statement, |outcome| {
+    session.run_started(&statement, |outcome| {
         match outcome {
             Outcome::Query(query) => return watch(query, &mut printer, interrupted),
+            Outcome::Job(job) => return watch_job(job, interrupted),
             Outcome::Table(table) => return printer.table(&table),
             Outcome::Done(remarks) => {
                 remarks.iter().for_each(|r| println!("note: {r}"));
@@ -98,6 +106,22 @@ fn watch(
     interrupted: &Arc<AtomicBool>,
 ) -> Result<(), SqlError> {
     let handle = query.canceller();
+    cancelled_by(handle, interrupted, || printer.query(query))
+}
+
+/// Waits for INSERTs until they end or Ctrl-C.
+fn watch_job(job: InsertJob, interrupted: &Arc<AtomicBool>) -> Result<(), SqlError> {
+    job.warnings().iter().for_each(|w| println!("warning: {w}"));
+    let handle = job.canceller();
+    cancelled_by(handle, interrupted, || job.wait().map(|_| println!("OK")))
+}
+
+/// Does `work`, which ends early when Ctrl-C cancels its job.
+fn cancelled_by(
+    handle: Canceller,
+    interrupted: &Arc<AtomicBool>,
+    work: impl FnOnce() -> Result<(), SqlError>,
+) -> Result<(), SqlError> {
     let flag = Arc::clone(interrupted);
     let done = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&done);
@@ -110,7 +134,7 @@ fn watch(
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     });
-    let shown = printer.query(query);
+    let shown = work();
     done.store(true, Ordering::SeqCst);
     let _ = watcher.join(); // it only watches
     shown

@@ -19,7 +19,25 @@ pub(crate) struct SqlArgs {
     execute: Option<String>,
     /// Replaces `${NAME}` in the statements; may be given several times.
     #[arg(long = "var", value_name = "NAME=VALUE")]
-    vars: Vec<String>,
+    pub(crate) vars: Vec<String>,
+    /// A setting, as SET makes it: execution.checkpointing.interval=10s,
+    /// execution.checkpointing.dir=PLACE, parallelism.default=4
+    #[arg(short = 'D', value_name = "NAME=VALUE")]
+    settings: Vec<String>,
+    /// Name of the job's folder in the checkpoint directory; started again with the same
+    /// name, a job that did not end goes on where it was [default: a fresh one]
+    #[arg(long, value_name = "ID")]
+    job_id: Option<String>,
+    /// Starts the job from this savepoint or checkpoint (a folder or URL).
+    #[arg(short = 's', long, value_name = "PATH")]
+    from_savepoint: Option<String>,
+    /// Starts no job: says for each what it would keep of this savepoint or checkpoint, or why
+    /// it cannot start from it.
+    #[arg(long, value_name = "PATH", conflicts_with = "from_savepoint")]
+    check_savepoint: Option<String>,
+    /// Drops state of operators that the script does not have any more.
+    #[arg(short = 'n', long)]
+    allow_non_restored_state: bool,
     /// How results are written.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
@@ -31,15 +49,17 @@ pub(crate) fn run(args: &SqlArgs) -> ExitCode {
     let text = match (&args.file, &args.execute) {
         (Some(file), _) => read(file),
         (None, Some(text)) => Ok(text.clone()),
-        (None, None) => return shell::run(&args.vars),
+        (None, None) => return shell::run(args),
     };
-    let result = text
-        .and_then(|text| substitute(&text, &args.vars))
-        .map_err(|error| SqlError { phase: Phase::Plan, error })
-        .and_then(|text| {
-            let mut session = session();
-            session.run(&text, |outcome| match outcome {
+    let text = text.and_then(|text| Ok((substitute(&text, &args.vars)?, session(args)?)));
+    let result = text.map_err(|error| SqlError { phase: Phase::Plan, error }).and_then(
+        |(text, mut session)| {
+            session.run_started(&text, |outcome| match outcome {
                 Outcome::Query(query) => printer.query(query),
+                Outcome::Job(job) => {
+                    job.warnings().iter().for_each(|w| eprintln!("warning: {w}"));
+                    job.wait().map(|_| ())
+                }
                 Outcome::Table(table) => printer.table(&table),
                 Outcome::Done(remarks) => {
                     remarks.iter().for_each(|r| eprintln!("note: {r}"));
@@ -47,18 +67,44 @@ pub(crate) fn run(args: &SqlArgs) -> ExitCode {
                 }
                 Outcome::Quit | Outcome::Clear => Ok(()),
             })
-        });
+        },
+    );
     printer.finish(&result);
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A session with the functions that this program provides to `CREATE FUNCTION`.
-pub(crate) fn session() -> Session {
+/// A session with the settings of the command line, and with the functions that this program
+/// provides to `CREATE FUNCTION`.
+pub(crate) fn session(args: &SqlArgs) -> Result<Session, Error> {
     let mut session = Session::new();
     for (identifier, function) in millstream_sql::connectors::nexmark_functions() {
         session.provide_function(identifier, function);
     }
-    session
+    let mut set = |name: &str, value: &str| {
+        if let Some(remark) = session.settings_mut().set(name, value)? {
+            eprintln!("note: {remark}");
+        }
+        Ok::<(), Error>(())
+    };
+    for setting in &args.settings {
+        // The text may be a secret in a wrong place: it is not shown.
+        let wrong = || Error::config("-D wants NAME=VALUE, and there is no '='");
+        let (name, value) = setting.split_once('=').ok_or_else(wrong)?;
+        set(name.trim(), value)?;
+    }
+    if let Some(id) = &args.job_id {
+        set("pipeline.job-id", id)?;
+    }
+    if let Some(path) = &args.from_savepoint {
+        set("execution.state-recovery.path", path)?;
+    }
+    if args.allow_non_restored_state {
+        set("execution.state-recovery.ignore-unclaimed-state", "true")?;
+    }
+    if let Some(path) = &args.check_savepoint {
+        session.compare_with(path);
+    }
+    Ok(session)
 }
 
 fn read(file: &str) -> Result<String, Error> {

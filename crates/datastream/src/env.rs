@@ -243,7 +243,7 @@ impl StreamExecutionEnvironment {
             allow_non_restored_state: self.args.allow_non_restored_state,
             claim: false,
         };
-        check_savepoint(&self.graph.borrow().job, &config, &settings)
+        Ok(check_savepoint(&self.graph.borrow().job, &config, &settings)?.to_string())
     }
 
     /// Runs the job until its input ends, it fails, or it is cancelled.
@@ -264,13 +264,8 @@ impl StreamExecutionEnvironment {
             std::process::exit(0);
         }
         let mut config = self.runtime_config(job_name);
-        let options = self.args.apply(&mut config)?;
-        let stores = config.storage.is_some() || config.checkpoint.directory.is_some();
-        let set = options.or_else(|| self.settings.borrow().restart.clone());
-        config.restart = set.unwrap_or(match stores {
-            true => RestartStrategy::exponential(),
-            false => RestartStrategy::None,
-        });
+        let restart = self.settings.borrow().restart.clone();
+        config.apply(&self.args.settings()?, restart)?;
         let processes = self.processes();
         if let Some(child) = Child::of_this_process()? {
             child.configure(&mut config);

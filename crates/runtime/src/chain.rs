@@ -15,9 +15,10 @@
 //! been handed on; the output watermark never goes back; a chain that is not
 //! [`ready`](Downstream::ready) is given neither input nor barrier.
 
+use crate::checkpoint::STATE_SCHEMA;
 use crate::metrics::OperatorMetrics;
 use crate::operator::{Operator, OperatorContext, Progress};
-use crate::snapshot::{OperatorSnapshot, TaskSnapshot};
+use crate::snapshot::{ListMode, OperatorSnapshot, TaskSnapshot};
 use millstream_core::{Batch, Container, Data, Epoch, Error, EventTime, Result, Watermark};
 use std::any::Any;
 use std::cell::RefCell;
@@ -496,6 +497,9 @@ impl<O: Operator> Downstream for Node<O> {
         let mut state = OperatorSnapshot::new(snapshot.kind());
         self.call(|operator, _| operator.snapshot(epoch, &mut state))?;
         if !state.is_empty() {
+            if let Some(schema) = &self.context.state_schema {
+                state.put_list_as(STATE_SCHEMA, ListMode::Broadcast, &**schema)?;
+            }
             snapshot.push(self.context.subtask.uid.clone(), state);
         }
         self.out.barrier(epoch, snapshot)

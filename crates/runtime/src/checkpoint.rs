@@ -60,7 +60,7 @@ pub(crate) fn description(plan: &Plan, config: &RuntimeConfig) -> JobDescription
 
 /// Process 0: claims the term and decides where to start from.
 pub(crate) fn begin(config: &RuntimeConfig) -> Result<(Option<Leader>, StartPlan)> {
-    let savepoint = || match &config.from_savepoint {
+    let savepoint = || match config.savepoint() {
         Some(settings) => StartFrom::Savepoint { path: settings.path.clone() },
         None => StartFrom::Configured,
     };
@@ -81,7 +81,7 @@ pub(crate) fn begin(config: &RuntimeConfig) -> Result<(Option<Leader>, StartPlan
         None if leader.is_finished() && config.attempt > 1 => StartFrom::Finished,
         None => savepoint(),
     };
-    if let (StartFrom::Savepoint { path }, Some(settings)) = (&from, &config.from_savepoint)
+    if let (StartFrom::Savepoint { path }, Some(settings)) = (&from, config.savepoint())
         && settings.claim
     {
         leader.claim(LocatedManifest::open(path)?);
@@ -100,7 +100,10 @@ pub(crate) fn restored(
     start: &StartPlan,
 ) -> Result<(RestoredJob, Option<Arc<LocatedManifest>>)> {
     let (located, own) = match &start.from {
-        StartFrom::Configured | StartFrom::Finished => return Ok((config.restored.clone(), None)),
+        StartFrom::Configured | StartFrom::Finished => {
+            check_schemas(plan, &config.restored)?;
+            return Ok((config.restored.clone(), None));
+        }
         StartFrom::Own { directory: Some(directory), folder } => {
             (LocatedManifest::read(&Storage::open(directory)?, folder)?, false)
         }
@@ -123,5 +126,103 @@ pub(crate) fn restored(
     }
     let located = Arc::new(located);
     let incremental = own && located.manifest.kind == SnapshotKind::Checkpoint;
-    Ok((RestoredJob::of(&located), incremental.then_some(located)))
+    let restored = RestoredJob::of(&located);
+    check_schemas(plan, &restored).map_err(|e| e.at(located.place()))?;
+    Ok((restored, incremental.then_some(located)))
+}
+
+/// Name of the operator state with the words of
+/// [`NodeSpec::state_schema`](crate::NodeSpec::state_schema).
+pub(crate) const STATE_SCHEMA: &str = "state-schema";
+
+/// Whether every operator that describes its state in words finds the same words stored.
+pub(crate) fn check_schemas(plan: &Plan, restored: &RestoredJob) -> Result<()> {
+    for node in &plan.nodes {
+        let Some(wanted) = node.state_schema.as_deref() else { continue };
+        let stored: Option<String> = restored.operator(&node.uid).broadcast(STATE_SCHEMA)?;
+        if let Some(stored) = stored.filter(|stored| stored != wanted) {
+            return Err(Error::config(format!(
+                "the state of '{}' (uid {}) was stored as {stored}, and the job now keeps {wanted}",
+                node.name, node.uid
+            ))
+            .advice(
+                "change the job back to what was stored, or start it without that state: from \
+                 the beginning of its input, or beside the former job",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of an operator's state when a job starts from a checkpoint or savepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The operator goes on with it.
+    Kept,
+    /// There is none: the operator starts empty.
+    New,
+    /// The job has no such operator: the state is left behind.
+    Dropped,
+}
+
+/// An operator in a [`RestoreReport`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorFate {
+    /// Its identity.
+    pub uid: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What becomes of its state.
+    pub fate: Fate,
+}
+
+/// What a job would start with. As text: a line for each operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// The checkpoint or savepoint.
+    pub place: String,
+    /// The job's operators, then those that only the stored state has.
+    pub operators: Vec<OperatorFate>,
+}
+
+impl RestoreReport {
+    pub(crate) fn of(
+        located: &LocatedManifest,
+        job: &millstream_checkpoint::JobDescription,
+        dropped: &[String],
+    ) -> Self {
+        let manifest = &located.manifest;
+        let stored = manifest.subtasks.iter().flat_map(|(_, state)| &state.operators);
+        let stored: std::collections::BTreeSet<&str> = stored.map(|op| op.uid.as_str()).collect();
+        let own = job.operators.iter().map(|op| OperatorFate {
+            uid: op.uid.clone(),
+            name: op.name.clone(),
+            fate: if stored.contains(op.uid.as_str()) { Fate::Kept } else { Fate::New },
+        });
+        let left = dropped.iter().map(|uid| OperatorFate {
+            uid: uid.clone(),
+            name: manifest
+                .operators
+                .iter()
+                .find(|op| op.uid == *uid)
+                .map_or_else(String::new, |op| op.name.clone()),
+            fate: Fate::Dropped,
+        });
+        RestoreReport { place: located.place(), operators: own.chain(left).collect() }
+    }
+}
+
+impl std::fmt::Display for RestoreReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}: the job can start from it", self.place)?;
+        for OperatorFate { uid, name, fate } in &self.operators {
+            let fate = match fate {
+                Fate::Kept => "keeps its state",
+                Fate::New => "starts empty",
+                Fate::Dropped => "is gone, its state is dropped",
+            };
+            writeln!(f, "  {name} ({uid}): {fate}")?;
+        }
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@
 //! Every process of a job runs the same program, builds the same graph, and calls
 //! [`execute`] with its own index; they find each other by the list of addresses.
 
-use crate::checkpoint::{self, StartFrom};
+use crate::checkpoint::{self, RestoreReport, StartFrom};
 use crate::control::JobHandle;
 use crate::job_graph::{JobGraph, Plan};
 use crate::metrics::MetricRegistry;
@@ -50,7 +50,8 @@ pub struct RuntimeConfig {
     /// The state to start from, when there is no savepoint to start from, and the storage
     /// has no checkpoint of this job.
     pub restored: RestoredJob,
-    /// The savepoint to start from, when the storage has no checkpoint of this job.
+    /// The savepoint to start from, when the storage has no checkpoint of this job; without
+    /// a path it only says how strict a restore is.
     pub from_savepoint: Option<RestoreSettings>,
     /// What follows a failure of a job of one process. (Several processes are restarted by
     /// who has started them.)
@@ -90,6 +91,10 @@ impl RuntimeConfig {
             heartbeat_timeout_ms: 50_000,
             job_id: None,
         }
+    }
+    /// The savepoint to start from, if one is named.
+    pub fn savepoint(&self) -> Option<&RestoreSettings> {
+        self.from_savepoint.as_ref().filter(|settings| !settings.path.is_empty())
     }
     fn all_workers(&self) -> usize {
         self.layout.processes * self.layout.workers
@@ -155,9 +160,39 @@ pub fn explain(graph: &JobGraph, workers: usize) -> Result<String> {
     Ok(Plan::of(graph, workers)?.explain())
 }
 
-/// Whether the job would start from the savepoint or checkpoint at `path`, without running
-/// it: max parallelism, uids, every object, and the schemas of states. Operators other than
-/// sources and sinks are opened once for that, one subtask each. Gives a report as text.
+/// What the job would start with, from the savepoint or checkpoint that `settings` name:
+/// by its manifest and the words of its states, so it is quick. Refuses what a start would.
+///
+/// # Errors
+/// `Config` or `Corrupt`, as the start of the job would.
+pub fn restore_report(
+    graph: &JobGraph,
+    config: &RuntimeConfig,
+    settings: &RestoreSettings,
+) -> Result<RestoreReport> {
+    let plan = Plan::of(graph, config.all_workers())?;
+    Ok(restorable(&plan, config, settings)?.0)
+}
+
+fn restorable(
+    plan: &Plan,
+    config: &RuntimeConfig,
+    settings: &RestoreSettings,
+) -> Result<(RestoreReport, Arc<LocatedManifest>)> {
+    let located = Arc::new(LocatedManifest::open(&settings.path)?);
+    let job = checkpoint::description(plan, config);
+    let allow = settings.allow_non_restored_state;
+    let dropped = millstream_checkpoint::restore::check(&located.manifest, &job, allow);
+    let checked = dropped.and_then(|dropped| {
+        checkpoint::check_schemas(plan, &RestoredJob::of(&located))?;
+        Ok(RestoreReport::of(&located, &job, &dropped))
+    });
+    Ok((checked.map_err(|e| e.at(located.place()))?, located))
+}
+
+/// Whether the job would start from the savepoint or checkpoint that `settings` name, without
+/// running it: max parallelism, uids, every object, and the schemas of states. Operators other
+/// than sources and sinks are opened once for that, one subtask each.
 ///
 /// # Errors
 /// `Config` or `Corrupt`, as the start of the job would.
@@ -165,15 +200,10 @@ pub fn check_savepoint(
     graph: &JobGraph,
     config: &RuntimeConfig,
     settings: &RestoreSettings,
-) -> Result<String> {
+) -> Result<RestoreReport> {
     let plan = Plan::of(graph, config.all_workers())?;
-    let located = LocatedManifest::open(&settings.path)?;
-    let job = checkpoint::description(&plan, config);
-    let allow = settings.allow_non_restored_state;
-    let dropped = millstream_checkpoint::restore::check(&located.manifest, &job, allow);
-    let dropped = dropped.map_err(|e| e.at(located.place()))?;
+    let (report, located) = restorable(&plan, config, settings)?;
     located.check_objects()?;
-    let located = Arc::new(located);
     let restored = RestoredJob::of(&located);
     let info = Arc::new(config.job_info());
     plan.try_open(&|node| {
@@ -188,6 +218,7 @@ pub fn check_savepoint(
             job: Arc::clone(&info),
             metrics: MetricRegistry::new().group(&subtask),
             restored: restored.operator(&node.uid),
+            state_schema: node.state_schema.clone(),
             state_backend: config.state_backend.clone(),
             clock: Arc::clone(&config.clock),
             waker: Waker::none(),
@@ -196,17 +227,7 @@ pub fn check_savepoint(
         }
     })
     .map_err(|e| e.at(located.place()))?;
-    let mut text = format!("{}: the job can start from it\n", located.place());
-    for op in &job.operators {
-        let stored =
-            restored.operators().find(|(uid, former)| *uid == op.uid && !former.is_empty());
-        let has = stored.map_or("starts empty", |_| "has state");
-        text += &format!("  {} ({}): {has}\n", op.uid, op.name);
-    }
-    for uid in dropped {
-        text += &format!("  {uid}: its state is dropped\n");
-    }
-    Ok(text)
+    Ok(report)
 }
 
 /// Checks and starts the job; `listener` may be bound already to the own address.

@@ -58,6 +58,9 @@ pub struct NodeSpec {
     pub parallelism_limit: Option<usize>,
     /// Fusing.
     pub chaining: Chaining,
+    /// What the operator keeps, in words, when its states do not describe themselves: it is
+    /// stored with the state, and a start from state with other words is refused.
+    pub state_schema: Option<String>,
 }
 
 type Erased = Box<dyn Any>;
@@ -357,6 +360,7 @@ pub(crate) struct PlanNode {
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) parallelism: usize,
+    pub(crate) state_schema: Option<Arc<str>>,
     pub(crate) alignment_group: Option<String>,
     recover: Option<RecoverSink>,
     build: Build,
@@ -465,6 +469,7 @@ impl Plan {
                 name: node.spec.name.clone(),
                 uid: uids[i].clone(),
                 parallelism: parallelism[i],
+                state_schema: node.spec.state_schema.as_deref().map(Arc::from),
                 alignment_group: node.alignment_group.clone(),
                 recover: node.recover.clone(),
                 build: Arc::clone(&node.build),

@@ -26,6 +26,7 @@
 //! | [`checkpoint`] | where snapshots go and come from |
 //! | [`job_graph`] | what the user drew, and the plan of tasks that every worker runs |
 //! | [`execution`] | one process of a job, start to end; [`control`] is the user's grip on it |
+//! | [`options`] | settings of a job by Flink's names |
 //! | [`async_io`] | requests to outside systems, with order, capacity, timeout and retries |
 //! | [`metrics`] | what is counted, by Flink's names |
 //!
@@ -44,6 +45,7 @@ pub mod job_graph;
 pub mod join;
 pub mod metrics;
 pub mod operator;
+pub mod options;
 pub mod sink;
 pub mod snapshot;
 pub mod source;

@@ -227,14 +227,19 @@ impl JobInfo {
     /// or what is committed would come again.
     pub(crate) fn check_exactly_once(&self) -> Result<()> {
         if self.checkpoint_interval_ms.is_none() {
-            return Err(Error::config("an exactly-once sink in a job without checkpoints")
-                .advice("call enable_checkpointing, or use an at-least-once sink"));
+            return Err(Error::config("an exactly-once sink in a job without checkpoints").advice(
+                "set execution.checkpointing.interval (enable_checkpointing), or use an \
+                     at-least-once sink",
+            ));
         }
         if !self.checkpoints_stored {
             return Err(Error::config(
                 "an exactly-once sink in a job whose checkpoints are stored nowhere",
             )
-            .advice("call set_checkpoint_directory, or use an at-least-once sink"));
+            .advice(
+                "set execution.checkpointing.dir (set_checkpoint_directory), or use an \
+                 at-least-once sink",
+            ));
         }
         Ok(())
     }
@@ -266,6 +271,8 @@ pub struct OperatorContext {
     pub metrics: MetricGroup,
     /// The state of the last cut, when the job was restored from one.
     pub restored: Restored,
+    /// What is stored with the operator's state to describe it.
+    pub state_schema: Option<Arc<str>>,
     /// Where keyed state lives.
     pub state_backend: StateBackendConfig,
     /// How often periodic watermark generators are asked; 0: after every record.
@@ -302,6 +309,7 @@ impl OperatorContext {
             clock: Arc::new(SystemClock),
             waker: Waker::none(),
             restored: Restored::default(),
+            state_schema: None,
             state_backend: StateBackendConfig::default(),
             auto_watermark_interval_ms: 200,
         }

@@ -15,21 +15,26 @@ mod result;
 use crate::bind::Binder;
 use crate::catalog::{Catalog, TableDef};
 use crate::connectors::{self, ConnectorContext};
-use crate::dialect::ast::{Insert, Query, Statement};
+use crate::dialect::ast::{CreateTable, Insert, Query, Statement};
 use crate::dialect::{Parsed, Tokens, next_statement};
 use crate::expr::Expr;
 use crate::functions::{Registry, UserFunction};
 use crate::plan::adapters::ResultQueue;
-use crate::plan::job::JobBuilder;
+pub use crate::plan::gate::SourceGate;
+use crate::plan::job::{BuiltJob, JobBuilder};
 use crate::plan::logical::{Field, Rel, Schema};
 use crate::plan::stream::{Changes, Distribution, Node, Op};
 use crate::plan::translate::Translator;
+use crate::plan::uid::{Identity, identities};
 use crate::settings::Settings;
 use millstream_core::{Error, ErrorKind, Result};
-use millstream_runtime::{RuntimeConfig, execute};
+use millstream_runtime::checkpoint::{RestartStrategy, RestoreSettings};
+use millstream_runtime::execution::{check_savepoint, restore_report};
+use millstream_runtime::{RunningJob, RuntimeConfig, execute};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use result::{Canceller, Column, QueryResult, ResultTable, Row};
+pub use result::{Canceller, Column, InsertJob, QueryResult, ResultTable, Row};
 
 /// Stack of the thread that plans; only what is touched takes memory.
 const PLANNING_STACK_BYTES: usize = 512 << 20;
@@ -81,6 +86,8 @@ pub enum Outcome {
     Table(ResultTable),
     /// A query that runs.
     Query(QueryResult),
+    /// INSERTs that run, of [`Session::start`].
+    Job(InsertJob),
     /// `QUIT`.
     Quit,
     /// `CLEAR`.
@@ -95,6 +102,11 @@ pub struct Session {
     settings: Settings,
     /// Inserts of `BEGIN STATEMENT SET`, until `END`.
     statement_set: Option<Vec<(Insert, String)>>,
+    /// Which job (by its operators) each job id was given to.
+    job_ids: BTreeMap<String, u64>,
+    gate: Option<Arc<SourceGate>>,
+    /// Jobs are compared with this savepoint or checkpoint, and not started.
+    compared_with: Option<String>,
 }
 
 impl Session {
@@ -132,6 +144,28 @@ impl Session {
     pub fn run(
         &mut self,
         script: &str,
+        take: impl FnMut(Outcome) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        self.each(script, Self::execute, take)
+    }
+
+    /// As [`run`](Self::run), but `take` gets the jobs of INSERTs while they run, and has to
+    /// wait for them.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_started(
+        &mut self,
+        script: &str,
+        take: impl FnMut(Outcome) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        self.each(script, Self::start, take)
+    }
+
+    fn each(
+        &mut self,
+        script: &str,
+        step: impl Fn(&mut Self, &Parsed, &str) -> Result<Outcome, SqlError>,
         mut take: impl FnMut(Outcome) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
         let tokens = Tokens::of(script).map_err(plan_error)?;
@@ -140,7 +174,7 @@ impl Session {
             let next = on_large_stack(|| next_statement(&tokens, at)).map_err(plan_error)?;
             let Some((parsed, behind)) = next else { return Ok(()) };
             at = behind;
-            let outcome = self.execute(&parsed, script)?;
+            let outcome = step(self, &parsed, script)?;
             let quits = matches!(outcome, Outcome::Quit);
             take(outcome)?;
             drop_deep(parsed);
@@ -150,14 +184,43 @@ impl Session {
         }
     }
 
-    /// Runs one statement of `script`.
+    /// From now on jobs do not start: they answer what they would keep of this savepoint or
+    /// checkpoint, or why they cannot start from it.
+    pub fn compare_with(&mut self, savepoint: &str) {
+        self.compared_with = Some(savepoint.to_owned());
+    }
+
+    /// Holds the sources of jobs that start from now on (tests, which stop a job in the middle
+    /// of its input).
+    #[doc(hidden)]
+    pub fn hold_sources(&mut self, gate: Option<Arc<SourceGate>>) {
+        self.gate = gate;
+    }
+
+    /// Runs one statement of `script`; an INSERT to its end.
     ///
     /// # Errors
     /// When it cannot be planned, or (an INSERT) its job failed.
     pub fn execute(&mut self, parsed: &Parsed, script: &str) -> Result<Outcome, SqlError> {
+        let job = match self.start(parsed, script)? {
+            Outcome::Job(job) => job,
+            outcome => return Ok(outcome),
+        };
+        let ended = job.wait();
+        if let (Err(_), Statement::CreateTable(create)) = (&ended, &parsed.statement) {
+            self.drop_created(create)?; // nothing is left of a statement that failed
+        }
+        ended.map(Outcome::Done)
+    }
+
+    /// Runs one statement of `script`; of an INSERT it answers with the job, which runs.
+    ///
+    /// # Errors
+    /// When it cannot be planned.
+    pub fn start(&mut self, parsed: &Parsed, script: &str) -> Result<Outcome, SqlError> {
         let done = Outcome::Done(vec![]);
         match &parsed.statement {
-            Statement::Query(query) => self.select(query, script).map(Outcome::Query),
+            Statement::Query(query) => self.select(query, script),
             Statement::Insert(insert) => {
                 if let Some(set) = &mut self.statement_set {
                     set.push((insert.clone(), script.to_owned()));
@@ -195,14 +258,11 @@ impl Session {
             Statement::CreateTable(create) if create.query.is_some() => {
                 let insert = on_large_stack(|| self.create_table_as(create, script));
                 let Some(insert) = insert.map_err(plan_error)? else { return Ok(done) };
-                let filled = self.inserts(&[(&insert, script)]);
-                if filled.is_err() {
-                    // Nothing is left of a statement that failed.
-                    let path = self.catalog.path(&create.name);
-                    let dropped = self.catalog.drop_object(&path, false, create.temporary, true);
-                    dropped.map_err(plan_error)?;
+                let started = self.inserts(&[(&insert, script)]);
+                if started.is_err() {
+                    self.drop_created(create)?;
                 }
-                filled
+                started
             }
             Statement::Quit => Ok(Outcome::Quit),
             Statement::Clear => Ok(Outcome::Clear),
@@ -214,31 +274,48 @@ impl Session {
         Binder::new(&self.catalog, &self.registry, &self.settings, text)
     }
 
+    fn drop_created(&mut self, create: &CreateTable) -> Result<(), SqlError> {
+        let path = self.catalog.path(&create.name);
+        let dropped = self.catalog.drop_object(&path, false, create.temporary, true);
+        dropped.map(|_| ()).map_err(plan_error)
+    }
+
+    /// How a job runs; without what follows from its graph.
     fn config(&self, workers: usize) -> Result<RuntimeConfig> {
         let name = self.settings.get("pipeline.name");
         let mut config = RuntimeConfig::local(if name.is_empty() { "sql" } else { name }, workers);
         config.auto_watermark_interval_ms =
             self.settings.duration_ms("pipeline.auto-watermark-interval")?;
+        self.settings.apply(&mut config)?;
         Ok(config)
     }
 
     /// Plans and starts a query.
-    fn select(&self, query: &Query, script: &str) -> Result<QueryResult, SqlError> {
+    fn select(&mut self, query: &Query, script: &str) -> Result<Outcome, SqlError> {
         let queue = Arc::new(ResultQueue::default());
         let planned = on_large_stack(|| -> Result<_> {
             let rel = self.binder(script).query(query)?;
             let node = self.query_plan(&rel)?;
             let mut warnings = vec![];
             node.warnings(&mut warnings);
-            let mut builder = JobBuilder::new(&self.settings, self.registry.user().for_job())?;
+            let functions = self.registry.user().for_job();
+            let mut builder = JobBuilder::new(&self.settings, functions, self.gate.clone())?;
             builder.add_query(&node, &queue)?;
-            let (graph, workers) = builder.finish();
-            Ok((rel.schema().clone(), warnings, graph, self.config(workers)?))
+            let built = builder.finish();
+            let mut config = self.config(built.workers)?;
+            if config.checkpoint.interval_ms.is_none() || config.checkpoint.directory.is_none() {
+                // Rows that were shown would come again.
+                config.restart = RestartStrategy::None;
+            }
+            Ok((rel.schema().clone(), warnings, built, config))
         });
-        let (schema, warnings, graph, config) = planned.map_err(plan_error)?;
-        let job = execute(&graph, config, None).map_err(plan_error)?;
+        let (schema, mut warnings, built, config) = planned.map_err(plan_error)?;
         let zone = self.settings.zone().map_err(plan_error)?;
-        Ok(QueryResult::new(schema, zone, queue, job, warnings))
+        if let Some(compared) = self.compared(&built, &config).map_err(plan_error)? {
+            return Ok(Outcome::Done(compared));
+        }
+        let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
+        Ok(Outcome::Query(QueryResult::new(schema, zone, queue, job, warnings)))
     }
 
     /// The plan of a query whose rows are shown.
@@ -247,26 +324,69 @@ impl Session {
         Ok(enforced(node, rel.schema()))
     }
 
-    /// Plans and runs inserts as one job, to its end.
-    fn inserts(&self, inserts: &[(&Insert, &str)]) -> Result<Outcome, SqlError> {
+    /// Plans inserts and starts them as one job.
+    fn inserts(&mut self, inserts: &[(&Insert, &str)]) -> Result<Outcome, SqlError> {
         if inserts.is_empty() {
             return Err(plan_error(Error::config("a statement set has no INSERT")));
         }
         let planned = on_large_stack(|| -> Result<_> {
-            let mut builder = JobBuilder::new(&self.settings, self.registry.user().for_job())?;
             let mut warnings = vec![];
+            let mut nodes = vec![];
             for (insert, text) in inserts {
                 let node = self.insert_plan(insert, text)?;
                 node.warnings(&mut warnings);
-                builder.add_insert(&node)?;
+                nodes.push(node);
             }
-            let (graph, workers) = builder.finish();
-            Ok((warnings, graph, self.config(workers)?))
+            let functions = self.registry.user().for_job();
+            let mut builder = JobBuilder::new(&self.settings, functions, self.gate.clone())?;
+            builder.add_inserts(&nodes)?;
+            let built = builder.finish();
+            let config = self.config(built.workers)?;
+            Ok((warnings, built, config))
         });
-        let (warnings, graph, config) = planned.map_err(plan_error)?;
-        let job = execute(&graph, config, None).map_err(plan_error)?;
-        job.wait().map_err(run_error)?;
-        Ok(Outcome::Done(warnings))
+        let (mut warnings, built, config) = planned.map_err(plan_error)?;
+        if let Some(compared) = self.compared(&built, &config).map_err(plan_error)? {
+            return Ok(Outcome::Done(compared));
+        }
+        let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
+        Ok(Outcome::Job(InsertJob::new(job, warnings)))
+    }
+
+    /// Starts a job, when the state that it is to start from fits it.
+    fn launch(
+        &mut self,
+        built: &BuiltJob,
+        config: RuntimeConfig,
+        warnings: &mut Vec<String>,
+    ) -> Result<RunningJob> {
+        if let Some(id) = &config.job_id {
+            let known = *self.job_ids.entry(id.clone()).or_insert(built.identity);
+            if known != built.identity {
+                return Err(Error::config(format!(
+                    "job id '{id}' was given to another statement of this session"
+                ))
+                .advice(
+                    "SET 'pipeline.job-id' to a name of its own for each, or write the INSERTs as \
+                     one STATEMENT SET",
+                ));
+            }
+        }
+        if let Some(savepoint) = config.savepoint() {
+            let report = restore_report(&built.graph, &config, savepoint)?;
+            warnings.extend(built.fates(&report));
+        }
+        execute(&built.graph, config, None)
+    }
+
+    /// What a job would keep of the state that it is to be compared with.
+    fn compared(&self, built: &BuiltJob, config: &RuntimeConfig) -> Result<Option<Vec<String>>> {
+        let Some(path) = &self.compared_with else { return Ok(None) };
+        let strict = config.from_savepoint.as_ref().is_none_or(|s| !s.allow_non_restored_state);
+        let settings =
+            RestoreSettings { path: path.clone(), allow_non_restored_state: !strict, claim: false };
+        let report = check_savepoint(&built.graph, config, &settings)?;
+        let first = format!("{}: the job can start from it", report.place);
+        Ok(Some(std::iter::once(first).chain(built.fates(&report)).collect()))
     }
 
     /// The plan of an INSERT.
@@ -410,52 +530,69 @@ impl Session {
     }
 
     fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
-        let mut logical = String::new();
-        let mut streaming = String::new();
-        let mut warnings = vec![];
-        let mut nodes = vec![];
-        let mut add = |rel: Option<&Rel>, node: &Node| {
-            if let Some(rel) = rel {
-                logical += &rel.explain();
-            }
-            streaming += &node.explain();
-            node.growing_states(&mut warnings);
-            node.json(&mut nodes);
-        };
+        let mut plans: Vec<(Rel, Node)> = vec![];
         match statement {
             Statement::Query(query) => {
                 let rel = self.binder(text).query(query)?;
-                add(Some(&rel), &self.query_plan(&rel)?);
+                let node = self.query_plan(&rel)?;
+                plans.push((rel, node));
             }
             Statement::Insert(insert) => {
                 let rel = self.binder(text).query(&insert.query)?;
-                add(Some(&rel), &self.insert_plan(insert, text)?);
+                plans.push((rel, self.insert_plan(insert, text)?));
             }
             Statement::StatementSet(inserts) => {
                 for insert in inserts {
                     let rel = self.binder(text).query(&insert.query)?;
-                    add(Some(&rel), &self.insert_plan(insert, text)?);
+                    plans.push((rel, self.insert_plan(insert, text)?));
                 }
             }
             _ => {
                 return Err(Error::config("EXPLAIN takes a query or an INSERT"));
             }
         }
+        let (mut logical, mut streaming) = (String::new(), String::new());
+        let (mut kept, mut warnings, mut json) = (String::new(), vec![], vec![]);
+        for (rel, node) in &plans {
+            logical += &rel.explain();
+            streaming += &node.explain();
+            node.growing_states(&mut warnings);
+            node.json(&mut json);
+        }
+        if details.iter().any(|d| d == "STATE") {
+            let nodes: Vec<&Node> = plans.iter().map(|(_, node)| node).collect();
+            let all = nodes.iter().zip(identities(&nodes));
+            all.for_each(|(node, identity)| uids(node, &identity, &mut kept));
+        }
         let mut out = format!(
             "== Abstract Syntax Tree ==\n{logical}\n== Optimized Physical Plan ==\n{streaming}"
         );
+        if !kept.is_empty() {
+            out += &format!("\n== State ==\n{kept}");
+        }
         if details.iter().any(|d| d == "ESTIMATED_COST") {
             out += "\nThere is no cost model: the plan follows from the query and its settings. \
                     What grows is the state.\n";
         }
         if details.iter().any(|d| d == "JSON_EXECUTION_PLAN") {
-            let plan = serde_json::json!({ "nodes": nodes });
+            let plan = serde_json::json!({ "nodes": json });
             out += &format!("\n== Physical Execution Plan ==\n{plan:#}\n");
         }
         for warning in warnings {
             out += &format!("\nwarning: {warning}");
         }
         Ok(out)
+    }
+}
+
+/// A line for each operator that keeps something: its uid, and what it keeps.
+fn uids(node: &Node, identity: &Identity, into: &mut String) {
+    let position = node.inputs.is_empty().then_some("positions");
+    if let Some(schema) = identity.schema.as_deref().or(position) {
+        *into += &format!("{}: {schema}\n", identity.uid);
+    }
+    for ((input, _), identity) in node.inputs.iter().zip(&identity.inputs) {
+        uids(input, identity, into);
     }
 }
 

@@ -1,13 +1,15 @@
 //! `SET`: the options of a session, with Flink's names.
 //!
-//! [`KNOWN`] is the one table of what a session takes: name, default, meaning. Unknown
-//! keys are refused with the nearest known one; keys of Flink that have no meaning here
-//! are taken and say so.
+//! [`KNOWN`] is the table of what a session takes: name, default, meaning. What every job
+//! takes (checkpoints, restarts, state) is [`millstream_runtime::options`]. Unknown keys are
+//! refused with the nearest known one; keys of Flink that have no meaning here are taken and
+//! say so.
 
 use crate::runtime::spec::MiniBatchSpec;
 use crate::zone::Zone;
 use millstream_core::nearest;
 use millstream_core::{Error, Result};
+use millstream_runtime::{RuntimeConfig, options};
 use std::collections::BTreeMap;
 
 /// An option: its name, its default, what it does.
@@ -80,13 +82,18 @@ impl Settings {
     pub fn set(&mut self, key: &str, value: &str) -> Result<Option<String>> {
         let mut tried = self.clone();
         tried.values.insert(key.to_owned(), value.to_owned());
-        let known = KNOWN.iter().any(|k| k.key == key);
+        let known = KNOWN.iter().any(|k| k.key == key) || options::is_known(key);
+        let hint = || nearest::hint(key, KNOWN.iter().map(|k| k.key).chain(options::names()));
         if !known && !WITHOUT_EFFECT.iter().any(|p| key.starts_with(p)) {
             let error = Error::config(format!("option '{key}' is not known"));
-            return Err(match nearest::hint(key, KNOWN.iter().map(|k| k.key)) {
-                Some(hint) => error.advice(hint),
-                None => error.advice("docs/sql/settings lists the options"),
-            });
+            let lists = || "docs/sql.md and docs/checkpoints.md list the options".to_owned();
+            return Err(error.advice(hint().unwrap_or_else(lists)));
+        }
+        if options::is_known(key) {
+            // Each by itself: what must fit together is known when a job starts.
+            let mut alone = Settings::default();
+            alone.values.insert(key.to_owned(), value.to_owned());
+            alone.apply(&mut RuntimeConfig::local("check", 1))?;
         }
         match key {
             "parallelism.default" => drop(tried.parallelism()?),
@@ -128,7 +135,23 @@ impl Settings {
             _ => {}
         }
         *self = tried;
-        Ok((!known).then(|| format!("option '{key}' has no effect here")))
+        Ok((!known).then(|| match hint() {
+            Some(hint) => format!("option '{key}' has no effect here; {hint}"),
+            None => format!("option '{key}' has no effect here"),
+        }))
+    }
+    /// Applies what every job takes: checkpoints, restarts, where state lives and comes from.
+    ///
+    /// # Errors
+    /// `Config`, when values do not fit together, or SQL cannot do what they ask for.
+    pub fn apply(&self, config: &mut RuntimeConfig) -> Result<()> {
+        let all: Vec<(&str, &str)> = self.all().filter(|(key, _)| options::is_known(key)).collect();
+        config.apply(&all, None)?;
+        if !config.state_backend.is_heap() {
+            return Err(Error::config("state.backend.type = rocksdb is not there for SQL yet")
+                .advice("leave it at hashmap: the state of SQL operators must fit in memory"));
+        }
+        Ok(())
     }
     /// Takes an option back to its default, or all.
     pub fn reset(&mut self, key: Option<&str>) {
@@ -256,22 +279,10 @@ impl Settings {
 /// # Ok::<(), millstream_core::Error>(())
 /// ```
 pub fn parse_duration_ms(text: &str) -> Result<i64> {
-    let text = text.trim();
-    let wrong = || {
+    options::parse_duration_ms(text).ok_or_else(|| {
         Error::config(format!("'{text}' is not a duration"))
             .advice("for example '10 s' or '200 ms'")
-    };
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: i64 = text[..end].parse().map_err(|_| wrong())?;
-    let unit = match text[end..].trim().to_ascii_lowercase().as_str() {
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
-        "h" | "hour" | "hours" => 3_600_000,
-        "d" | "day" | "days" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit).ok_or_else(wrong)
+    })
 }
 
 #[cfg(test)]

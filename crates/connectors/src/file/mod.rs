@@ -16,3 +16,4 @@ mod sink;
 mod source;
 
 pub use config::{FileSink, FileSource};
+pub use sink::{FileCommitter, Folder};

@@ -59,25 +59,42 @@ impl<T> InProgress<T> {
     }
 }
 
-/// The sink's folder: which path a file has in which state.
-#[derive(Clone)]
-pub(super) struct Folder(pub(super) PathBuf);
+/// The folder of a sink: which path a file has in which state. Names may begin with a bucket:
+/// `2026-11-21/part-0-3.jsonl`. For sinks with writers of their own, too.
+#[derive(Clone, Debug)]
+pub struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    /// `name` may begin with a bucket: `2026-11-21/part-0-3.jsonl`.
-    fn finished(&self, name: &str) -> PathBuf {
+    /// The folder at this path.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Folder(path.into())
+    }
+    /// Where the file is when readers see it.
+    pub fn finished(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
     fn hidden(&self, name: &str, state: &str) -> PathBuf {
         let (bucket, file) = name.rsplit_once('/').unwrap_or(("", name));
         self.0.join(bucket).join(format!(".{file}.{state}"))
     }
-    fn in_progress(&self, name: &str) -> PathBuf {
+    /// Where the file is until it is finished.
+    pub fn in_progress(&self, name: &str) -> PathBuf {
         self.hidden(name, "inprogress")
     }
 
+    /// What a [`FileCommitter`] is told of files that are closed and on the disk: name and size.
+    ///
+    /// # Errors
+    /// Bug: they do not serialize.
+    pub fn committable(files: &[(String, u64)]) -> Result<Vec<u8>> {
+        Ok(postcard::to_stdvec(&(VERSION, files))?)
+    }
+
     /// Finishes a file that is closed and on the disk.
-    fn publish(&self, from: &Path, name: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the file is not there, or the file system refuses.
+    pub fn publish(&self, from: &Path, name: &str) -> Result<()> {
         let finished = self.finished(name);
         // The folder is synced too, so that the new name survives a crash of the machine.
         let renamed = match std::fs::rename(from, &finished) {
@@ -134,8 +151,8 @@ impl Folder {
     }
 }
 
-/// Finishes the files of durable checkpoints.
-pub(super) struct FileCommitter(pub(super) Folder);
+/// Finishes the files of durable checkpoints; its committables are [`Folder::committable`].
+pub struct FileCommitter(pub Folder);
 
 impl Committer for FileCommitter {
     fn commit(&mut self, committables: &[Committable]) -> Result<()> {
@@ -301,7 +318,7 @@ impl<T: Data> SinkWriter<T> for FileWriter<T> {
         if self.pending.is_empty() {
             return Ok(vec![]);
         }
-        Ok(vec![postcard::to_stdvec(&(VERSION, std::mem::take(&mut self.pending)))?])
+        Ok(vec![Folder::committable(&std::mem::take(&mut self.pending))?])
     }
     fn end(&mut self) -> Result<()> {
         self.roll_all()

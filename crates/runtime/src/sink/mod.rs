@@ -28,7 +28,7 @@ mod operator;
 use crate::operator::{JobInfo, OperatorContext};
 use crate::snapshot::{OperatorSnapshot, Restored};
 use millstream_checkpoint::fault;
-use millstream_core::{Batch, Data, Epoch, Result};
+use millstream_core::{Batch, Data, Epoch, Result, Watermark};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -118,6 +118,14 @@ pub trait SinkWriter<T: Data> {
     /// # Errors
     /// Ends the attempt.
     fn write(&mut self, batch: Batch<T>) -> Result<()>;
+
+    /// No record comes any more whose event time is not after this.
+    ///
+    /// # Errors
+    /// Ends the attempt.
+    fn on_watermark(&mut self, _watermark: Watermark) -> Result<()> {
+        Ok(())
+    }
 
     /// Returns when everything written so far is safe outside. Called at every barrier
     /// and at the end of bounded input.

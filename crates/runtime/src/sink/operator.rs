@@ -7,9 +7,9 @@ use super::commits::Commits;
 use super::{CommitterContext, Sink, SinkWriter};
 use crate::chain::Output;
 use crate::metrics::Counter;
-use crate::operator::{Operator, OperatorContext};
+use crate::operator::{Operator, OperatorContext, Progress};
 use crate::snapshot::OperatorSnapshot;
-use millstream_core::{Batch, Data, Epoch, Result};
+use millstream_core::{Batch, Data, Epoch, Result, Watermark};
 use std::sync::Arc;
 
 /// A sink as the last operator of a chain.
@@ -65,6 +65,14 @@ impl<T: Data> Operator for SinkOperator<T> {
         self.with(|w| w.write(batch))?;
         self.records_send.add(rows);
         Ok(())
+    }
+    fn on_watermark(
+        &mut self,
+        watermark: Watermark,
+        _out: &mut Output<Batch<()>>,
+    ) -> Result<Progress> {
+        self.with(|w| w.on_watermark(watermark))?;
+        Ok(Progress::Done)
     }
     fn on_barrier(&mut self, epoch: Epoch, _out: &mut Output<Batch<()>>) -> Result<()> {
         self.check_commits()?;

@@ -208,6 +208,7 @@ fn make_task(
             job: Arc::clone(&job),
             metrics: env.config.metrics.group(&subtask),
             restored: env.restored.operator(&node.uid),
+            state_schema: node.state_schema.clone(),
             state_backend: env.config.state_backend.clone(),
             clock: Arc::clone(&env.config.clock),
             waker: waker.clone(),

@@ -43,8 +43,8 @@ use crate::settings::Settings;
 use crate::types::SqlType;
 use crate::zone::Zone;
 use millstream_core::{Error, Result};
-use millstream_runtime::OperatorContext;
 use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
+use millstream_runtime::{Committer, CommitterContext, OperatorContext};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -162,6 +162,14 @@ pub trait TableSink: Send + Sync {
     /// # Errors
     /// When what is outside is not there.
     fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>>;
+    /// What makes the output of checkpoints visible, if the sink commits in two phases in this
+    /// job: see [`millstream_runtime::sink`].
+    ///
+    /// # Errors
+    /// When what is outside is not there.
+    fn committer(&self, _context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
+        Ok(None)
+    }
     /// Adds the sink to a job and takes its inputs, if it is made of operators of its own and
     /// not of writers.
     fn add_to(
@@ -317,6 +325,7 @@ pub(crate) mod testing {
     //! Tables read and written without an engine.
     use super::*;
     use crate::formats::testing::show;
+    use millstream_runtime::JobInfo;
 
     /// Options from pairs.
     pub(crate) fn options(given: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -368,7 +377,12 @@ pub(crate) mod testing {
         parallelism: usize,
     ) -> Result<()> {
         for index in 0..parallelism {
-            let mut writer = sink.create_writer(&context(index, parallelism))?;
+            let mut context = context(index, parallelism);
+            context.job = Arc::new(JobInfo {
+                checkpoint_interval_ms: None, // so that files are seen at once
+                ..JobInfo::for_tests()
+            });
+            let mut writer = sink.create_writer(&context)?;
             for batch in batches(source, index, parallelism)? {
                 writer.write(&batch)?;
             }

@@ -18,6 +18,9 @@ pub enum TablePoll {
 
 /// Reads for one subtask.
 pub trait TableReader {
+    /// Gives at most so many rows at a time from now on, where it can (tests, which stop a
+    /// job in the middle of its input).
+    fn limit_rows(&mut self, _rows: usize) {}
     /// The next rows, about a thousand.
     ///
     /// # Errors
@@ -51,21 +54,24 @@ pub trait TableWriter {
     /// # Errors
     /// Fails the checkpoint.
     fn flush(&mut self) -> Result<()>;
-    /// Stores what the writer needs to go on; after [`flush`](Self::flush).
+    /// Stores what the writer needs to go on; after [`prepare_commit`](Self::prepare_commit).
     ///
     /// # Errors
     /// Fails the checkpoint.
     fn snapshot(&mut self, _epoch: Epoch, _into: &mut OperatorSnapshot) -> Result<()> {
         Ok(())
     }
-    /// The checkpoint of `epoch`, and all before it, is durable.
+    /// Closes the output of `epoch`, of a table that commits in two phases: see
+    /// [`SinkWriter::prepare_commit`](millstream_runtime::SinkWriter::prepare_commit). After
+    /// [`flush`](Self::flush).
     ///
     /// # Errors
-    /// Ends the attempt.
-    fn on_checkpoint_complete(&mut self, _epoch: Epoch) -> Result<()> {
-        Ok(())
+    /// Fails the checkpoint.
+    fn prepare_commit(&mut self, _epoch: Epoch) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![])
     }
-    /// Bounded input has ended: everything is safe and visible when this returns.
+    /// Bounded input has ended: everything is safe when this returns, and visible unless the
+    /// table commits in two phases.
     ///
     /// # Errors
     /// Ends the attempt.

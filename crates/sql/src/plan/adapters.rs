@@ -1,6 +1,7 @@
 //! What sits at the ends of a SQL job and between its stateful operators: table sources
 //! and sinks as the runtime has them, expressions over batches, checks of NOT NULL.
 
+use super::gate::{Passage, SourceGate};
 use crate::connectors::{TablePoll, TableReader, TableSink, TableSource, TableWriter};
 use crate::expr::{EvalContext, Expr, evaluate_all, evaluate_columns, evaluate_filter};
 use crate::runtime::ChangeBatch;
@@ -11,8 +12,8 @@ use arrow_select::concat::concat;
 use millstream_core::{Batch, Container, Epoch, Error, NO_TIMESTAMP, Result, Watermark};
 use millstream_runtime::source::SourceOutput;
 use millstream_runtime::{
-    Operator, OperatorContext, OperatorSnapshot, Output, Progress, Source, SourcePoll,
-    SourceReader, Waker,
+    Committer, CommitterContext, Operator, OperatorContext, OperatorSnapshot, Output, Progress,
+    Sink, SinkWriter, Source, SourcePoll, SourceReader, Waker,
 };
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -45,18 +46,30 @@ impl<'de> serde::Deserialize<'de> for Chunk {
 }
 
 /// A table as the runtime's source.
-pub(crate) struct SourceAdapter(pub(crate) Arc<dyn TableSource>);
+pub(crate) struct SourceAdapter {
+    pub(crate) source: Arc<dyn TableSource>,
+    /// With the number of the source.
+    pub(crate) gate: Option<(Arc<SourceGate>, usize)>,
+}
 
 impl Source for SourceAdapter {
     type Out = Chunk;
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn SourceReader<Chunk>>> {
-        Ok(Box::new(ReaderAdapter { reader: self.0.create_reader(context)?, split: None }))
+        let mut reader = self.source.create_reader(context)?;
+        let (gate, source) = self.gate.clone().unzip();
+        if let Some(gate) = &gate {
+            reader.limit_rows(gate.batch_rows());
+        }
+        let passage = Passage::of(source.unwrap_or(0));
+        Ok(Box::new(ReaderAdapter { reader, split: None, gate, passage }))
     }
 }
 
 struct ReaderAdapter {
     reader: Box<dyn TableReader>,
     split: Option<usize>,
+    gate: Option<Arc<SourceGate>>,
+    passage: Passage,
 }
 
 impl SourceReader<Chunk> for ReaderAdapter {
@@ -65,7 +78,20 @@ impl SourceReader<Chunk> for ReaderAdapter {
             Some(split) => split,
             None => *self.split.insert(out.add_split()),
         };
-        Ok(match self.reader.poll(out.now_ms())? {
+        if let Some(gate) = &self.gate
+            && self.passage.is_held(gate)
+        {
+            return Ok(SourcePoll::Wait(None));
+        }
+        let polled = self.reader.poll(out.now_ms())?;
+        if let Some(gate) = &self.gate {
+            match &polled {
+                TablePoll::Rows(batch) => self.passage.gave(batch.len(), gate),
+                TablePoll::End => self.passage.ended(gate),
+                TablePoll::Wait(_) => {}
+            }
+        }
+        Ok(match polled {
             TablePoll::Rows(batch) => {
                 out.collect(split, Chunk(batch), NO_TIMESTAMP);
                 SourcePoll::More
@@ -100,6 +126,7 @@ pub(crate) struct ValuesSource {
     pub(crate) zone: Zone,
 }
 
+/// Operator state: how many of the rows were given out.
 const VALUES_STATE: &str = "values-given";
 
 impl TableSource for ValuesSource {
@@ -107,15 +134,16 @@ impl TableSource for ValuesSource {
         Some(1)
     }
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
-        let given = context.restored.list_union::<bool>(VALUES_STATE)?.contains(&true);
-        if given || self.rows.is_empty() {
-            return Ok(Box::new(ValuesReader { batch: None, given: true }));
+        let stored = context.restored.list_union::<u64>(VALUES_STATE)?;
+        let given = stored.into_iter().max().map_or(0, |rows| rows as usize);
+        let rows = self.rows.get(given..).unwrap_or_default();
+        if rows.is_empty() {
+            return Ok(Box::new(ValuesReader { given, rest: None, batch_rows: usize::MAX }));
         }
         let context = EvalContext::new(self.zone, context.clock.now_ms(), 0);
         let mut columns = vec![];
         for i in 0..self.schema.fields().len() {
-            let cells = self
-                .rows
+            let cells = rows
                 .iter()
                 .map(|row| evaluate_columns(&row[i], &[], 1, &context))
                 .collect::<Result<Vec<_>>>()?;
@@ -125,23 +153,32 @@ impl TableSource for ValuesSource {
             columns.push(column);
         }
         let schema = Arc::clone(&self.schema);
-        let batch = ChangeBatch::from_columns(schema, columns, self.rows.len(), None)?;
-        Ok(Box::new(ValuesReader { batch: Some(batch), given: false }))
+        let rest = Some(ChangeBatch::from_columns(schema, columns, rows.len(), None)?);
+        Ok(Box::new(ValuesReader { given, rest, batch_rows: usize::MAX }))
     }
 }
 
 struct ValuesReader {
-    batch: Option<ChangeBatch>,
-    given: bool,
+    given: usize,
+    rest: Option<ChangeBatch>,
+    batch_rows: usize,
 }
 
 impl TableReader for ValuesReader {
+    fn limit_rows(&mut self, rows: usize) {
+        self.batch_rows = rows;
+    }
     fn poll(&mut self, _now_ms: i64) -> Result<TablePoll> {
-        self.given = true;
-        Ok(self.batch.take().map_or(TablePoll::End, TablePoll::Rows))
+        let Some(rest) = self.rest.take() else { return Ok(TablePoll::End) };
+        let rows = rest.len().min(self.batch_rows);
+        if rows < rest.len() {
+            self.rest = Some(rest.slice(rows, rest.len() - rows));
+        }
+        self.given += rows;
+        Ok(TablePoll::Rows(rest.slice(0, rows)))
     }
     fn snapshot(&mut self, _epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        into.put_list(VALUES_STATE, &self.given)
+        into.put_list(VALUES_STATE, &(self.given as u64))
     }
 }
 
@@ -254,66 +291,67 @@ impl Operator for NotNull {
     }
 }
 
-/// A table as the last operator of a chain.
-pub(crate) struct SinkAdapter {
-    sink: Arc<dyn TableSink>,
-    writer: Option<Box<dyn TableWriter>>,
-}
+/// Makes batches the records of a sink.
+pub(crate) struct Pack;
 
-impl SinkAdapter {
-    pub(crate) fn new(sink: Arc<dyn TableSink>) -> Self {
-        SinkAdapter { sink, writer: None }
-    }
-    fn with(&mut self, call: impl FnOnce(&mut dyn TableWriter) -> Result<()>) -> Result<()> {
-        match &mut self.writer {
-            Some(writer) => call(&mut **writer),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Operator for SinkAdapter {
+impl Operator for Pack {
     type In = ChangeBatch;
-    type Out = Batch<()>;
-    fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.writer = Some(self.sink.create_writer(context)?);
+    type Out = Batch<Chunk>;
+    fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<Batch<Chunk>>) -> Result<()> {
+        out.emit(Batch::from(vec![Chunk(batch)]));
         Ok(())
     }
-    fn on_batch(&mut self, batch: ChangeBatch, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.write(&batch))
+}
+
+/// A table as the runtime's sink.
+pub(crate) struct SinkAdapter(pub(crate) Arc<dyn TableSink>);
+
+impl Sink<Chunk> for SinkAdapter {
+    fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn SinkWriter<Chunk>>> {
+        Ok(Box::new(WriterAdapter(self.0.create_writer(context)?)))
     }
-    fn on_watermark(
-        &mut self,
-        watermark: Watermark,
-        _out: &mut Output<Batch<()>>,
-    ) -> Result<Progress> {
-        self.with(|w| w.on_watermark(watermark))?;
-        Ok(Progress::Done)
+    fn committer(&self, context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
+        self.0.committer(context)
     }
-    fn on_barrier(&mut self, _epoch: Epoch, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.flush())
+}
+
+struct WriterAdapter(Box<dyn TableWriter>);
+
+impl SinkWriter<Chunk> for WriterAdapter {
+    fn write(&mut self, batch: Batch<Chunk>) -> Result<()> {
+        batch.values().iter().try_for_each(|chunk| self.0.write(&chunk.0))
+    }
+    fn on_watermark(&mut self, watermark: Watermark) -> Result<()> {
+        self.0.on_watermark(watermark)
+    }
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
     }
     fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        self.with(|w| w.snapshot(epoch, into))
+        self.0.snapshot(epoch, into)
     }
-    fn on_checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
-        self.with(|w| w.on_checkpoint_complete(epoch))
+    fn prepare_commit(&mut self, epoch: Epoch) -> Result<Vec<Vec<u8>>> {
+        self.0.prepare_commit(epoch)
     }
-    fn next_processing_time(&self) -> Option<i64> {
-        self.writer.as_ref().and_then(|w| w.next_poll())
+    fn end(&mut self) -> Result<()> {
+        self.0.end()
     }
-    fn on_processing_time(&mut self, now_ms: i64, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.poll(now_ms))
+    fn poll(&mut self, now_ms: i64) -> Result<()> {
+        self.0.poll(now_ms)
     }
-    fn on_end(&mut self, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.with(|w| w.end())
+    fn next_poll(&self) -> Option<i64> {
+        self.0.next_poll()
     }
 }
 
 /// Batches that may wait to be shown.
 const RESULT_BATCHES: usize = 64;
 
-/// The rows of a query on their way to whoever asked: a bounded queue.
+/// The rows of a query on their way to whoever asked.
+///
+/// Rows that were shown cannot be taken back. So in a job that may go back to a checkpoint
+/// rows are held until one covers them, as in Flink; those that came after it are dropped.
+/// Invariant: at most [`RESULT_BATCHES`] batches (and what a checkpoint has released) wait.
 #[derive(Default)]
 pub(crate) struct ResultQueue {
     state: Mutex<ResultState>,
@@ -323,13 +361,28 @@ pub(crate) struct ResultQueue {
 #[derive(Default)]
 struct ResultState {
     batches: VecDeque<ChangeBatch>,
+    /// Not covered by a checkpoint, with the epoch that they ended in; `None`: the current.
+    held: VecDeque<(Option<Epoch>, ChangeBatch)>,
     waker: Option<Waker>,
     closed: bool,
+}
+
+impl ResultState {
+    /// Shows the rows of all epochs up to this one.
+    fn release(&mut self, up_to: Epoch) {
+        let covered = |(epoch, _): &&(Option<Epoch>, _)| epoch.is_some_and(|e| e <= up_to);
+        let count = self.held.iter().take_while(covered).count();
+        self.batches.extend(self.held.drain(..count).map(|(_, batch)| batch));
+    }
 }
 
 impl ResultQueue {
     fn state(&self) -> MutexGuard<'_, ResultState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn change(&self, change: impl FnOnce(&mut ResultState)) {
+        change(&mut self.state());
+        self.changed.notify_all();
     }
     /// The next batch, if one comes within `timeout`.
     pub(crate) fn next(&self, timeout: Duration) -> Option<ChangeBatch> {
@@ -347,26 +400,58 @@ impl ResultQueue {
 }
 
 /// Puts rows into a [`ResultQueue`]; takes none while it is full.
-pub(crate) struct Collect(pub(crate) Arc<ResultQueue>);
+pub(crate) struct Collect {
+    queue: Arc<ResultQueue>,
+    /// Whether rows wait for a checkpoint.
+    holds: bool,
+}
+
+impl Collect {
+    pub(crate) fn new(queue: Arc<ResultQueue>) -> Self {
+        Collect { queue, holds: false }
+    }
+}
 
 impl Operator for Collect {
     type In = ChangeBatch;
     type Out = Batch<()>;
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        self.0.state().waker = Some(context.waker.clone());
+        let job = &context.job;
+        self.holds = job.checkpoints_stored && job.checkpoint_interval_ms.is_some();
+        self.queue.change(|state| {
+            state.waker = Some(context.waker.clone());
+            state.closed = false;
+            if let Some(restored) = job.restored_epoch {
+                state.release(restored);
+            }
+            state.held.clear();
+        });
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, _out: &mut Output<Batch<()>>) -> Result<()> {
-        self.0.state().batches.push_back(batch);
-        self.0.changed.notify_all();
+        let holds = self.holds;
+        self.queue.change(|state| match holds {
+            true => state.held.push_back((None, batch)),
+            false => state.batches.push_back(batch),
+        });
         Ok(())
     }
     fn is_ready(&self) -> bool {
-        self.0.state().batches.len() < RESULT_BATCHES
+        self.queue.state().batches.len() < RESULT_BATCHES
+    }
+    fn on_barrier(&mut self, epoch: Epoch, _out: &mut Output<Batch<()>>) -> Result<()> {
+        self.queue.change(|state| {
+            let current = state.held.iter_mut().rev().map(|(of, _)| of);
+            current.take_while(|of| of.is_none()).for_each(|of| *of = Some(epoch));
+        });
+        Ok(())
+    }
+    fn on_checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
+        self.queue.change(|state| state.release(epoch));
+        Ok(())
     }
     fn close(&mut self) -> Result<()> {
-        self.0.state().closed = true;
-        self.0.changed.notify_all();
+        self.queue.change(|state| state.closed = true);
         Ok(())
     }
 }

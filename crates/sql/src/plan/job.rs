@@ -5,10 +5,13 @@
 //! fused by the runtime.
 
 use super::adapters::{
-    Calc, Collect, NotNull, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
+    Calc, Collect, NotNull, Pack, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack,
+    ValuesSource,
 };
+use super::gate::SourceGate;
 use super::stream::{Distribution, Node, Op};
 use super::translate::arrow_schema;
+use super::uid::{Identity, identities};
 use crate::connectors::TableSource;
 use crate::expr::{EvalContext, Expr, fold};
 use crate::runtime::ChangeBatch;
@@ -17,11 +20,14 @@ use crate::runtime::partition::KeyPartition;
 use crate::runtime::spec::WindowAssigner;
 use crate::settings::Settings;
 use crate::zone::Zone;
+use millstream_core::key_group::stable_hash;
 use millstream_core::{Either, Error, Result};
+use millstream_runtime::checkpoint::{Fate, RestoreReport};
 use millstream_runtime::{
     ContainerPartition, ContainerPartitioner, Input, JobGraph, NodeId, NodeSpec, Operator,
     OperatorContext, WatermarkStrategy,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl ContainerPartition<ChangeBatch> for KeyPartition {
@@ -35,6 +41,34 @@ type OneInput = Box<dyn Operator<In = ChangeBatch, Out = ChangeBatch>>;
 /// Operators over two inputs.
 type TwoInputs = Box<dyn Operator<In = Either<ChangeBatch, ChangeBatch>, Out = ChangeBatch>>;
 
+/// A job that can be started.
+pub(crate) struct BuiltJob {
+    pub(crate) graph: JobGraph,
+    /// How many it asks for.
+    pub(crate) workers: usize,
+    /// Equal for jobs of the same sources, stateful operators and sinks.
+    pub(crate) identity: u64,
+    /// Uids of operators that keep something: sources and sinks, too.
+    stateful: BTreeSet<String>,
+}
+
+impl BuiltJob {
+    /// What becomes of the state of each operator that keeps something, in words.
+    pub(crate) fn fates(&self, report: &RestoreReport) -> Vec<String> {
+        let operators = report.operators.iter();
+        let told = operators.filter(|op| op.fate != Fate::New || self.stateful.contains(&op.uid));
+        told.map(|op| {
+            let fate = match op.fate {
+                Fate::Kept => "keeps its state",
+                Fate::New => "is new and starts empty",
+                Fate::Dropped => "is gone, and its state is dropped",
+            };
+            format!("restore: {} ({}) {fate}", op.name, op.uid)
+        })
+        .collect()
+    }
+}
+
 /// Makes the job graph of one or several plans.
 pub(crate) struct JobBuilder {
     graph: JobGraph,
@@ -42,6 +76,8 @@ pub(crate) struct JobBuilder {
     zone: Zone,
     functions: UserFunctions,
     drops_null: bool,
+    gate: Option<Arc<SourceGate>>,
+    stateful: BTreeSet<String>,
 }
 
 impl JobBuilder {
@@ -49,7 +85,11 @@ impl JobBuilder {
     ///
     /// # Errors
     /// `Config`, when a setting is wrong.
-    pub(crate) fn new(settings: &Settings, functions: UserFunctions) -> Result<Self> {
+    pub(crate) fn new(
+        settings: &Settings,
+        functions: UserFunctions,
+        gate: Option<Arc<SourceGate>>,
+    ) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parallelism = settings.parallelism()?.unwrap_or(cores);
         let mut graph = JobGraph::new();
@@ -61,80 +101,109 @@ impl JobBuilder {
             zone: settings.zone()?,
             functions,
             drops_null: settings.drops_null(),
+            gate,
+            stateful: BTreeSet::new(),
         })
     }
 
-    /// The graph, and how many workers it asks for.
-    pub(crate) fn finish(self) -> (JobGraph, usize) {
-        (self.graph, self.parallelism)
+    /// The job.
+    pub(crate) fn finish(self) -> BuiltJob {
+        let uids: Vec<&String> = self.stateful.iter().collect();
+        BuiltJob {
+            identity: stable_hash(&uids),
+            graph: self.graph,
+            workers: self.parallelism,
+            stateful: self.stateful,
+        }
     }
 
     /// Adds a plan whose rows go to `queue`, in one subtask.
     pub(crate) fn add_query(&mut self, plan: &Node, queue: &Arc<ResultQueue>) -> Result<()> {
-        let (from, _) = self.node(plan)?;
+        let identity = identities(&[plan]);
+        let [identity] = identity.as_slice() else { return Err(Error::bug("a lost identity")) };
+        let (from, _) = self.node(plan, identity)?;
         let spec = NodeSpec { parallelism: Some(1), ..named("Sink: result") };
         let queue = Arc::clone(queue);
         let inputs = vec![Input::container(from, ContainerPartitioner::global())];
-        self.graph.add_operator(spec, inputs, move |_| Ok(Collect(Arc::clone(&queue))));
+        self.graph.add_operator(spec, inputs, move |_| Ok(Collect::new(Arc::clone(&queue))));
         Ok(())
     }
 
-    /// Adds a plan that ends in a sink.
-    pub(crate) fn add_insert(&mut self, plan: &Node) -> Result<()> {
+    /// Adds plans that end in sinks.
+    pub(crate) fn add_inserts(&mut self, plans: &[Node]) -> Result<()> {
+        let all: Vec<&Node> = plans.iter().collect();
+        let identities = identities(&all);
+        plans.iter().zip(&identities).try_for_each(|(plan, identity)| self.insert(plan, identity))
+    }
+
+    fn insert(&mut self, plan: &Node, identity: &Identity) -> Result<()> {
+        self.stateful.insert(identity.uid.clone());
         let Op::Sink(sink, _) = &plan.op else { return Err(Error::bug("an insert without sink")) };
         let [(input, distribution)] = plan.inputs.as_slice() else {
             return Err(Error::bug("a sink needs one input"));
         };
-        let (from, parallelism) = self.node(input)?;
+        let (from, parallelism) = self.node(input, identity.input(0)?)?;
         let (parallelism, distribution) = match sink.is_single() {
             true => (1, &Distribution::Single),
             false => (parallelism, distribution),
         };
-        let spec = NodeSpec { parallelism: Some(parallelism), ..named(&plan.name()) };
+        let spec = NodeSpec { parallelism: Some(parallelism), ..known(&plan.name(), identity) };
         let sink = Arc::clone(sink);
         let mut inputs = vec![Input::container(from, partitioner(distribution))];
         if sink.add_to(&mut self.graph, spec.clone(), &mut inputs).is_some() {
             return Ok(());
         }
-        self.graph.add_operator(spec, inputs, move |_| Ok(SinkAdapter::new(Arc::clone(&sink))));
+        let pack = NodeSpec { parallelism: Some(parallelism), ..named("Pack") };
+        let from = self.graph.add_operator(pack, inputs, |_| Ok(Pack));
+        let inputs = vec![Input::new(from, None, millstream_runtime::Partitioner::forward())];
+        self.graph.add_sink(spec, inputs, Arc::new(SinkAdapter(sink)));
         Ok(())
     }
 
-    fn source(&mut self, source: Arc<dyn TableSource>, name: &str) -> (NodeId, usize) {
+    fn source(
+        &mut self,
+        source: Arc<dyn TableSource>,
+        name: &str,
+        identity: &Identity,
+    ) -> (NodeId, usize) {
         let limit = source.parallelism_limit().unwrap_or(usize::MAX);
         let parallelism = self.parallelism.min(limit).max(1);
-        let spec = || NodeSpec { parallelism: Some(parallelism), ..NodeSpec::default() };
-        let own = NodeSpec { name: name.to_owned(), ..spec() };
-        if let Some(node) = source.add_to(&mut self.graph, own) {
+        let own = || NodeSpec { parallelism: Some(parallelism), ..known(name, identity) };
+        if let Some(node) = source.add_to(&mut self.graph, own()) {
             return (node, parallelism);
         }
         let strategy = WatermarkStrategy::no_watermarks();
-        let adapter = Arc::new(SourceAdapter(source));
-        let reader = NodeSpec { name: name.to_owned(), ..spec() };
-        let from = self.graph.add_source(reader, adapter, strategy);
-        let unpack = NodeSpec { name: "Unpack".into(), ..spec() };
+        let gate = self.gate.as_ref().map(|gate| (Arc::clone(gate), gate.expect(parallelism)));
+        let adapter = Arc::new(SourceAdapter { source, gate });
+        let from = self.graph.add_source(own(), adapter, strategy);
+        let unpack = NodeSpec { parallelism: Some(parallelism), ..named("Unpack") };
         let inputs = vec![Input::new(from, None, millstream_runtime::Partitioner::forward())];
         (self.graph.add_operator(unpack, inputs, |_| Ok(Unpack)), parallelism)
     }
 
-    fn node(&mut self, node: &Node) -> Result<(NodeId, usize)> {
+    fn node(&mut self, node: &Node, identity: &Identity) -> Result<(NodeId, usize)> {
         let name = node.name();
+        if identity.schema.is_some() || node.inputs.is_empty() {
+            self.stateful.insert(identity.uid.clone());
+        }
         match &node.op {
-            Op::Source(source, _) => return Ok(self.source(Arc::clone(source), &name)),
+            Op::Source(source, _) => {
+                return Ok(self.source(Arc::clone(source), &name, identity));
+            }
             Op::Values(rows) => {
                 let source = ValuesSource {
                     rows: rows.clone(),
                     schema: arrow_schema(&node.schema),
                     zone: self.zone,
                 };
-                return Ok(self.source(Arc::new(source), &name));
+                return Ok(self.source(Arc::new(source), &name, identity));
             }
             _ => {}
         }
         let mut inputs = vec![];
         let mut parallelism = 0;
-        for (input, distribution) in &node.inputs {
-            let (from, of_input) = self.node(input)?;
+        for (i, (input, distribution)) in node.inputs.iter().enumerate() {
+            let (from, of_input) = self.node(input, identity.input(i)?)?;
             let own = match distribution {
                 Distribution::Forward => of_input,
                 Distribution::Hash(_) => self.parallelism,
@@ -147,7 +216,7 @@ impl JobBuilder {
         if node.inputs.iter().any(|(_, d)| *d == Distribution::Single) {
             parallelism = 1;
         }
-        let spec = NodeSpec { parallelism: Some(parallelism), ..named(&name) };
+        let spec = NodeSpec { parallelism: Some(parallelism), ..known(&name, identity) };
         let id = if let Some(make) = self.two_inputs(node)? {
             let [(left, by_left), (right, by_right)] = inputs.as_slice() else {
                 return Err(Error::bug(format!("{name} needs two inputs")));
@@ -268,6 +337,15 @@ impl JobBuilder {
 
 fn named(name: &str) -> NodeSpec {
     NodeSpec { name: name.to_owned(), ..NodeSpec::default() }
+}
+
+/// An operator that finds its state again.
+fn known(name: &str, identity: &Identity) -> NodeSpec {
+    NodeSpec {
+        uid: Some(identity.uid.clone()),
+        state_schema: identity.schema.clone(),
+        ..named(name)
+    }
 }
 
 fn partitioner(distribution: &Distribution) -> ContainerPartitioner<ChangeBatch> {

@@ -3,14 +3,16 @@
 //! ```text
 //!   bind ──> logical ──translate──> stream ──job──> runtime's job graph
 //!            (Rel)     condition    (operators'      adapters: sources, calc, sinks
-//!                                    specs)
+//!                                    specs)        uid: which state is whose
 //! ```
 
 pub(crate) mod adapters;
 pub(crate) mod condition;
 pub(crate) mod explain;
+pub(crate) mod gate;
 pub(crate) mod job;
 pub mod logical;
 pub(crate) mod lookups;
 pub mod stream;
 pub(crate) mod translate;
+pub(crate) mod uid;

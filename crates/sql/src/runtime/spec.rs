@@ -20,7 +20,10 @@ use crate::types::SqlType;
 /// of a join. It sees the columns of both sides, left then right, and answers TRUE, FALSE or
 /// NULL for each row; NULL does not match.
 #[derive(Clone)]
-pub struct Predicate(Arc<Condition>);
+pub struct Predicate {
+    condition: Arc<Condition>,
+    text: Arc<str>,
+}
 
 type Condition = dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync;
 
@@ -29,20 +32,24 @@ impl Predicate {
     pub fn new(
         matches: impl Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync + 'static,
     ) -> Self {
-        Predicate(Arc::new(matches))
+        Predicate { condition: Arc::new(matches), text: "".into() }
+    }
+    /// The same with a text, which says what it computes.
+    pub fn described(self, text: &str) -> Self {
+        Predicate { text: text.into(), ..self }
     }
     /// One entry for each row.
     ///
     /// # Errors
     /// As the expression behind it.
     pub fn evaluate(&self, rows: &RecordBatch) -> Result<BooleanArray> {
-        (self.0)(rows)
+        (self.condition)(rows)
     }
 }
 
 impl fmt::Debug for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Predicate")
+        write!(f, "Predicate({})", self.text)
     }
 }
 

@@ -67,6 +67,42 @@ impl Canceller {
     }
 }
 
+/// INSERTs that run as one job. Dropping it does not stop them.
+pub struct InsertJob {
+    job: RunningJob,
+    warnings: Vec<String>,
+}
+
+impl InsertJob {
+    pub(crate) fn new(job: RunningJob, warnings: Vec<String>) -> Self {
+        InsertJob { job, warnings }
+    }
+    /// What its user should know.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+    /// To cancel it, to ask for a savepoint, to read its metrics.
+    pub fn handle(&self) -> &JobHandle {
+        self.job.handle()
+    }
+    /// To end it from another thread.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(Some(self.job.handle().clone()))
+    }
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.job.is_finished()
+    }
+    /// Waits for the end; answers the warnings.
+    ///
+    /// # Errors
+    /// What ended the job, if not the end of its input; `Cancelled` after a cancel.
+    pub fn wait(self) -> Result<Vec<String>, SqlError> {
+        self.job.wait().map_err(run_error)?;
+        Ok(self.warnings)
+    }
+}
+
 /// A query that runs: its rows come while it does.
 pub struct QueryResult {
     columns: Vec<Column>,
@@ -102,6 +138,10 @@ impl QueryResult {
     /// To end it from another thread.
     pub fn canceller(&self) -> Canceller {
         Canceller(self.job.as_ref().map(|job| job.handle().clone()))
+    }
+    /// To ask for a savepoint, and to read its metrics; `None` when it has ended.
+    pub fn handle(&self) -> Option<&JobHandle> {
+        self.job.as_ref().map(RunningJob::handle)
     }
     /// Ends it before its input does.
     pub fn cancel(&self) {

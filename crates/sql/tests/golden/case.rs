@@ -1,6 +1,6 @@
 //! A case: a script, the answer that Flink gave, and how it is run here.
 
-use millstream_sql::session::{Outcome, Session};
+use millstream_sql::session::{Outcome, ResultTable, Row, Session, SqlError};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -45,41 +45,60 @@ impl Case {
         self.name.split('/').next().unwrap_or_default()
     }
 
-    /// What this engine answers, in the shape of the expected answers.
-    pub(crate) fn run(&self) -> Value {
+    /// The script with its folders, and the folder that it may write to.
+    pub(crate) fn script(&self) -> (String, tempfile::TempDir) {
         let out = tempfile::tempdir().unwrap();
         let script = self
             .script
             .replace("${IN}", &format!("{ROOT}/data"))
             .replace("${OUT}", out.path().to_str().unwrap());
-        let mut session = Session::new();
-        session.settings_mut().set("parallelism.default", "2").unwrap();
+        (script, out)
+    }
+
+    /// What this engine answers, in the shape of the expected answers.
+    pub(crate) fn run(&self) -> Value {
+        let (script, _out) = self.script();
+        let mut session = session();
         let mut results = vec![];
         let ran = session.run(&script, |outcome| {
-            let table = match outcome {
+            results.push(match outcome {
                 Outcome::Query(query) => query.collect()?,
                 Outcome::Table(table) => table,
                 _ => return Ok(()),
-            };
-            let columns: Vec<Value> = table
-                .columns
-                .iter()
-                .map(|c| json!({ "name": c.name, "type": c.data_type }))
-                .collect();
-            let row = |r: &millstream_sql::session::Row| {
-                let mut cells = vec![json!(r.change)];
-                cells.extend(r.values.iter().map(|v| json!(v)));
-                Value::Array(cells)
-            };
-            let rows: Vec<Value> = table.rows.iter().map(row).collect();
-            results.push(json!({ "columns": columns, "rows": rows }));
+            });
             Ok(())
         });
-        match ran {
-            Err(e) => json!({ "error": e.to_string(), "error_phase": e.phase.text() }),
-            Ok(()) if results.len() == 1 => results.remove(0),
-            Ok(()) => json!({ "results": results }),
-        }
+        answer(ran, &results)
+    }
+}
+
+/// A session as the suite has it.
+pub(crate) fn session() -> Session {
+    let mut session = Session::new();
+    session.settings_mut().set("parallelism.default", "2").unwrap();
+    session
+}
+
+/// Results, or an error, in the shape of the expected answers.
+pub(crate) fn answer(ran: Result<(), SqlError>, results: &[ResultTable]) -> Value {
+    if let Err(e) = ran {
+        return json!({ "error": e.to_string(), "error_phase": e.phase.text() });
+    }
+    let one = |table: &ResultTable| {
+        let columns = table.columns.iter();
+        let columns: Vec<Value> =
+            columns.map(|c| json!({ "name": c.name, "type": c.data_type })).collect();
+        let row = |r: &Row| {
+            let mut cells = vec![json!(r.change)];
+            cells.extend(r.values.iter().map(|v| json!(v)));
+            Value::Array(cells)
+        };
+        let rows: Vec<Value> = table.rows.iter().map(row).collect();
+        json!({ "columns": columns, "rows": rows })
+    };
+    match results {
+        [table] => one(table),
+        all => json!({ "results": all.iter().map(one).collect::<Vec<_>>() }),
     }
 }
 

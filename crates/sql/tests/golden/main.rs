@@ -7,11 +7,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod changed;
 mod compare;
 mod functions;
+mod kill;
 mod lookups;
 mod processing_time;
 mod queries;
+mod restore;
 mod statements;
 mod subqueries;
 
@@ -21,7 +24,12 @@ use std::fmt::Write;
 
 /// Cases that are known to differ: `area/name` to the reason.
 fn known_failures() -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string("tests/conformance/known-failures.txt").unwrap();
+    reasons("tests/conformance/known-failures.txt")
+}
+
+/// Cases of a list, each with its reason.
+fn reasons(list: &str) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(list).unwrap();
     let lines = text.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#'));
     let pair = |l: &str| {
         let (case, reason) = l.split_once(": ").unwrap_or_else(|| panic!("no reason in '{l}'"));

@@ -3,7 +3,7 @@
 use millstream_sql::session::{Outcome, Session};
 use std::collections::BTreeMap;
 
-const TABLES: &str = "
+pub(crate) const TABLES: &str = "
     CREATE TABLE staff (eid INT, name STRING, dept INT, boss INT) WITH (
         'connector'='filesystem','format'='json','path'='tests/conformance/data/staff.jsonl');
     CREATE TABLE depts (did INT, title STRING) WITH (

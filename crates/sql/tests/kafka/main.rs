@@ -2,6 +2,8 @@
 #![cfg(feature = "kafka")]
 #![allow(clippy::unwrap_used)]
 
+mod exactly_once;
+
 use millstream_sql::session::{Outcome, Session};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

@@ -3,9 +3,10 @@
 //! ```text
 //!   .part-0-3.inprogress ──barrier──> pending, in the checkpoint ──complete──> part-0-3
 //! ```
-//! Exactly once: what an epoch has written is finished at its barrier and becomes visible
-//! when its checkpoint is durable, or at the end of bounded input. A restored job makes the
-//! pending files of its checkpoint visible, and throws away what came after.
+//! Exactly once in a job with checkpoints: what an epoch has written is closed at its barrier
+//! and becomes visible when its checkpoint is durable. A restored job makes the files of its
+//! checkpoint visible; what came after stays hidden. The protocol is that of the file sink of
+//! [`millstream_connectors`]. In a job without checkpoints a file is visible when it is closed.
 //!
 //! Invariant: a visible file is whole and does not change any more.
 
@@ -16,8 +17,11 @@ use crate::formats::times::TimeStandard;
 use crate::formats::{BulkWriter, Encoder, write_scalar};
 use crate::runtime::ChangeBatch;
 use arrow_array::{Array, ArrayRef};
+use millstream_connectors::file::{FileCommitter, Folder};
 use millstream_core::{Clock, Epoch, Error, Result, Watermark};
-use millstream_runtime::{OperatorContext, OperatorSnapshot};
+use millstream_runtime::{
+    Committable, Committer, CommitterContext, JobInfo, OperatorContext, OperatorSnapshot,
+};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -29,7 +33,6 @@ const MAX_OPEN: usize = 256;
 const BUFFER_BYTES: usize = 256 * 1024;
 /// What formats of whole files may keep in memory before they write it.
 const MAX_WAITING_BYTES: u64 = 256 << 20;
-const PENDING_STATE: &str = "filesystem-pending";
 const PARTITIONS_STATE: &str = "filesystem-partitions";
 
 #[derive(Clone)]
@@ -65,12 +68,52 @@ impl TableSink for FileSink {
     fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
         Ok(Box::new(FileWriter::open(self.files.clone(), context)?))
     }
+    fn committer(&self, context: &CommitterContext) -> Result<Option<Box<dyn Committer>>> {
+        let committer = TableCommitter {
+            files: FileCommitter(Folder::new(&self.files.path)),
+            table: self.files.clone(),
+        };
+        Ok(commits(&context.job).then(|| Box::new(committer) as _))
+    }
+}
+
+/// Whether files wait for checkpoints.
+fn commits(job: &JobInfo) -> bool {
+    job.checkpoints_stored && job.checkpoint_interval_ms.is_some()
+}
+
+/// What a writer has prepared: a committable of its files, and partitions that are complete
+/// with them.
+type Prepared = (Vec<u8>, Vec<String>);
+
+/// Makes files visible, then tells partitions.
+struct TableCommitter {
+    files: FileCommitter,
+    table: Files,
+}
+
+impl Committer for TableCommitter {
+    fn commit(&mut self, committables: &[Committable]) -> Result<()> {
+        for committable in committables {
+            let (files, partitions): Prepared = postcard::from_bytes(&committable.payload)?;
+            self.files.commit(&[Committable { payload: files, ..committable.clone() }])?;
+            tell(&self.table, &partitions)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells that these partitions are complete.
+fn tell(files: &Files, partitions: &[String]) -> Result<()> {
+    let Some(commit) = &files.partition_commit else { return Ok(()) };
+    partitions.iter().try_for_each(|folder| commit.tell(&files.path.join(folder)))
 }
 
 /// A file that is being written.
 struct Part {
+    /// Relative to the table's folder.
+    name: String,
     path: PathBuf,
-    finished: PathBuf,
     file: File,
     /// What makes the bytes of a format of whole files.
     bulk: Option<Box<dyn BulkWriter>>,
@@ -110,15 +153,17 @@ struct FileWriter {
     next_number: u64,
     /// The open file of each partition, by the folder's name.
     open: BTreeMap<String, Part>,
-    /// Finished, and not visible yet: the hidden and the final name, by the epoch that ended
-    /// (`None`: the current one).
-    pending: Vec<(Option<u64>, PathBuf, PathBuf)>,
+    folder: Folder,
+    /// Whether files wait for checkpoints.
+    commits: bool,
+    /// Closed since the last barrier, when files wait for checkpoints: name and size.
+    pending: Vec<(String, u64)>,
     /// Partitions whose completeness is to be told, with the time when they were first written
     /// to.
     partitions: BTreeMap<String, i64>,
     watermark_ms: i64,
-    /// The watermarks at barriers whose checkpoints are not complete yet, by epoch.
-    watermarks: Vec<(u64, i64)>,
+    /// Whether bounded input has ended.
+    ended: bool,
 }
 
 impl FileWriter {
@@ -126,7 +171,8 @@ impl FileWriter {
         let places = files.places.iter().enumerate();
         let format_columns = places.filter(|(_, p)| **p == Place::Format).map(|(i, _)| i).collect();
         std::fs::create_dir_all(&files.path).map_err(|e| io_error(&files.path, "made", &e))?;
-        let writer = FileWriter {
+        Ok(FileWriter {
+            folder: Folder::new(&files.path),
             encoder: match files.format.files() {
                 Some(_) => None,
                 None => Some(files.format.encoder(&files.format_columns())?),
@@ -138,6 +184,7 @@ impl FileWriter {
             now_ms: context.clock.now_ms(),
             next_number: 0,
             open: BTreeMap::new(),
+            commits: commits(&context.job),
             pending: vec![],
             partitions: context
                 .restored
@@ -145,28 +192,8 @@ impl FileWriter {
                 .into_iter()
                 .collect(),
             watermark_ms: i64::MIN,
-            watermarks: vec![],
-        };
-        let restored: Vec<(PathBuf, PathBuf)> =
-            context.restored.list(PENDING_STATE, &context.subtask)?;
-        for (hidden, finished) in restored {
-            if finished.exists() {
-                continue;
-            }
-            writer
-                .publish(&hidden, &finished)
-                .map_err(|e| e.advice("put the file back: the checkpoint counts on it"))?;
-        }
-        Ok(writer)
-    }
-
-    fn publish(&self, hidden: &Path, finished: &Path) -> Result<()> {
-        let folder = finished.parent().unwrap_or(&self.files.path);
-        // The folder is synced too, so that the new name survives a crash of the machine.
-        let renamed = std::fs::rename(hidden, finished)
-            .and_then(|()| File::open(folder))
-            .and_then(|folder| folder.sync_all());
-        renamed.map_err(|e| io_error(hidden, "finished", &e))
+            ended: false,
+        })
     }
 
     /// The folder of a row's partition, relative to the table's.
@@ -192,10 +219,11 @@ impl FileWriter {
         let folder = self.files.path.join(partition);
         std::fs::create_dir_all(&folder).map_err(|e| io_error(&folder, "made", &e))?;
         loop {
-            let name = format!("part-{}-{}", self.subtask_index, self.next_number);
+            let number = self.next_number;
+            let name = format!("{partition}part-{}-{number}", self.subtask_index);
             self.next_number += 1;
-            let (path, finished) = (folder.join(format!(".{name}.inprogress")), folder.join(&name));
-            if finished.exists() {
+            let path = self.folder.in_progress(&name);
+            if self.folder.finished(&name).exists() {
                 continue;
             }
             match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -206,8 +234,8 @@ impl FileWriter {
                     let bulk = bulk.map(|bulk| bulk.writer(&columns)).transpose()?;
                     let (buffer, written_bytes) = (vec![], 0);
                     return Ok(Part {
+                        name,
                         path,
-                        finished,
                         file,
                         bulk,
                         buffer,
@@ -222,25 +250,23 @@ impl FileWriter {
         }
     }
 
-    /// Tells which partitions are complete; at the end of the input all of them are.
-    fn tell_partitions(&mut self, watermark_ms: i64, at_end: bool) -> Result<()> {
-        let Some(commit) = &self.files.partition_commit else { return Ok(()) };
+    /// Takes the partitions that are complete with what is written; at the end of the input
+    /// all of them are.
+    fn complete_partitions(&mut self) -> Result<Vec<String>> {
+        let Some(commit) = &self.files.partition_commit else { return Ok(vec![]) };
         let now_ms = self.clock.now_ms();
-        let mut told = vec![];
+        let mut complete = vec![];
         for (folder, first_ms) in &self.partitions {
             let values = partition_values(Path::new(""), &Path::new(folder).join("file"));
-            if at_end || commit.is_due(&values, *first_ms, now_ms, watermark_ms)? {
-                commit.tell(&self.files.path.join(folder))?;
-                told.push(folder.clone());
+            if self.ended || commit.is_due(&values, *first_ms, now_ms, self.watermark_ms)? {
+                complete.push(folder.clone());
             }
         }
-        told.iter().for_each(|folder| {
-            self.partitions.remove(folder);
-        });
-        Ok(())
+        self.partitions.retain(|folder, _| !complete.contains(folder));
+        Ok(complete)
     }
 
-    /// Finishes a file; it is visible later.
+    /// Closes a file: it is visible now, or when its checkpoint is durable.
     fn finish(&mut self, partition: &str) -> Result<()> {
         let Some(mut part) = self.open.remove(partition) else { return Ok(()) };
         if let Some(bulk) = &mut part.bulk {
@@ -248,8 +274,11 @@ impl FileWriter {
         }
         part.write_out()?;
         part.file.sync_all().map_err(|e| io_error(&part.path, "written", &e))?;
-        self.pending.push((None, part.path, part.finished));
-        Ok(())
+        if self.commits {
+            self.pending.push((part.name, part.written_bytes));
+            return Ok(());
+        }
+        self.folder.publish(&part.path, &part.name)
     }
     fn finish_where(&mut self, which: impl Fn(&Part) -> bool) -> Result<()> {
         let due = self.open.iter().filter(|(_, part)| which(part));
@@ -339,39 +368,33 @@ impl TableWriter for FileWriter {
         }
         Ok(())
     }
-    fn flush(&mut self) -> Result<()> {
-        self.finish_where(|_| true)
-    }
     fn on_watermark(&mut self, watermark: Watermark) -> Result<()> {
         self.watermark_ms = watermark.0;
         Ok(())
     }
-    fn snapshot(&mut self, epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        self.watermarks.push((epoch.0, self.watermark_ms));
-        self.partitions.iter().try_for_each(|part| into.put_list(PARTITIONS_STATE, &part))?;
-        for (of, hidden, finished) in &mut self.pending {
-            of.get_or_insert(epoch.0);
-            into.put_list(PENDING_STATE, &(&*hidden, &*finished))?;
+    fn flush(&mut self) -> Result<()> {
+        self.finish_where(|_| true)?;
+        if self.commits {
+            return Ok(()); // they are told with the files
         }
-        Ok(())
+        let complete = self.complete_partitions()?;
+        tell(&self.files, &complete)
     }
-    fn on_checkpoint_complete(&mut self, epoch: Epoch) -> Result<()> {
-        let covered = |of: &Option<u64>| of.is_some_and(|of| of <= epoch.0);
-        let (due, later) =
-            std::mem::take(&mut self.pending).into_iter().partition(|(of, ..)| covered(of));
-        self.pending = later;
-        let due: Vec<(Option<u64>, PathBuf, PathBuf)> = due;
-        due.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))?;
-        let reached = self.watermarks.iter().filter(|(of, _)| *of <= epoch.0);
-        let watermark_ms = reached.map(|(_, watermark)| *watermark).max();
-        self.watermarks.retain(|(of, _)| *of > epoch.0);
-        self.tell_partitions(watermark_ms.unwrap_or(i64::MIN), false)
+    fn prepare_commit(&mut self, _epoch: Epoch) -> Result<Vec<Vec<u8>>> {
+        let partitions = self.complete_partitions()?;
+        let files = std::mem::take(&mut self.pending);
+        if files.is_empty() && partitions.is_empty() {
+            return Ok(vec![]);
+        }
+        let prepared: Prepared = (Folder::committable(&files)?, partitions);
+        Ok(vec![postcard::to_stdvec(&prepared)?])
+    }
+    fn snapshot(&mut self, _epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
+        self.partitions.iter().try_for_each(|partition| into.put_list(PARTITIONS_STATE, &partition))
     }
     fn end(&mut self) -> Result<()> {
-        self.finish_where(|_| true)?;
-        let pending = std::mem::take(&mut self.pending);
-        pending.iter().try_for_each(|(_, hidden, finished)| self.publish(hidden, finished))?;
-        self.tell_partitions(i64::MAX, true)
+        self.ended = true;
+        self.flush()
     }
     fn poll(&mut self, now_ms: i64) -> Result<()> {
         let limits = (self.files.roll_interval_ms, self.files.inactivity_ms);

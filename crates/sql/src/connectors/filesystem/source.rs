@@ -94,6 +94,7 @@ struct FileReader {
     waiting: VecDeque<PathBuf>,
     current: Option<OpenFile>,
     next_listing_ms: i64,
+    batch_rows: usize,
 }
 
 /// Whether a file is this subtask's: by its place in the sorted list of all.
@@ -132,6 +133,7 @@ impl FileReader {
             waiting,
             current,
             next_listing_ms: 0,
+            batch_rows: BATCH_ROWS,
         })
     }
 
@@ -163,6 +165,7 @@ impl FileReader {
                     &*self.files.format,
                     &mut **decoder,
                     &mut self.rows,
+                    self.batch_rows,
                 )?;
                 if self.rows.len() == 0 {
                     return Ok(None);
@@ -225,6 +228,9 @@ fn repeat(one: &ArrayRef, rows: usize) -> Result<ArrayRef> {
 }
 
 impl TableReader for FileReader {
+    fn limit_rows(&mut self, rows: usize) {
+        self.batch_rows = rows;
+    }
     fn poll(&mut self, now_ms: i64) -> Result<TablePoll> {
         loop {
             if let Some(batch) = self.batch()? {
@@ -309,10 +315,11 @@ impl Messages {
         format: &dyn Format,
         decoder: &mut dyn Decoder,
         rows: &mut Rows,
+        batch_rows: usize,
     ) -> Result<()> {
         // Messages without rows (comments, bad ones that are passed over) count too, so that
         // a poll does not last for ever.
-        while rows.len() < BATCH_ROWS {
+        while rows.len() < batch_rows {
             let pending = &self.buffer[self.start..];
             let (length, end) = match format.record_end(pending) {
                 Some(end) => (end - 1, end),

@@ -2,7 +2,10 @@
 use super::super::testing::{copy, options, read, sink, source, try_read};
 use super::super::{Changes, Needed, TableColumn, TableSpec};
 use crate::types::SqlType;
+use millstream_core::Epoch;
+use millstream_runtime::{Committable, CommitterContext};
 use std::path::Path;
+use std::sync::Arc;
 
 fn table(path: &Path, columns: &[(&str, SqlType)], more: &[(&str, &str)]) -> TableSpec {
     let columns = columns.iter().map(|(n, t)| TableColumn::physical(*n, t.clone())).collect();
@@ -159,17 +162,33 @@ fn partitions_are_told_when_they_are_complete() {
     let mut reader = from.create_reader(&context).unwrap();
     let super::super::TablePoll::Rows(batch) = reader.poll(0).unwrap() else { panic!("no rows") };
     let mut writer = target.create_writer(&context).unwrap();
+    let committer = target.committer(&CommitterContext {
+        job: Arc::clone(&context.job),
+        name: "table".into(),
+        uid: "table".into(),
+        subtask: Some(0),
+    });
+    let mut committer = committer.unwrap().unwrap();
+    let mut commit = |epoch: Epoch, payloads: Vec<Vec<u8>>| {
+        let one = |payload| Committable { epoch, writer: 0, payload };
+        let all: Vec<Committable> = payloads.into_iter().map(one).collect();
+        committer.commit(&all).unwrap();
+        committer.commit(&all).unwrap(); // again, as after a restore
+    };
     let told = |day: &str| out.join(format!("d={day}/_SUCCESS")).exists();
     writer.write(&batch).unwrap();
     // 2024-01-02 00:00:00.001
     writer.on_watermark(millstream_core::Watermark(1_704_153_600_001)).unwrap();
     writer.flush().unwrap();
-    writer.snapshot(millstream_core::Epoch(1), &mut Default::default()).unwrap();
+    let prepared = writer.prepare_commit(Epoch(1)).unwrap();
     assert!(!told("2024-01-01"), "the files are not visible yet");
-    writer.on_checkpoint_complete(millstream_core::Epoch(1)).unwrap();
+    commit(Epoch(1), prepared);
     assert!(told("2024-01-01") && !told("2024-01-02"));
     assert_eq!(read(&*source(&to).unwrap(), 1).len(), 2);
     writer.end().unwrap();
+    let prepared = writer.prepare_commit(Epoch(2)).unwrap();
+    assert!(!told("2024-01-02"));
+    commit(Epoch(2), prepared);
     assert!(told("2024-01-02"));
 }
 

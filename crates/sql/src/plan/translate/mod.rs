@@ -105,10 +105,12 @@ impl<'a> Translator<'a> {
         }
         let condition = Expr::and(conditions);
         let zone = self.zone;
-        Some(Predicate::new(move |rows| {
+        let text = condition.to_string();
+        let matches = move |rows: &_| {
             let context = EvalContext::new(zone, 0, 0);
             evaluate_filter(&condition, rows, &context)
-        }))
+        };
+        Some(Predicate::new(matches).described(&text))
     }
 
     /// The operator of `rel`; `needed` says what anyone reads of its columns.

@@ -1,0 +1,239 @@
+//! Every case again, stopped in the middle of its input and gone on with elsewhere.
+//!
+//! ```text
+//!   start at parallelism 2 ── sources held at a row ── stop with savepoint
+//!   start at parallelism 3 from the savepoint ── to the end
+//!   rows of the first run, then those of the second ── compared as ever
+//! ```
+//! Sources give one row at a time and are held by a count of rows, so the cut is the same in
+//! every run. A case that asks for parallelism 1 has an answer that depends on the order of its
+//! rows: it goes on at parallelism 1. What cannot be compared so is listed, with the reason,
+//! in `restore-exceptions.txt`.
+
+use crate::case::{Case, answer, session};
+use crate::{compare, known_failures, reasons};
+use millstream_runtime::JobHandle;
+use millstream_runtime::checkpoint::{Request, Stop};
+use millstream_runtime::snapshot::SnapshotKind;
+use millstream_sql::dialect::ast::Statement;
+use millstream_sql::dialect::{Parsed, Tokens, next_statement};
+use millstream_sql::session::{
+    InsertJob, Outcome, Phase, QueryResult, ResultTable, Session, SourceGate, SqlError,
+};
+use serde_json::Value;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// Rows after which readers of the first run are held, and of which sources: `(0, 2)` is every
+/// second, from the first. The others have read everything then.
+const CUTS: [(u64, (usize, usize)); 4] = [(1, (0, 1)), (3, (0, 2)), (4, (0, 1)), (7, (1, 2))];
+/// Cases that run at a time.
+const THREADS: usize = 4;
+/// What takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+const RECOVERY: &str = "execution.state-recovery.path";
+const PARALLELISM: &str = "parallelism.default";
+
+/// A script that is stopped and gone on with, statement by statement.
+struct Interrupted<'a> {
+    session: Session,
+    script: &'a str,
+    cut: (u64, (usize, usize)),
+    savepoints: tempfile::TempDir,
+    results: Vec<ResultTable>,
+    /// Jobs that were stopped.
+    cuts: usize,
+}
+
+/// The answer, and how many jobs were stopped in the middle.
+fn run(case: &Case, cut: (u64, (usize, usize))) -> (Value, usize) {
+    let (script, _out) = case.script();
+    let mut session = session();
+    let (checkpoints, savepoints) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let directory = checkpoints.path().to_str().unwrap();
+    session.settings_mut().set("execution.checkpointing.dir", directory).unwrap();
+    session.settings_mut().set("restart-strategy.type", "none").unwrap();
+    let mut interrupted =
+        Interrupted { session, script: &script, cut, savepoints, results: vec![], cuts: 0 };
+    let ran = interrupted.run();
+    (answer(ran, &interrupted.results), interrupted.cuts)
+}
+
+fn plan_error(error: millstream_core::Error) -> SqlError {
+    SqlError { phase: Phase::Plan, error }
+}
+
+impl Interrupted<'_> {
+    fn run(&mut self) -> Result<(), SqlError> {
+        let tokens = Tokens::of(self.script).map_err(plan_error)?;
+        let (mut at, mut set_begins) = (0, None);
+        while let Some((parsed, behind)) = next_statement(&tokens, at).map_err(plan_error)? {
+            if matches!(parsed.statement, Statement::BeginStatementSet) {
+                set_begins = Some(at);
+            }
+            let (rows, (first, of)) = self.cut;
+            let gate = Arc::new(SourceGate::new(1, Some(rows)).only(first, of));
+            self.session.hold_sources(Some(Arc::clone(&gate)));
+            match self.session.start(&parsed, self.script)? {
+                Outcome::Query(query) => self.query(query, &gate, &parsed)?,
+                Outcome::Job(job) => {
+                    let savepoint = self.stop(&job, &gate);
+                    job.wait()?;
+                    if let Some(place) = savepoint {
+                        let from = set_begins.unwrap_or(at);
+                        self.go_on(&place, |this| this.insert_again(&tokens, from, behind))?;
+                    }
+                }
+                Outcome::Table(table) => self.results.push(table),
+                _ => {}
+            }
+            if matches!(parsed.statement, Statement::EndStatementSet) {
+                set_begins = None;
+            }
+            at = behind;
+        }
+        Ok(())
+    }
+
+    /// Runs a query to its cut, and on from there.
+    fn query(
+        &mut self,
+        mut query: QueryResult,
+        gate: &SourceGate,
+        parsed: &Parsed,
+    ) -> Result<(), SqlError> {
+        let columns = query.columns().to_vec();
+        let (mut rows, mut asked) = (vec![], None);
+        let begin = Instant::now();
+        while let Some(more) = query.next(Duration::from_millis(2))? {
+            rows.extend(more);
+            if let (None, Some(true), Some(handle)) =
+                (&asked, gate.wait(Duration::ZERO), query.handle())
+            {
+                asked = Some(self.ask(handle));
+            }
+            assert!(begin.elapsed() < LIMIT, "the first run hangs");
+        }
+        if let Some(place) = asked.map(|answer| answer.recv().unwrap().unwrap()) {
+            self.cuts += 1;
+            self.go_on(&place, |this| {
+                let Outcome::Query(query) = this.session.start(parsed, this.script)? else {
+                    unreachable!("a query is a query the second time");
+                };
+                rows.extend(query.collect()?.rows);
+                Ok(())
+            })?;
+        }
+        self.results.push(ResultTable { columns, rows });
+        Ok(())
+    }
+
+    /// Stops an INSERT at its cut; where its state is, unless it has ended before.
+    fn stop(&mut self, job: &InsertJob, gate: &SourceGate) -> Option<String> {
+        let begin = Instant::now();
+        while !job.is_finished() {
+            if gate.wait(Duration::from_millis(2)) == Some(true) {
+                self.cuts += 1;
+                return Some(self.ask(job.handle()).recv().unwrap().unwrap());
+            }
+            assert!(begin.elapsed() < LIMIT, "the first run hangs");
+        }
+        None
+    }
+
+    fn insert_again(
+        &mut self,
+        tokens: &Tokens<'_>,
+        mut at: usize,
+        end: usize,
+    ) -> Result<(), SqlError> {
+        while at < end {
+            let Some((parsed, behind)) = next_statement(tokens, at).map_err(plan_error)? else {
+                return Ok(());
+            };
+            self.session.execute(&parsed, self.script)?;
+            at = behind;
+        }
+        Ok(())
+    }
+
+    fn ask(&self, handle: &JobHandle) -> Receiver<millstream_core::Result<String>> {
+        handle.request(Request::Savepoint {
+            kind: SnapshotKind::CanonicalSavepoint,
+            directory: Some(self.savepoints.path().to_str().unwrap().to_owned()),
+            stop: Some(Stop::Suspend),
+        })
+    }
+
+    /// Does `work` with the state at `place`, at another parallelism if the case allows it.
+    fn go_on(
+        &mut self,
+        place: &str,
+        work: impl FnOnce(&mut Self) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        self.session.hold_sources(Some(Arc::new(SourceGate::new(1, None))));
+        let settings = self.session.settings_mut();
+        let former = settings.get(PARALLELISM).to_owned();
+        if former == "2" {
+            settings.set(PARALLELISM, "3").unwrap();
+        }
+        assert!(!place.is_empty());
+        settings.set(RECOVERY, place).unwrap();
+        let done = work(self);
+        let settings = self.session.settings_mut();
+        settings.reset(Some(RECOVERY));
+        settings.set(PARALLELISM, &former).unwrap();
+        done
+    }
+}
+
+#[test]
+fn answers_survive_a_restore() {
+    let exceptions = reasons("tests/conformance/restore-exceptions.txt");
+    let known = known_failures();
+    let only = std::env::var("CASE").unwrap_or_default();
+    let wanted = |case: &Case| case.name.contains(&only) && !known.contains_key(&case.name);
+    let cases: Vec<Case> = Case::all().into_iter().filter(wanted).collect();
+    let next = AtomicUsize::new(0);
+    // How the case's answers differ, and whether it was stopped in the middle.
+    let work = || {
+        let mut done = vec![];
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let (mut differences, mut cuts) = (vec![], 0);
+            for cut in CUTS {
+                let (got, stopped) = run(case, cut);
+                cuts += stopped;
+                if let Some(difference) = compare::difference(&case.expected, &got) {
+                    differences.push(format!("cut at {cut:?}: {difference}"));
+                }
+            }
+            done.push((case.name.clone(), differences, cuts > 0));
+        }
+        done
+    };
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
+    });
+    done.sort();
+    let mut problems = String::new();
+    for (name, differences, _) in &done {
+        match (differences.as_slice(), exceptions.contains_key(name)) {
+            ([], true) => {
+                let _ = writeln!(problems, "{name} passes now: take it off the list");
+            }
+            ([], false) | ([_, ..], true) => {}
+            (all, false) => {
+                let _ = writeln!(problems, "{name}: {}", all.join("\n    "));
+            }
+        }
+    }
+    let (compared, cut) = (done.len(), done.iter().filter(|(_, _, cut)| *cut).count());
+    println!("{compared} cases compared, {cut} of them stopped in the middle of their input");
+    assert!(problems.is_empty(), "{problems}");
+    // The test is worth nothing if the jobs end before they are stopped.
+    assert!(!only.is_empty() || cut * 4 > compared * 3, "only {cut} of {compared} were stopped");
+}
