@@ -7,7 +7,7 @@
 use super::Binder;
 use super::aggregate::PendingAggregate;
 use super::expr::{
-    AGGREGATES, Cx, GROUPINGS, OUTER, OVERS, SCALARS, WINDOW_PARTS, is_virtual, replace_parts,
+    AGGREGATES, Cx, GROUPINGS, OVERS, SCALARS, WINDOW_PARTS, as_outer_sees, is_virtual, replace_parts,
     virtual_index,
 };
 use super::from::push_filter;
@@ -324,7 +324,7 @@ impl Binder<'_> {
             for (i, mut scalar) in late {
                 for (outer, _) in &mut scalar.equal {
                     let owned = std::mem::replace(outer, Expr::boolean(false));
-                    let owned = owned.map_columns(&|i| virtual_index(i, OUTER).unwrap_or(i));
+                    let owned = owned.map_columns(&|i| as_outer_sees(i).unwrap_or(i));
                     *outer = check(owned, select.span)?;
                     unmark(outer);
                 }

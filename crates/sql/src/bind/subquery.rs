@@ -14,7 +14,7 @@
 //! correlated is refused.
 
 use super::Binder;
-use super::expr::{Cx, OUTER, SCALARS, is_virtual, virtual_index};
+use super::expr::{Cx, OUTER, SCALARS, as_outer_sees, is_virtual, virtual_index};
 use super::from::make_join;
 use super::scope::Scope;
 use crate::dialect::ast::{self, ExprKind, UnaryOp};
@@ -63,11 +63,11 @@ impl Binder<'_> {
         };
         let sub = inner.query(query)?;
         let columns = sub.schema().len();
-        let (sub, correlated) = pull_up(sub).map_err(|e| self.place(e, query.span))?;
+        let (sub, correlated) = pull_up(sub, Counts::No).map_err(|e| self.place(e, query.span))?;
         let width = rel.schema().len();
         let mut all: Vec<Expr> = correlated
             .into_iter()
-            .map(|c| c.map_columns(&|i| virtual_index(i, OUTER).unwrap_or_else(|| width + i)))
+            .map(|c| c.map_columns(&|i| as_outer_sees(i).unwrap_or_else(|| width + i)))
             .collect();
         if let Some(probe) = probe {
             let mut cx = Cx::plain(scope, "WHERE");
@@ -108,7 +108,7 @@ struct Seen {
 
 impl Seen {
     fn of(rel: Rel) -> Result<Seen> {
-        let (input, conditions) = pull_up(rel)?;
+        let (input, conditions) = pull_up(rel, Counts::No)?;
         let (rel, outer, keys) = equalities(input, conditions)?;
         Ok(Seen { rel, outer, keys })
     }
@@ -318,7 +318,7 @@ impl ScalarQuery {
                 let Rel::Aggregate { input, calls, schema: of_aggregate, .. } = *input else {
                     return Err(Error::bug("an aggregate vanished"));
                 };
-                let (input, conditions) = pull_up(*input)?;
+                let (input, conditions) = pull_up(*input, Counts::Yes)?;
                 let (input, equal, keys) = equalities(input, conditions)?;
                 let mut fields: Schema = keys.iter().map(|k| input.schema()[*k].clone()).collect();
                 fields.extend(of_aggregate);
@@ -340,7 +340,7 @@ impl ScalarQuery {
                 Ok(ScalarQuery { rel, equal, value: count })
             }
             other => {
-                let (input, conditions) = pull_up(other)?;
+                let (input, conditions) = pull_up(other, Counts::Yes)?;
                 let (input, equal, keys) = equalities(input, conditions)?;
                 let count = keys.len();
                 let equal = equal.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
@@ -354,7 +354,7 @@ impl ScalarQuery {
         let width = rel.schema().len();
         let mut all = vec![];
         for (outer, column) in self.equal {
-            let outer = outer.map_columns(&|i| virtual_index(i, OUTER).unwrap_or(i));
+            let outer = outer.map_columns(&|i| as_outer_sees(i).unwrap_or(i));
             let key = Expr::column(width + column, self.rel.schema()[column].ty.clone());
             all.push(registry.call("=", vec![outer, key])?);
         }
@@ -452,19 +452,54 @@ pub(super) fn no_outer(rel: &Rel) -> Result<()> {
     rel.inputs().into_iter().try_for_each(no_outer)
 }
 
-/// Takes correlated conditions out of filters; they are over the result's columns (of
-/// which there may be more than before) and outer ones.
-fn pull_up(rel: Rel) -> Result<(Rel, Vec<Expr>)> {
+/// Whether it matters how often a row of a subquery comes.
+#[derive(Clone, Copy, PartialEq)]
+enum Counts {
+    Yes,
+    No,
+}
+
+/// Takes correlated conditions out of filters and joins; they are over the result's columns
+/// (of which there may be more than before) and outer ones.
+fn pull_up(rel: Rel, counts: Counts) -> Result<(Rel, Vec<Expr>)> {
     match rel {
+        // A semi join (a subquery within the subquery) becomes pairs, where it does not matter
+        // how many there are.
+        Rel::Join { left, right, kind, condition, .. }
+            if is_correlated(&condition)
+                && (kind == JoinKind::Inner
+                    || (kind == JoinKind::Semi && counts == Counts::No)) =>
+        {
+            no_outer(&right)?;
+            let former = left.schema().len();
+            let (left, mut pulled) = pull_up(*left, counts)?;
+            let more = left.schema().len() - former;
+            let moved = |i: usize| if i >= former && !is_virtual(i) { i + more } else { i };
+            let (out, stay): (Vec<Expr>, Vec<Expr>) = conjuncts(condition)
+                .into_iter()
+                .map(|c| c.map_columns(&moved))
+                .partition(is_correlated);
+            pulled.extend(out);
+            Ok((make_join(left, *right, JoinKind::Inner, Expr::and(stay)), pulled))
+        }
+        Rel::Join { left, right, kind: JoinKind::Semi, condition, .. } => {
+            no_outer(&right)?;
+            let former = left.schema().len();
+            let (left, pulled) = pull_up(*left, counts)?;
+            let more = left.schema().len() - former;
+            let moved = |i: usize| if i >= former { i + more } else { i };
+            let condition = condition.map_columns(&moved);
+            Ok((make_join(left, *right, JoinKind::Semi, condition), pulled))
+        }
         Rel::Filter { input, condition } => {
-            let (input, mut pulled) = pull_up(*input)?;
+            let (input, mut pulled) = pull_up(*input, counts)?;
             let (out, stay): (Vec<Expr>, Vec<Expr>) =
                 conjuncts(condition).into_iter().partition(is_correlated);
             pulled.extend(out);
             Ok((input.filtered(stay), pulled))
         }
         Rel::Project { input, mut exprs, schema } => {
-            let (input, pulled) = pull_up(*input)?;
+            let (input, pulled) = pull_up(*input, counts)?;
             if exprs.iter().any(is_correlated) {
                 // EXISTS (SELECT outer.x ...): the value does not matter, but its place does.
                 return no_outer(&Rel::Project { input: Box::new(input), exprs, schema })

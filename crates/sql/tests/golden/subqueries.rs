@@ -55,6 +55,24 @@ fn conditions_under_or() {
 }
 
 #[test]
+fn correlation_over_two_levels() {
+    // Staff whose boss works in the same department, which has a title.
+    let nested = "SELECT name FROM staff AS a WHERE EXISTS (SELECT 1 FROM depts AS d
+        WHERE d.did = a.dept AND EXISTS (SELECT 1 FROM staff AS b
+            WHERE b.dept = d.did AND b.eid < a.eid))";
+    let flat = "SELECT DISTINCT name, eid FROM (SELECT a.name, a.eid FROM staff AS a
+        JOIN depts AS d ON d.did = a.dept JOIN staff AS b ON b.dept = d.did AND b.eid < a.eid)";
+    assert_eq!(answer(flat), "Di|4");
+    assert_eq!(answer(nested), "Di x2");
+    let within = "SELECT name FROM staff AS a WHERE eid IN (SELECT b.eid FROM staff AS b
+        WHERE b.dept IN (SELECT did FROM depts AS d WHERE d.did = a.dept))";
+    assert_eq!(answer(within), "Ada Bo Di x2");
+    let not = "SELECT name FROM staff AS a WHERE NOT EXISTS (SELECT 1 FROM depts AS d
+        WHERE d.did = a.dept AND EXISTS (SELECT 1 FROM staff AS b WHERE b.eid < a.eid))";
+    assert_eq!(answer(not), "Ada Cy Ed");
+}
+
+#[test]
 fn any_and_all() {
     for (condition, rows) in [
         (format!("n = ANY {SOME}"), "1 2"),
