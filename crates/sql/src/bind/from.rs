@@ -1,7 +1,7 @@
 //! `FROM`: tables, views, joins, `UNNEST`, table functions.
 
 use super::Binder;
-use super::expr::Cx;
+use super::expr::{Cx, as_outer_sees};
 use super::scope::{Scope, ScopeColumn};
 use crate::catalog::{ColumnKind, Object, TableDef, ViewDef};
 use crate::dialect::Span;
@@ -237,7 +237,9 @@ impl Binder<'_> {
         if let TableRef::Query { query, lateral: true, alias } = right {
             let inner = self.correlated(&left_scope);
             let rel = inner.query(query)?;
-            super::subquery::no_outer(&rel).map_err(|e| self.place(e, query.span))?;
+            if super::subquery::no_outer(&rel).is_err() {
+                return self.lateral((left, left_scope), rel, alias.as_ref(), kind, condition, span);
+            }
             let (right, right_scope) = self.aliased(rel, alias.as_ref(), &[])?;
             return self.join_bound(
                 (left, left_scope),
@@ -249,6 +251,37 @@ impl Binder<'_> {
         }
         let right = self.from(right)?;
         self.join_bound((left, left_scope), right, kind, condition, span)
+    }
+
+    /// A join with a subquery that names columns of the left side.
+    fn lateral(
+        &self,
+        (left, left_scope): (Rel, Scope),
+        query: Rel,
+        alias: Option<&Alias>,
+        kind: JoinKind,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<(Rel, Scope)> {
+        let outer = self.correlation_outer("a LATERAL subquery", kind, span)?;
+        let (width, shown) = (left.schema().len(), query.schema().len());
+        let (query, conditions) =
+            super::subquery::lateral_parts(query).map_err(|e| self.place(e, span))?;
+        let columns: Schema = query.schema()[..shown].to_vec();
+        let (_, scope) = self.beside(&left, left_scope, columns, alias, outer)?;
+        let of_both = |i: usize| as_outer_sees(i).unwrap_or_else(|| width + i);
+        let mut all: Vec<Expr> = conditions.into_iter().map(|c| c.map_columns(&of_both)).collect();
+        if let JoinCondition::On(on) = condition {
+            let mut cx = Cx::plain(&scope, "ON");
+            all.extend(conjuncts(self.condition(on, &mut cx, "ON")?));
+        }
+        let joined = make_join(left, query, kind, Expr::and(all));
+        let mut exprs = joined.columns();
+        exprs.truncate(width + shown);
+        let names = scope.columns.iter().map(|c| c.name.clone()).collect();
+        let rel = Rel::project(joined, exprs, names);
+        let scope = scope.with_types(rel.schema());
+        Ok((rel, scope))
     }
 
     fn join_bound(

@@ -21,7 +21,9 @@ use crate::dialect::ast::{self, ExprKind, UnaryOp};
 use crate::expr::{Expr, Node};
 use crate::functions::Registry;
 use crate::plan::condition::conjuncts;
-use crate::plan::logical::{AggregateCall, Field, JoinKind, Rel, Schema};
+use crate::plan::logical::{
+    AggregateCall, Field, FrameBound, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey,
+};
 use crate::types::SqlType;
 use millstream_core::{Error, Result};
 
@@ -528,9 +530,125 @@ fn pull_up(rel: Rel, counts: Counts) -> Result<(Rel, Vec<Expr>)> {
                 .collect();
             Ok((Rel::project(input, exprs, names), pulled))
         }
+        Rel::Aggregate { input, keys, calls, window: None, schema } if !keys.is_empty() => {
+            let (input, pulled) = pull_up(*input, Counts::Yes)?;
+            if pulled.is_empty() {
+                let input = Box::new(input);
+                return Ok((Rel::Aggregate { input, keys, calls, window: None, schema }, pulled));
+            }
+            let (input, outer, columns) = equalities(input, pulled)?;
+            Ok(grouped_by_more(input, keys, calls, schema, outer, &columns)?)
+        }
+        Rel::Sort { input, keys, offset, limit } => {
+            let (input, pulled) = pull_up(*input, Counts::Yes)?;
+            match (pulled.is_empty(), limit) {
+                (true, _) => {
+                    Ok((Rel::Sort { input: Box::new(input), keys, offset, limit }, pulled))
+                }
+                // The order of what is joined does not matter.
+                (false, None) if offset == 0 => Ok((input, pulled)),
+                (false, _) => {
+                    let (input, outer, columns) = equalities(input, pulled)?;
+                    let conditions = equal_to(outer, &columns, &input)?;
+                    Ok((ranked(input, columns, keys, offset, limit)?, conditions))
+                }
+            }
+        }
         other => {
             no_outer(&other)?;
             Ok((other, vec![]))
         }
     }
+}
+
+/// `outer = column` for each.
+fn equal_to(outer: Vec<Expr>, columns: &[usize], rel: &Rel) -> Result<Vec<Expr>> {
+    let equal = |(outer, column): (Expr, &usize)| {
+        let column = Expr::column(*column, rel.schema()[*column].ty.clone());
+        Registry::builtin().call("=", vec![outer, column])
+    };
+    outer.into_iter().zip(columns).map(equal).collect()
+}
+
+/// A grouping by more columns, which stand behind its own; each is equal to an outer one.
+fn grouped_by_more(
+    input: Rel,
+    keys: Vec<usize>,
+    calls: Vec<AggregateCall>,
+    schema: Schema,
+    outer: Vec<Expr>,
+    columns: &[usize],
+) -> Result<(Rel, Vec<Expr>)> {
+    let (own, more) = (keys.len(), columns.len());
+    let mut all = keys;
+    all.extend(columns);
+    let mut fields = schema[..own].to_vec();
+    let named = |(i, c): (usize, &usize)| {
+        let ty = input.schema()[*c].ty.clone().without_attribute();
+        Field { name: format!("$corr{i}"), ty }
+    };
+    fields.extend(columns.iter().enumerate().map(named));
+    fields.extend(schema[own..].iter().cloned());
+    let input = Box::new(input);
+    let rel = Rel::Aggregate { input, keys: all, calls, window: None, schema: fields };
+    let order = (0..own).chain(own + more..rel.schema().len()).chain(own..own + more);
+    let pick = |i: usize| (Expr::column(i, rel.schema()[i].ty.clone()), rel.schema()[i].name.clone());
+    let (exprs, names): (Vec<Expr>, Vec<String>) = order.map(pick).unzip();
+    let rel = Rel::project(rel, exprs, names);
+    let at: Vec<usize> = (rel.schema().len() - more..rel.schema().len()).collect();
+    let conditions = equal_to(outer, &at, &rel)?;
+    Ok((rel, conditions))
+}
+
+/// The first rows of each value of some columns, with their number behind them.
+fn ranked(
+    input: Rel,
+    columns: Vec<usize>,
+    keys: Vec<SortKey>,
+    offset: u64,
+    limit: Option<u64>,
+) -> Result<Rel> {
+    let number = SqlType::bigint().not_null();
+    let rank = input.schema().len();
+    let mut schema = input.schema().clone();
+    schema.push(Field { name: "$rank".into(), ty: number.clone() });
+    let group = OverGroup {
+        partition_by: columns,
+        order_by: keys,
+        rows: true,
+        start: FrameBound::UnboundedPreceding,
+        calls: vec![(OverFunction::RowNumber, number.clone())],
+    };
+    let over = Rel::Over { input: Box::new(input), groups: vec![group], schema };
+    let bound = |op: &str, n: u64| {
+        let n = Expr::bigint(i64::try_from(n).unwrap_or(i64::MAX));
+        Registry::builtin().call(op, vec![Expr::column(rank, number.clone()), n])
+    };
+    let mut conditions = vec![];
+    if let Some(limit) = limit {
+        conditions.push(bound("<=", offset.saturating_add(limit))?);
+    }
+    if offset > 0 {
+        conditions.push(bound(">", offset)?);
+    }
+    Ok(over.filtered(conditions))
+}
+
+/// What a LATERAL subquery joins: its rows, with what decides which a row sees behind its own
+/// columns, and conditions over those and outer columns.
+pub(super) fn lateral_parts(rel: Rel) -> Result<(Rel, Vec<Expr>)> {
+    let aggregate = matches!(&rel, Rel::Project { input, .. } if is_global_aggregate(input));
+    if !aggregate {
+        return pull_up(rel, Counts::Yes);
+    }
+    let ScalarQuery { rel, equal, value } = ScalarQuery::of(rel)?;
+    let order = (value..rel.schema().len()).chain(0..value);
+    let pick = |i: usize| (Expr::column(i, rel.schema()[i].ty.clone()), rel.schema()[i].name.clone());
+    let (exprs, names): (Vec<Expr>, Vec<String>) = order.map(pick).unzip();
+    let shown = exprs.len() - value;
+    let rel = Rel::project(rel, exprs, names);
+    let (outer, columns): (Vec<Expr>, Vec<usize>) =
+        equal.into_iter().map(|(outer, column)| (outer, shown + column)).unzip();
+    let conditions = equal_to(outer, &columns, &rel)?;
+    Ok((rel, conditions))
 }
