@@ -265,21 +265,33 @@ impl Binder<'_> {
     ) -> Result<(Rel, Scope)> {
         let outer = self.correlation_outer("a LATERAL subquery", kind, span)?;
         let (width, shown) = (left.schema().len(), query.schema().len());
-        let (query, conditions) =
-            super::subquery::lateral_parts(query).map_err(|e| self.place(e, span))?;
-        let columns: Schema = query.schema()[..shown].to_vec();
+        let columns = query.schema().clone();
+        let at = |e: Error| self.place(e, span);
+        let parts = super::subquery::lateral_parts(query, outer).map_err(at)?;
         let (_, scope) = self.beside(&left, left_scope, columns, alias, outer)?;
         let of_both = |i: usize| as_outer_sees(i).unwrap_or_else(|| width + i);
-        let mut all: Vec<Expr> = conditions.into_iter().map(|c| c.map_columns(&of_both)).collect();
-        if let JoinCondition::On(on) = condition {
+        let both = |e: Expr| e.map_columns(&of_both);
+        let mut all: Vec<Expr> = parts.conditions.into_iter().map(both).collect();
+        let columns = |rel: &Rel| rel.columns().into_iter().take(width).collect::<Vec<_>>();
+        let mut on = vec![];
+        if let JoinCondition::On(written) = condition {
             let mut cx = Cx::plain(&scope, "ON");
-            all.extend(conjuncts(self.condition(on, &mut cx, "ON")?));
+            on = conjuncts(self.condition(written, &mut cx, "ON")?);
         }
-        let joined = make_join(left, query, kind, Expr::and(all));
-        let mut exprs = joined.columns();
-        exprs.truncate(width + shown);
+        if outer {
+            // Its columns are those of the subquery: what ON compares is there when it joins.
+            let shown: Vec<Expr> = parts.exprs.iter().cloned().map(both).collect();
+            all.extend(on.drain(..).map(|c| crate::plan::translate::substitute_from(c, width, &shown)));
+        }
+        let joined = make_join(left, parts.rel, kind, Expr::and(all));
+        let mut exprs = columns(&joined);
+        exprs.extend(parts.exprs.into_iter().map(both));
+        debug_assert_eq!(exprs.len(), width + shown);
+        for (e, field) in exprs.iter_mut().zip(joined.schema()).take(width) {
+            e.ty = field.ty.clone();
+        }
         let names = scope.columns.iter().map(|c| c.name.clone()).collect();
-        let rel = Rel::project(joined, exprs, names);
+        let rel = Rel::project(joined, exprs, names).filtered(on);
         let scope = scope.with_types(rel.schema());
         Ok((rel, scope))
     }

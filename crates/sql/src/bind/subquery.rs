@@ -24,7 +24,7 @@ use crate::plan::condition::conjuncts;
 use crate::plan::logical::{
     AggregateCall, Field, FrameBound, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey,
 };
-use crate::types::SqlType;
+use crate::types::{SqlType, TypeKind};
 use millstream_core::{Error, Result};
 
 /// The conjuncts of a written condition.
@@ -634,21 +634,55 @@ fn ranked(
     Ok(over.filtered(conditions))
 }
 
-/// What a LATERAL subquery joins: its rows, with what decides which a row sees behind its own
-/// columns, and conditions over those and outer columns.
-pub(super) fn lateral_parts(rel: Rel) -> Result<(Rel, Vec<Expr>)> {
-    let aggregate = matches!(&rel, Rel::Project { input, .. } if is_global_aggregate(input));
-    if !aggregate {
-        return pull_up(rel, Counts::Yes);
+/// What a LATERAL subquery joins.
+pub(super) struct LateralParts {
+    /// Its rows, with what decides which of them a row sees.
+    pub(super) rel: Rel,
+    /// Which row sees which, over the columns of `rel` and outer ones.
+    pub(super) conditions: Vec<Expr>,
+    /// The subquery's own columns, over both.
+    pub(super) exprs: Vec<Expr>,
+}
+
+/// Takes a LATERAL subquery apart; `outer`: rows that see nothing stay.
+pub(super) fn lateral_parts(rel: Rel, outer: bool) -> Result<LateralParts> {
+    match rel {
+        Rel::Project { input, exprs, schema } if is_global_aggregate(&input) => {
+            let shown = exprs.len();
+            let scalar = ScalarQuery::of(Rel::Project { input, exprs, schema })?;
+            let (outers, columns): (Vec<Expr>, Vec<usize>) = scalar.equal.into_iter().unzip();
+            let conditions = equal_to(outers, &columns, &scalar.rel)?;
+            let mut exprs = vec![];
+            for i in scalar.value..scalar.value + shown {
+                let ty = scalar.rel.schema()[i].ty.clone();
+                let counts = outer && !ty.nullable && ty.kind == TypeKind::BigInt;
+                let column =
+                    Expr::column(i, if outer { ty.null_allowed() } else { ty });
+                // A count of no rows is 0, though there is no group for them.
+                exprs.push(match counts {
+                    true => {
+                        let args = vec![column, Expr::bigint(0)];
+                        Registry::builtin().call("COALESCE", args)?
+                    }
+                    false => column,
+                });
+            }
+            Ok(LateralParts { rel: scalar.rel, conditions, exprs })
+        }
+        // What is computed from both sides is computed over the pairs.
+        Rel::Project { input, exprs, .. } if !outer && exprs.iter().any(is_correlated) => {
+            let (rel, conditions) = pull_up(*input, Counts::Yes)?;
+            Ok(LateralParts { rel, conditions, exprs })
+        }
+        rel => {
+            let shown = rel.schema().len();
+            let (rel, conditions) = pull_up(rel, Counts::Yes)?;
+            let nullable = |mut e: Expr| {
+                e.ty.nullable |= outer;
+                e
+            };
+            let exprs = rel.columns().into_iter().take(shown).map(nullable).collect();
+            Ok(LateralParts { rel, conditions, exprs })
+        }
     }
-    let ScalarQuery { rel, equal, value } = ScalarQuery::of(rel)?;
-    let order = (value..rel.schema().len()).chain(0..value);
-    let pick = |i: usize| (Expr::column(i, rel.schema()[i].ty.clone()), rel.schema()[i].name.clone());
-    let (exprs, names): (Vec<Expr>, Vec<String>) = order.map(pick).unzip();
-    let shown = exprs.len() - value;
-    let rel = Rel::project(rel, exprs, names);
-    let (outer, columns): (Vec<Expr>, Vec<usize>) =
-        equal.into_iter().map(|(outer, column)| (outer, shown + column)).unzip();
-    let conditions = equal_to(outer, &columns, &rel)?;
-    Ok((rel, conditions))
 }

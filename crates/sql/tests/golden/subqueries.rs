@@ -143,3 +143,38 @@ fn mini_batch_emits_less_and_ends_the_same() {
     assert!(plan.contains("MiniBatch(size=[1000], latency=[300000 ms]"), "{plan}");
     assert!(answer(&format!("{}{query}", &on[..50])).contains("mini-batch.size' is not above 0"));
 }
+
+#[test]
+fn lateral_subqueries_see_the_left_side() {
+    let lateral = |kind: &str, query: &str, on: &str| {
+        answer(&format!("SELECT s.name, d.* FROM staff AS s {kind} LATERAL ({query}) AS d {on}"))
+    };
+    let title = "SELECT title FROM depts WHERE did = s.dept";
+    let pairs = "Ada|Tools Ada|Tools-2 Bo|Sales Di|Tools x2 Di|Tools-2 x2";
+    assert_eq!(lateral("CROSS JOIN", title, ""), pairs);
+    assert_eq!(lateral(",", title, ""), pairs);
+    assert_eq!(
+        lateral("LEFT JOIN", title, "ON TRUE"),
+        "Ada|Tools Ada|Tools-2 Bo|Sales Cy|NULL Di|Tools x2 Di|Tools-2 x2 Ed|NULL"
+    );
+    assert_eq!(
+        lateral("LEFT JOIN", title, "ON d.title <> 'Tools'"),
+        "Ada|Tools-2 Bo|Sales Cy|NULL Di|Tools-2 x2 Ed|NULL"
+    );
+    let count = "SELECT COUNT(*) AS n FROM depts WHERE did = s.dept";
+    assert_eq!(lateral(",", count, ""), "Ada|2 Bo|1 Di|2 x2");
+    assert_eq!(lateral("LEFT JOIN", count, "ON TRUE"), "Ada|2 Bo|1 Cy|0 Di|2 x2 Ed|0");
+    let both = "SELECT title || s.name AS t FROM depts WHERE did = s.dept AND did > 10";
+    assert_eq!(lateral(",", both, ""), "Bo|SalesBo");
+    let more = "SELECT title FROM depts WHERE did > s.dept AND did < 40";
+    assert_eq!(lateral(",", more, ""), "Ada|Legal Ada|Sales Bo|Legal Di|Legal x2 Di|Sales x2");
+    let groups = "SELECT title, COUNT(*) AS n FROM depts WHERE did = s.dept GROUP BY title";
+    assert_eq!(lateral(",", groups, "WHERE s.name = 'Ada'"), "Ada|Tools-2|1 Ada|Tools|1");
+    // The best of each, which Flink 2.3 cannot plan.
+    let best = "SELECT d.did, e.name FROM (SELECT DISTINCT did FROM depts) AS d,
+        LATERAL (SELECT name, eid FROM staff WHERE dept = d.did ORDER BY eid DESC LIMIT 1) AS e";
+    assert_eq!(answer(best), "10|Di 20|Bo");
+    let in_grouped = "SELECT name FROM staff AS s WHERE dept IN
+        (SELECT did FROM depts WHERE did >= s.dept GROUP BY did)";
+    assert!(answer(in_grouped).contains("correlated by more than equality"));
+}
