@@ -238,7 +238,14 @@ impl Binder<'_> {
             let inner = self.correlated(&left_scope);
             let rel = inner.query(query)?;
             if super::subquery::no_outer(&rel).is_err() {
-                return self.lateral((left, left_scope), rel, alias.as_ref(), kind, condition, span);
+                return self.lateral(
+                    (left, left_scope),
+                    rel,
+                    alias.as_ref(),
+                    kind,
+                    condition,
+                    span,
+                );
             }
             let (right, right_scope) = self.aliased(rel, alias.as_ref(), &[])?;
             return self.join_bound(
@@ -281,7 +288,9 @@ impl Binder<'_> {
         if outer {
             // Its columns are those of the subquery: what ON compares is there when it joins.
             let shown: Vec<Expr> = parts.exprs.iter().cloned().map(both).collect();
-            all.extend(on.drain(..).map(|c| crate::plan::translate::substitute_from(c, width, &shown)));
+            all.extend(
+                on.drain(..).map(|c| crate::plan::translate::substitute_from(c, width, &shown)),
+            );
         }
         let joined = make_join(left, parts.rel, kind, Expr::and(all));
         let mut exprs = columns(&joined);

@@ -7,8 +7,8 @@
 use super::Binder;
 use super::aggregate::PendingAggregate;
 use super::expr::{
-    AGGREGATES, Cx, GROUPINGS, OVERS, SCALARS, WINDOW_PARTS, as_outer_sees, is_virtual, replace_parts,
-    virtual_index,
+    AGGREGATES, Cx, GROUPINGS, OVERS, SCALARS, WINDOW_PARTS, as_outer_sees, is_virtual,
+    replace_parts, virtual_index,
 };
 use super::from::push_filter;
 use super::over::{PendingFunction, PendingOver};

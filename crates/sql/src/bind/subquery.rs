@@ -592,7 +592,8 @@ fn grouped_by_more(
     let input = Box::new(input);
     let rel = Rel::Aggregate { input, keys: all, calls, window: None, schema: fields };
     let order = (0..own).chain(own + more..rel.schema().len()).chain(own..own + more);
-    let pick = |i: usize| (Expr::column(i, rel.schema()[i].ty.clone()), rel.schema()[i].name.clone());
+    let pick =
+        |i: usize| (Expr::column(i, rel.schema()[i].ty.clone()), rel.schema()[i].name.clone());
     let (exprs, names): (Vec<Expr>, Vec<String>) = order.map(pick).unzip();
     let rel = Rel::project(rel, exprs, names);
     let at: Vec<usize> = (rel.schema().len() - more..rel.schema().len()).collect();
@@ -656,8 +657,7 @@ pub(super) fn lateral_parts(rel: Rel, outer: bool) -> Result<LateralParts> {
             for i in scalar.value..scalar.value + shown {
                 let ty = scalar.rel.schema()[i].ty.clone();
                 let counts = outer && !ty.nullable && ty.kind == TypeKind::BigInt;
-                let column =
-                    Expr::column(i, if outer { ty.null_allowed() } else { ty });
+                let column = Expr::column(i, if outer { ty.null_allowed() } else { ty });
                 // A count of no rows is 0, though there is no group for them.
                 exprs.push(match counts {
                     true => {
