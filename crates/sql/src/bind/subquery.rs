@@ -65,6 +65,11 @@ impl Binder<'_> {
         };
         let sub = inner.query(query)?;
         let columns = sub.schema().len();
+        if probe.is_none() && is_global(&sub) {
+            // An aggregate without GROUP BY has a row, whatever it is over.
+            let holds = Expr::boolean(!anti);
+            return Ok(if anti { rel.filtered(vec![holds]) } else { rel });
+        }
         let (sub, correlated) = pull_up(sub, Counts::No).map_err(|e| self.place(e, query.span))?;
         let width = rel.schema().len();
         let mut all: Vec<Expr> = correlated
@@ -170,6 +175,9 @@ impl Binder<'_> {
         };
         match &expr.kind {
             ExprKind::Exists(query) => {
+                if is_global(&self.correlated(cx.scope).query(query)?) {
+                    return Ok(Expr::boolean(true));
+                }
                 let (seen, _) = of(query)?;
                 let count = self.count_column(seen.aggregate("COUNT", None, vec![]), cx)?;
                 self.registry.call(">", vec![count, Expr::bigint(0)])
