@@ -8,6 +8,7 @@
 
 mod case;
 mod compare;
+mod docs;
 mod functions;
 mod lookups;
 mod processing_time;
