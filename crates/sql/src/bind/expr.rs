@@ -561,7 +561,7 @@ impl Binder<'_> {
         let counts = !field.ty.nullable && field.ty.kind == TypeKind::BigInt;
         let ty = field.ty.clone().null_allowed().without_attribute();
         let scalar = ScalarQuery::of(rel).map_err(|e| self.place(e, query.span))?;
-        let correlated = !scalar.equal.is_empty();
+        let correlated = scalar.is_correlated();
         cx.scalars.push(scalar);
         let value = Expr::column(SCALARS + cx.scalars.len() - 1, ty);
         // A count of no rows is 0, but no group comes out for them.

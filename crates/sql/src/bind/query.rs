@@ -322,6 +322,10 @@ impl Binder<'_> {
             qualify.iter_mut().for_each(unmark);
             let mut columns = BTreeMap::new();
             for (i, mut scalar) in late {
+                if scalar.is_by_pairs() {
+                    let what = "a subquery of a grouped query is correlated by more than equality";
+                    return Err(self.fail(select.span, what).advice("group in a query of its own"));
+                }
                 for (outer, _) in &mut scalar.equal {
                     let owned = std::mem::replace(outer, Expr::boolean(false));
                     let owned = owned.map_columns(&|i| as_outer_sees(i).unwrap_or(i));
@@ -957,7 +961,7 @@ fn over_rel(rel: Rel, overs: Vec<PendingOver>) -> (Rel, Vec<usize>) {
 }
 
 /// The same rows without duplicates.
-fn distinct(rel: Rel) -> Rel {
+pub(super) fn distinct(rel: Rel) -> Rel {
     let schema: Schema =
         rel.schema().iter().map(|f| Field { name: f.name.clone(), ty: f.ty.clone() }).collect();
     let keys = (0..schema.len()).collect();

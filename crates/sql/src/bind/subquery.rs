@@ -149,7 +149,7 @@ impl Seen {
         let input = Box::new(self.rel.clone());
         let rel = Rel::Aggregate { input, keys, calls: vec![call], window: None, schema };
         let equal = outer.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
-        ScalarQuery { rel, equal, value }
+        ScalarQuery { rel, equal, value, by_pairs: None }
     }
 }
 
@@ -311,17 +311,30 @@ pub(crate) struct ScalarQuery {
     pub(super) equal: Vec<(Expr, usize)>,
     /// The column that has the value.
     value: usize,
+    /// What decides otherwise which rows are seen; `rel` is then what the aggregate is over.
+    by_pairs: Option<ByPairs>,
+}
+
+/// An aggregate over the rows that each row around sees by more than equality.
+struct ByPairs {
+    conditions: Vec<Expr>,
+    calls: Vec<AggregateCall>,
+    /// The results of the calls.
+    results: Schema,
+    /// The subquery's columns, over the results.
+    exprs: Vec<Expr>,
 }
 
 impl ScalarQuery {
     /// Of a query with one column.
     ///
     /// # Errors
-    /// `Config`, when it is correlated by anything but equality.
+    /// `Config`, when it names the query around where that is not supported.
     pub(super) fn of(rel: Rel) -> Result<ScalarQuery> {
+        let plain = |rel, equal, value| ScalarQuery { rel, equal, value, by_pairs: None };
         if no_outer(&rel).is_ok() {
             let rel = if is_global(&rel) { rel } else { single_value(rel, 0, vec![]) };
-            return Ok(ScalarQuery { rel, equal: vec![], value: 0 });
+            return Ok(plain(rel, vec![], 0));
         }
         match rel {
             Rel::Project { input, exprs, schema } if is_global_aggregate(&input) => {
@@ -329,6 +342,11 @@ impl ScalarQuery {
                     return Err(Error::bug("an aggregate vanished"));
                 };
                 let (input, conditions) = pull_up(*input, Counts::Yes)?;
+                if !conditions.iter().all(is_equality) {
+                    let by_pairs =
+                        Some(ByPairs { conditions, calls, results: of_aggregate, exprs });
+                    return Ok(ScalarQuery { rel: input, equal: vec![], value: 0, by_pairs });
+                }
                 let (input, equal, keys) = equalities(input, conditions)?;
                 let mut fields: Schema = keys.iter().map(|k| input.schema()[*k].clone()).collect();
                 fields.extend(of_aggregate);
@@ -347,28 +365,86 @@ impl ScalarQuery {
                 names.extend(schema.into_iter().map(|f| f.name));
                 let rel = Rel::project(grouped, columns, names);
                 let equal = equal.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
-                Ok(ScalarQuery { rel, equal, value: count })
+                Ok(plain(rel, equal, count))
             }
             other => {
                 let (input, conditions) = pull_up(other, Counts::Yes)?;
                 let (input, equal, keys) = equalities(input, conditions)?;
                 let count = keys.len();
                 let equal = equal.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
-                Ok(ScalarQuery { rel: single_value(input, 0, keys), equal, value: count })
+                Ok(plain(single_value(input, 0, keys), equal, count))
             }
         }
     }
 
+    /// Whether it depends on the row around.
+    pub(super) fn is_correlated(&self) -> bool {
+        !self.equal.is_empty() || self.by_pairs.is_some()
+    }
+    /// Whether it is joined before a grouping or not at all.
+    pub(super) fn is_by_pairs(&self) -> bool {
+        self.by_pairs.is_some()
+    }
+
+    /// The subquery for each value of the columns that it names of `around`, with conditions
+    /// over those columns alone.
+    fn for_each_value(self, around: &Rel) -> Result<ScalarQuery> {
+        let Some(ByPairs { conditions, calls, results, exprs }) = self.by_pairs else {
+            return Ok(self);
+        };
+        let read = conditions.iter().flat_map(Expr::columns).filter_map(as_outer_sees);
+        let seen: std::collections::BTreeSet<usize> = read.collect();
+        if seen.iter().any(|i| is_virtual(*i)) {
+            let what = "a subquery used as a value names a query further out, and not by equality";
+            return Err(Error::config(what).advice("write it as a join"));
+        }
+        let seen: Vec<usize> = seen.into_iter().collect();
+        let column = |i: &usize| Expr::column(*i, around.schema()[*i].ty.clone());
+        let names = (0..seen.len()).map(|i| format!("$corr{i}")).collect();
+        let values = Rel::project(around.clone(), seen.iter().map(column).collect(), names);
+        let values = super::query::distinct(values);
+        let keys = seen.len();
+        let place = |i: usize| match as_outer_sees(i) {
+            Some(outer) => seen.iter().position(|s| *s == outer).unwrap_or_default(),
+            None => keys + i,
+        };
+        let on = conditions.into_iter().map(|c| c.map_columns(&place)).collect();
+        let mut schema: Schema = values.schema().clone();
+        let pairs = make_join(values, self.rel, JoinKind::Inner, Expr::and(on));
+        let moved = |call: AggregateCall| AggregateCall {
+            args: call.args.iter().map(|a| a + keys).collect(),
+            filter: call.filter.map(|f| f + keys),
+            ..call
+        };
+        schema.extend(results);
+        let grouped = Rel::Aggregate {
+            input: Box::new(pairs),
+            keys: (0..keys).collect(),
+            calls: calls.into_iter().map(moved).collect(),
+            window: None,
+            schema,
+        };
+        let mut columns = grouped.columns();
+        columns.truncate(keys);
+        columns.extend(exprs.into_iter().map(|e| e.map_columns(&|i| i + keys)));
+        let names = (0..columns.len()).map(|i| format!("$f{i}")).collect();
+        let rel = Rel::project(grouped, columns, names);
+        let outer = |i: &usize| Expr::column(OUTER + i, around.schema()[*i].ty.clone());
+        let equal = seen.iter().enumerate().map(|(at, i)| (outer(i), at)).collect();
+        Ok(ScalarQuery { rel, equal, value: keys, by_pairs: None })
+    }
+
     /// `rel` with the value behind its columns, and where that is.
     pub(super) fn join(self, rel: Rel, registry: &Registry) -> Result<(Rel, usize)> {
+        let scalar = self.for_each_value(&rel)?;
         let width = rel.schema().len();
         let mut all = vec![];
-        for (outer, column) in self.equal {
+        for (outer, column) in scalar.equal {
             let outer = outer.map_columns(&|i| as_outer_sees(i).unwrap_or(i));
-            let key = Expr::column(width + column, self.rel.schema()[column].ty.clone());
+            let key = Expr::column(width + column, scalar.rel.schema()[column].ty.clone());
             all.push(registry.call("=", vec![outer, key])?);
         }
-        Ok((make_join(rel, self.rel, JoinKind::Left, Expr::and(all)), width + self.value))
+        Ok((make_join(rel, scalar.rel, JoinKind::Left, Expr::and(all)), width + scalar.value))
     }
 }
 
@@ -398,6 +474,14 @@ fn single_value(rel: Rel, column: usize, keys: Vec<usize>) -> Rel {
     let mut schema: Schema = keys.iter().map(|k| rel.schema()[*k].clone()).collect();
     schema.push(Field { name: "$value".into(), ty });
     Rel::Aggregate { input: Box::new(rel), keys, calls: vec![call], window: None, schema }
+}
+
+/// Whether a condition is `inner = outer`, in either order.
+fn is_equality(condition: &Expr) -> bool {
+    let Node::Call(call) = &condition.node else { return false };
+    let ("=", [a, b]) = (call.function.name(), call.args.as_slice()) else { return false };
+    let all_outer = |e: &Expr| e.columns().iter().all(|i| virtual_index(*i, OUTER).is_some());
+    (all_outer(a) && !is_correlated(b)) || (all_outer(b) && !is_correlated(a))
 }
 
 /// Conditions `inner = outer`: the outer sides, and the inner ones as columns of the input.
@@ -659,6 +743,10 @@ pub(super) fn lateral_parts(rel: Rel, outer: bool) -> Result<LateralParts> {
         Rel::Project { input, exprs, schema } if is_global_aggregate(&input) => {
             let shown = exprs.len();
             let scalar = ScalarQuery::of(Rel::Project { input, exprs, schema })?;
+            if scalar.is_by_pairs() {
+                let what = "a LATERAL aggregate is correlated by more than equality";
+                return Err(Error::config(what).advice("write it as a join with GROUP BY"));
+            }
             let (outers, columns): (Vec<Expr>, Vec<usize>) = scalar.equal.into_iter().unzip();
             let conditions = equal_to(outers, &columns, &scalar.rel)?;
             let mut exprs = vec![];

@@ -73,6 +73,18 @@ fn correlation_over_two_levels() {
 }
 
 #[test]
+fn values_correlated_by_more_than_equality() {
+    let greatest = "SELECT name, (SELECT MAX(title) FROM depts WHERE did > s.dept) FROM staff AS s";
+    assert_eq!(answer(greatest), "Ada|Sales Bo|Legal Cy|NULL Di|Sales x2 Ed|NULL");
+    let count = "SELECT name, (SELECT COUNT(*) FROM depts WHERE did > s.dept AND did < 10 * s.eid)
+        FROM staff AS s";
+    assert_eq!(answer(count), "Ada|0 Bo|0 Cy|0 Di|2 x2 Ed|0");
+    let filter = "SELECT name FROM staff AS s
+        WHERE eid > (SELECT AVG(eid) FROM staff AS o WHERE o.eid <> s.eid)";
+    assert_eq!(answer(filter), "Di x2 Ed");
+}
+
+#[test]
 fn any_and_all() {
     for (condition, rows) in [
         (format!("n = ANY {SOME}"), "1 2"),
