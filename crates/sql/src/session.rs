@@ -437,11 +437,12 @@ impl Session {
                     add(Some(&rel), &self.insert_plan(insert, text)?);
                 }
             }
-            Statement::CreateTable(create) if create.query.is_some() => {
-                for query in &create.query {
-                    let rel = self.binder(text).query(query)?;
-                    add(Some(&rel), &self.query_plan(&rel)?);
-                }
+            Statement::CreateTable(create) => {
+                let Some(query) = &create.query else {
+                    return Err(Error::config("EXPLAIN takes a query or an INSERT"));
+                };
+                let rel = self.binder(text).query(query)?;
+                add(Some(&rel), &self.query_plan(&rel)?);
             }
             _ => {
                 return Err(Error::config("EXPLAIN takes a query or an INSERT"));

@@ -755,13 +755,13 @@ pub(super) fn lateral_parts(rel: Rel, outer: bool) -> Result<LateralParts> {
                 let counts = outer && !ty.nullable && ty.kind == TypeKind::BigInt;
                 let column = Expr::column(i, if outer { ty.null_allowed() } else { ty });
                 // A count of no rows is 0, though there is no group for them.
-                exprs.push(match counts {
-                    true => {
-                        let args = vec![column, Expr::bigint(0)];
-                        Registry::builtin().call("COALESCE", args)?
-                    }
+                let args = vec![column.clone(), Expr::bigint(0)];
+                let mut column = match counts {
+                    true => Registry::builtin().call("COALESCE", args)?,
                     false => column,
-                });
+                };
+                column.ty.nullable |= outer;
+                exprs.push(column);
             }
             Ok(LateralParts { rel: scalar.rel, conditions, exprs })
         }
