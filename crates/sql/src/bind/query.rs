@@ -21,7 +21,7 @@ use crate::dialect::ast::{
     self, ExprKind, GroupItem, Ident, OrderItem, Query, Select, SelectItem, SetExpr, SetOp,
     WindowRef, WindowSpec,
 };
-use crate::expr::{EvalContext, Expr, Node, fold};
+use crate::expr::{EvalContext, Expr, Node, fold, widens_for_free};
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{
     AggregateCall, Field, OverFunction, OverGroup, Rel, Schema, SortKey, Window, WindowKind,
@@ -779,6 +779,12 @@ impl Binder<'_> {
         let rewrite = move |e: &Expr| -> Option<Expr> {
             if let Some(at) = keys.iter().position(|k| k == e) {
                 return Some(Expr::column(MARK + at, key_types[at].clone()));
+            }
+            // An argument may be a key in a wider type that needs no cast.
+            let wider = |k: &Expr| k.node == e.node && widens_for_free(&k.ty, &e.ty);
+            if let Some(at) = keys.iter().position(wider) {
+                let nullable = key_types[at].nullable;
+                return Some(Expr::column(MARK + at, e.ty.clone().with_nullable(nullable)));
             }
             let Node::Column(i) = e.node else { return None };
             if let Some(a) = virtual_index(i, AGGREGATES) {
