@@ -547,6 +547,13 @@ impl Session {
                     plans.push((rel, self.insert_plan(insert, text)?));
                 }
             }
+            Statement::CreateTable(create) => {
+                let Some(query) = &create.query else {
+                    return Err(Error::config("EXPLAIN takes a query or an INSERT"));
+                };
+                let rel = self.binder(text).query(query)?;
+                add(Some(&rel), &self.query_plan(&rel)?);
+            }
             _ => {
                 return Err(Error::config("EXPLAIN takes a query or an INSERT"));
             }

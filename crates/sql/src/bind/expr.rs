@@ -30,8 +30,11 @@ use millstream_core::{Error, Result};
 pub(crate) const AGGREGATES: usize = 1 << 24;
 /// Of `OVER` functions.
 pub(crate) const OVERS: usize = 2 << 24;
-/// Of columns of an outer query.
+/// Of columns of an outer query; those of the query around that one begin at a distance of
+/// [`LEVEL`], and so on.
 pub(crate) const OUTER: usize = 3 << 24;
+/// Columns that a query around can have.
+const LEVEL: usize = 1 << 20;
 /// Of scalar subqueries.
 pub(crate) const SCALARS: usize = 4 << 24;
 /// Of `GROUPING(...)`.
@@ -44,6 +47,12 @@ const END: usize = 7 << 24;
 /// Whether `index` is of the virtual columns that begin at `base`; then which.
 pub(crate) fn virtual_index(index: usize, base: usize) -> Option<usize> {
     (base..base + AGGREGATES).contains(&index).then(|| index - base)
+}
+/// A column of an outer query as that query itself sees it: one of its own, or one of a query
+/// around it. `None`: it is of no outer query.
+pub(crate) fn as_outer_sees(index: usize) -> Option<usize> {
+    let outer = virtual_index(index, OUTER)?;
+    Some(outer.checked_sub(LEVEL).map_or(outer, |further| OUTER + further))
 }
 /// Whether a column is none of the input's.
 pub(crate) fn is_virtual(index: usize) -> bool {
@@ -316,21 +325,24 @@ impl Binder<'_> {
     }
 
     fn name(&self, parts: &[Ident], cx: &Cx<'_>) -> Result<Expr> {
-        let (found, base) = match cx.scope.find(parts)? {
-            Some(found) => (found, 0),
-            None => match cx.outer.map(|o| o.find(parts)).transpose()?.flatten() {
-                Some(found) => (found, OUTER),
-                None => {
-                    if let [only] = parts
-                        && let Some(call) = self.bare_function(only)
-                    {
-                        return call;
-                    }
-                    return Err(cx.scope.unknown(parts));
+        let mut found = cx.scope.find(parts)?.map(|found| (found, cx.scope, 0));
+        if let (None, Some(outer)) = (&found, cx.outer) {
+            let scopes = std::iter::once(outer).chain(self.around.iter().rev());
+            for (level, scope) in scopes.enumerate() {
+                if let Some(there) = scope.find(parts)? {
+                    found = Some((there, scope, OUTER + level * LEVEL));
+                    break;
                 }
-            },
+            }
+        }
+        let Some((found, scope, base)) = found else {
+            if let [only] = parts
+                && let Some(call) = self.bare_function(only)
+            {
+                return call;
+            }
+            return Err(cx.scope.unknown(parts));
         };
-        let scope = if base == 0 { cx.scope } else { cx.outer.unwrap_or(cx.scope) };
         let ty = scope.columns[found.index].ty.clone();
         let mut expr = Expr::column(base + found.index, ty);
         for field in &parts[found.parts..] {
@@ -549,7 +561,7 @@ impl Binder<'_> {
         let counts = !field.ty.nullable && field.ty.kind == TypeKind::BigInt;
         let ty = field.ty.clone().null_allowed().without_attribute();
         let scalar = ScalarQuery::of(rel).map_err(|e| self.place(e, query.span))?;
-        let correlated = !scalar.equal.is_empty();
+        let correlated = scalar.is_correlated();
         cx.scalars.push(scalar);
         let value = Expr::column(SCALARS + cx.scalars.len() - 1, ty);
         // A count of no rows is 0, but no group comes out for them.

@@ -1,7 +1,7 @@
 //! `FROM`: tables, views, joins, `UNNEST`, table functions.
 
 use super::Binder;
-use super::expr::Cx;
+use super::expr::{Cx, as_outer_sees};
 use super::scope::{Scope, ScopeColumn};
 use crate::catalog::{ColumnKind, Object, TableDef, ViewDef};
 use crate::dialect::Span;
@@ -237,7 +237,16 @@ impl Binder<'_> {
         if let TableRef::Query { query, lateral: true, alias } = right {
             let inner = self.correlated(&left_scope);
             let rel = inner.query(query)?;
-            super::subquery::no_outer(&rel).map_err(|e| self.place(e, query.span))?;
+            if super::subquery::no_outer(&rel).is_err() {
+                return self.lateral(
+                    (left, left_scope),
+                    rel,
+                    alias.as_ref(),
+                    kind,
+                    condition,
+                    span,
+                );
+            }
             let (right, right_scope) = self.aliased(rel, alias.as_ref(), &[])?;
             return self.join_bound(
                 (left, left_scope),
@@ -249,6 +258,51 @@ impl Binder<'_> {
         }
         let right = self.from(right)?;
         self.join_bound((left, left_scope), right, kind, condition, span)
+    }
+
+    /// A join with a subquery that names columns of the left side.
+    fn lateral(
+        &self,
+        (left, left_scope): (Rel, Scope),
+        query: Rel,
+        alias: Option<&Alias>,
+        kind: JoinKind,
+        condition: &JoinCondition,
+        span: Span,
+    ) -> Result<(Rel, Scope)> {
+        let outer = self.correlation_outer("a LATERAL subquery", kind, span)?;
+        let (width, shown) = (left.schema().len(), query.schema().len());
+        let columns = query.schema().clone();
+        let at = |e: Error| self.place(e, span);
+        let parts = super::subquery::lateral_parts(query, outer).map_err(at)?;
+        let (_, scope) = self.beside(&left, left_scope, columns, alias, outer)?;
+        let of_both = |i: usize| as_outer_sees(i).unwrap_or_else(|| width + i);
+        let both = |e: Expr| e.map_columns(&of_both);
+        let mut all: Vec<Expr> = parts.conditions.into_iter().map(both).collect();
+        let columns = |rel: &Rel| rel.columns().into_iter().take(width).collect::<Vec<_>>();
+        let mut on = vec![];
+        if let JoinCondition::On(written) = condition {
+            let mut cx = Cx::plain(&scope, "ON");
+            on = conjuncts(self.condition(written, &mut cx, "ON")?);
+        }
+        if outer {
+            // Its columns are those of the subquery: what ON compares is there when it joins.
+            let shown: Vec<Expr> = parts.exprs.iter().cloned().map(both).collect();
+            all.extend(
+                on.drain(..).map(|c| crate::plan::translate::substitute_from(c, width, &shown)),
+            );
+        }
+        let joined = make_join(left, parts.rel, kind, Expr::and(all));
+        let mut exprs = columns(&joined);
+        exprs.extend(parts.exprs.into_iter().map(both));
+        debug_assert_eq!(exprs.len(), width + shown);
+        for (e, field) in exprs.iter_mut().zip(joined.schema()).take(width) {
+            e.ty = field.ty.clone();
+        }
+        let names = scope.columns.iter().map(|c| c.name.clone()).collect();
+        let rel = Rel::project(joined, exprs, names).filtered(on);
+        let scope = scope.with_types(rel.schema());
+        Ok((rel, scope))
     }
 
     fn join_bound(

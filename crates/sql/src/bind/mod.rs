@@ -55,6 +55,8 @@ pub(crate) struct Binder<'a> {
     ctes: Vec<&'a Cte>,
     /// Columns of the query around this one.
     outer: Option<Scope>,
+    /// Of those around that one, outermost first.
+    around: Vec<Scope>,
     /// Hints of the query whose `FROM` is bound.
     hints: Option<&'a hints::QueryHints>,
     /// Views that are being expanded.
@@ -78,6 +80,7 @@ impl<'a> Binder<'a> {
             home,
             ctes: vec![],
             outer: None,
+            around: vec![],
             hints: None,
             depth: 0,
         }
@@ -97,6 +100,7 @@ impl<'a> Binder<'a> {
             home,
             ctes: vec![],
             outer: None,
+            around: vec![],
             hints: None,
             depth: self.depth + 1,
         })
@@ -114,6 +118,7 @@ impl<'a> Binder<'a> {
             home: self.home.clone(),
             ctes: all,
             outer: self.outer.clone(),
+            around: self.around.clone(),
             hints: None,
             depth: self.depth,
         }
@@ -129,7 +134,7 @@ impl<'a> Binder<'a> {
     /// For a subquery that sees the columns of the query around it.
     fn correlated<'b>(&'b self, outer: &Scope) -> Binder<'b> {
         let mut binder = self.with_ctes(&[]);
-        binder.outer = Some(outer.clone());
+        binder.around.extend(binder.outer.replace(outer.clone()));
         binder
     }
 

@@ -7,8 +7,8 @@
 use super::Binder;
 use super::aggregate::PendingAggregate;
 use super::expr::{
-    AGGREGATES, Cx, GROUPINGS, OUTER, OVERS, SCALARS, WINDOW_PARTS, is_virtual, replace_parts,
-    virtual_index,
+    AGGREGATES, Cx, GROUPINGS, OVERS, SCALARS, WINDOW_PARTS, as_outer_sees, is_virtual,
+    replace_parts, virtual_index,
 };
 use super::from::push_filter;
 use super::over::{PendingFunction, PendingOver};
@@ -21,7 +21,7 @@ use crate::dialect::ast::{
     self, ExprKind, GroupItem, Ident, OrderItem, Query, Select, SelectItem, SetExpr, SetOp,
     WindowRef, WindowSpec,
 };
-use crate::expr::{EvalContext, Expr, Node, fold};
+use crate::expr::{EvalContext, Expr, Node, fold, widens_for_free};
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{
     AggregateCall, Field, OverFunction, OverGroup, Rel, Schema, SortKey, Window, WindowKind,
@@ -322,9 +322,13 @@ impl Binder<'_> {
             qualify.iter_mut().for_each(unmark);
             let mut columns = BTreeMap::new();
             for (i, mut scalar) in late {
+                if scalar.is_by_pairs() {
+                    let what = "a subquery of a grouped query is correlated by more than equality";
+                    return Err(self.fail(select.span, what).advice("group in a query of its own"));
+                }
                 for (outer, _) in &mut scalar.equal {
                     let owned = std::mem::replace(outer, Expr::boolean(false));
-                    let owned = owned.map_columns(&|i| virtual_index(i, OUTER).unwrap_or(i));
+                    let owned = owned.map_columns(&|i| as_outer_sees(i).unwrap_or(i));
                     *outer = check(owned, select.span)?;
                     unmark(outer);
                 }
@@ -776,6 +780,12 @@ impl Binder<'_> {
             if let Some(at) = keys.iter().position(|k| k == e) {
                 return Some(Expr::column(MARK + at, key_types[at].clone()));
             }
+            // An argument may be a key in a wider type that needs no cast.
+            let wider = |k: &Expr| k.node == e.node && widens_for_free(&k.ty, &e.ty);
+            if let Some(at) = keys.iter().position(wider) {
+                let nullable = key_types[at].nullable;
+                return Some(Expr::column(MARK + at, e.ty.clone().with_nullable(nullable)));
+            }
             let Node::Column(i) = e.node else { return None };
             if let Some(a) = virtual_index(i, AGGREGATES) {
                 return Some(Expr::column(MARK + at_aggregates + a, agg_types[a].clone()));
@@ -957,7 +967,7 @@ fn over_rel(rel: Rel, overs: Vec<PendingOver>) -> (Rel, Vec<usize>) {
 }
 
 /// The same rows without duplicates.
-fn distinct(rel: Rel) -> Rel {
+pub(super) fn distinct(rel: Rel) -> Rel {
     let schema: Schema =
         rel.schema().iter().map(|f| Field { name: f.name.clone(), ty: f.ty.clone() }).collect();
     let keys = (0..schema.len()).collect();

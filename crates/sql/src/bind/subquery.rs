@@ -14,15 +14,17 @@
 //! correlated is refused.
 
 use super::Binder;
-use super::expr::{Cx, OUTER, SCALARS, is_virtual, virtual_index};
+use super::expr::{Cx, OUTER, SCALARS, as_outer_sees, is_virtual, virtual_index};
 use super::from::make_join;
 use super::scope::Scope;
 use crate::dialect::ast::{self, ExprKind, UnaryOp};
 use crate::expr::{Expr, Node};
 use crate::functions::Registry;
 use crate::plan::condition::conjuncts;
-use crate::plan::logical::{AggregateCall, Field, JoinKind, Rel, Schema};
-use crate::types::SqlType;
+use crate::plan::logical::{
+    AggregateCall, Field, FrameBound, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey,
+};
+use crate::types::{SqlType, TypeKind};
 use millstream_core::{Error, Result};
 
 /// The conjuncts of a written condition.
@@ -63,11 +65,16 @@ impl Binder<'_> {
         };
         let sub = inner.query(query)?;
         let columns = sub.schema().len();
-        let (sub, correlated) = pull_up(sub).map_err(|e| self.place(e, query.span))?;
+        if probe.is_none() && is_global(&sub) {
+            // An aggregate without GROUP BY has a row, whatever it is over.
+            let holds = Expr::boolean(!anti);
+            return Ok(if anti { rel.filtered(vec![holds]) } else { rel });
+        }
+        let (sub, correlated) = pull_up(sub, Counts::No).map_err(|e| self.place(e, query.span))?;
         let width = rel.schema().len();
         let mut all: Vec<Expr> = correlated
             .into_iter()
-            .map(|c| c.map_columns(&|i| virtual_index(i, OUTER).unwrap_or_else(|| width + i)))
+            .map(|c| c.map_columns(&|i| as_outer_sees(i).unwrap_or_else(|| width + i)))
             .collect();
         if let Some(probe) = probe {
             let mut cx = Cx::plain(scope, "WHERE");
@@ -108,7 +115,7 @@ struct Seen {
 
 impl Seen {
     fn of(rel: Rel) -> Result<Seen> {
-        let (input, conditions) = pull_up(rel)?;
+        let (input, conditions) = pull_up(rel, Counts::No)?;
         let (rel, outer, keys) = equalities(input, conditions)?;
         Ok(Seen { rel, outer, keys })
     }
@@ -142,7 +149,7 @@ impl Seen {
         let input = Box::new(self.rel.clone());
         let rel = Rel::Aggregate { input, keys, calls: vec![call], window: None, schema };
         let equal = outer.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
-        ScalarQuery { rel, equal, value }
+        ScalarQuery { rel, equal, value, by_pairs: None }
     }
 }
 
@@ -168,6 +175,9 @@ impl Binder<'_> {
         };
         match &expr.kind {
             ExprKind::Exists(query) => {
+                if is_global(&self.correlated(cx.scope).query(query)?) {
+                    return Ok(Expr::boolean(true));
+                }
                 let (seen, _) = of(query)?;
                 let count = self.count_column(seen.aggregate("COUNT", None, vec![]), cx)?;
                 self.registry.call(">", vec![count, Expr::bigint(0)])
@@ -301,24 +311,42 @@ pub(crate) struct ScalarQuery {
     pub(super) equal: Vec<(Expr, usize)>,
     /// The column that has the value.
     value: usize,
+    /// What decides otherwise which rows are seen; `rel` is then what the aggregate is over.
+    by_pairs: Option<ByPairs>,
+}
+
+/// An aggregate over the rows that each row around sees by more than equality.
+struct ByPairs {
+    conditions: Vec<Expr>,
+    calls: Vec<AggregateCall>,
+    /// The results of the calls.
+    results: Schema,
+    /// The subquery's columns, over the results.
+    exprs: Vec<Expr>,
 }
 
 impl ScalarQuery {
     /// Of a query with one column.
     ///
     /// # Errors
-    /// `Config`, when it is correlated by anything but equality.
+    /// `Config`, when it names the query around where that is not supported.
     pub(super) fn of(rel: Rel) -> Result<ScalarQuery> {
+        let plain = |rel, equal, value| ScalarQuery { rel, equal, value, by_pairs: None };
         if no_outer(&rel).is_ok() {
             let rel = if is_global(&rel) { rel } else { single_value(rel, 0, vec![]) };
-            return Ok(ScalarQuery { rel, equal: vec![], value: 0 });
+            return Ok(plain(rel, vec![], 0));
         }
         match rel {
             Rel::Project { input, exprs, schema } if is_global_aggregate(&input) => {
                 let Rel::Aggregate { input, calls, schema: of_aggregate, .. } = *input else {
                     return Err(Error::bug("an aggregate vanished"));
                 };
-                let (input, conditions) = pull_up(*input)?;
+                let (input, conditions) = pull_up(*input, Counts::Yes)?;
+                if !conditions.iter().all(is_equality) {
+                    let by_pairs =
+                        Some(ByPairs { conditions, calls, results: of_aggregate, exprs });
+                    return Ok(ScalarQuery { rel: input, equal: vec![], value: 0, by_pairs });
+                }
                 let (input, equal, keys) = equalities(input, conditions)?;
                 let mut fields: Schema = keys.iter().map(|k| input.schema()[*k].clone()).collect();
                 fields.extend(of_aggregate);
@@ -337,28 +365,86 @@ impl ScalarQuery {
                 names.extend(schema.into_iter().map(|f| f.name));
                 let rel = Rel::project(grouped, columns, names);
                 let equal = equal.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
-                Ok(ScalarQuery { rel, equal, value: count })
+                Ok(plain(rel, equal, count))
             }
             other => {
-                let (input, conditions) = pull_up(other)?;
+                let (input, conditions) = pull_up(other, Counts::Yes)?;
                 let (input, equal, keys) = equalities(input, conditions)?;
                 let count = keys.len();
                 let equal = equal.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
-                Ok(ScalarQuery { rel: single_value(input, 0, keys), equal, value: count })
+                Ok(plain(single_value(input, 0, keys), equal, count))
             }
         }
     }
 
+    /// Whether it depends on the row around.
+    pub(super) fn is_correlated(&self) -> bool {
+        !self.equal.is_empty() || self.by_pairs.is_some()
+    }
+    /// Whether it is joined before a grouping or not at all.
+    pub(super) fn is_by_pairs(&self) -> bool {
+        self.by_pairs.is_some()
+    }
+
+    /// The subquery for each value of the columns that it names of `around`, with conditions
+    /// over those columns alone.
+    fn for_each_value(self, around: &Rel) -> Result<ScalarQuery> {
+        let Some(ByPairs { conditions, calls, results, exprs }) = self.by_pairs else {
+            return Ok(self);
+        };
+        let read = conditions.iter().flat_map(Expr::columns).filter_map(as_outer_sees);
+        let seen: std::collections::BTreeSet<usize> = read.collect();
+        if seen.iter().any(|i| is_virtual(*i)) {
+            let what = "a subquery used as a value names a query further out, and not by equality";
+            return Err(Error::config(what).advice("write it as a join"));
+        }
+        let seen: Vec<usize> = seen.into_iter().collect();
+        let column = |i: &usize| Expr::column(*i, around.schema()[*i].ty.clone());
+        let names = (0..seen.len()).map(|i| format!("$corr{i}")).collect();
+        let values = Rel::project(around.clone(), seen.iter().map(column).collect(), names);
+        let values = super::query::distinct(values);
+        let keys = seen.len();
+        let place = |i: usize| match as_outer_sees(i) {
+            Some(outer) => seen.iter().position(|s| *s == outer).unwrap_or_default(),
+            None => keys + i,
+        };
+        let on = conditions.into_iter().map(|c| c.map_columns(&place)).collect();
+        let mut schema: Schema = values.schema().clone();
+        let pairs = make_join(values, self.rel, JoinKind::Inner, Expr::and(on));
+        let moved = |call: AggregateCall| AggregateCall {
+            args: call.args.iter().map(|a| a + keys).collect(),
+            filter: call.filter.map(|f| f + keys),
+            ..call
+        };
+        schema.extend(results);
+        let grouped = Rel::Aggregate {
+            input: Box::new(pairs),
+            keys: (0..keys).collect(),
+            calls: calls.into_iter().map(moved).collect(),
+            window: None,
+            schema,
+        };
+        let mut columns = grouped.columns();
+        columns.truncate(keys);
+        columns.extend(exprs.into_iter().map(|e| e.map_columns(&|i| i + keys)));
+        let names = (0..columns.len()).map(|i| format!("$f{i}")).collect();
+        let rel = Rel::project(grouped, columns, names);
+        let outer = |i: &usize| Expr::column(OUTER + i, around.schema()[*i].ty.clone());
+        let equal = seen.iter().enumerate().map(|(at, i)| (outer(i), at)).collect();
+        Ok(ScalarQuery { rel, equal, value: keys, by_pairs: None })
+    }
+
     /// `rel` with the value behind its columns, and where that is.
     pub(super) fn join(self, rel: Rel, registry: &Registry) -> Result<(Rel, usize)> {
+        let scalar = self.for_each_value(&rel)?;
         let width = rel.schema().len();
         let mut all = vec![];
-        for (outer, column) in self.equal {
-            let outer = outer.map_columns(&|i| virtual_index(i, OUTER).unwrap_or(i));
-            let key = Expr::column(width + column, self.rel.schema()[column].ty.clone());
+        for (outer, column) in scalar.equal {
+            let outer = outer.map_columns(&|i| as_outer_sees(i).unwrap_or(i));
+            let key = Expr::column(width + column, scalar.rel.schema()[column].ty.clone());
             all.push(registry.call("=", vec![outer, key])?);
         }
-        Ok((make_join(rel, self.rel, JoinKind::Left, Expr::and(all)), width + self.value))
+        Ok((make_join(rel, scalar.rel, JoinKind::Left, Expr::and(all)), width + scalar.value))
     }
 }
 
@@ -388,6 +474,14 @@ fn single_value(rel: Rel, column: usize, keys: Vec<usize>) -> Rel {
     let mut schema: Schema = keys.iter().map(|k| rel.schema()[*k].clone()).collect();
     schema.push(Field { name: "$value".into(), ty });
     Rel::Aggregate { input: Box::new(rel), keys, calls: vec![call], window: None, schema }
+}
+
+/// Whether a condition is `inner = outer`, in either order.
+fn is_equality(condition: &Expr) -> bool {
+    let Node::Call(call) = &condition.node else { return false };
+    let ("=", [a, b]) = (call.function.name(), call.args.as_slice()) else { return false };
+    let all_outer = |e: &Expr| e.columns().iter().all(|i| virtual_index(*i, OUTER).is_some());
+    (all_outer(a) && !is_correlated(b)) || (all_outer(b) && !is_correlated(a))
 }
 
 /// Conditions `inner = outer`: the outer sides, and the inner ones as columns of the input.
@@ -452,19 +546,54 @@ pub(super) fn no_outer(rel: &Rel) -> Result<()> {
     rel.inputs().into_iter().try_for_each(no_outer)
 }
 
-/// Takes correlated conditions out of filters; they are over the result's columns (of
-/// which there may be more than before) and outer ones.
-fn pull_up(rel: Rel) -> Result<(Rel, Vec<Expr>)> {
+/// Whether it matters how often a row of a subquery comes.
+#[derive(Clone, Copy, PartialEq)]
+enum Counts {
+    Yes,
+    No,
+}
+
+/// Takes correlated conditions out of filters and joins; they are over the result's columns
+/// (of which there may be more than before) and outer ones.
+fn pull_up(rel: Rel, counts: Counts) -> Result<(Rel, Vec<Expr>)> {
     match rel {
+        // A semi join (a subquery within the subquery) becomes pairs, where it does not matter
+        // how many there are.
+        Rel::Join { left, right, kind, condition, .. }
+            if is_correlated(&condition)
+                && (kind == JoinKind::Inner
+                    || (kind == JoinKind::Semi && counts == Counts::No)) =>
+        {
+            no_outer(&right)?;
+            let former = left.schema().len();
+            let (left, mut pulled) = pull_up(*left, counts)?;
+            let more = left.schema().len() - former;
+            let moved = |i: usize| if i >= former && !is_virtual(i) { i + more } else { i };
+            let (out, stay): (Vec<Expr>, Vec<Expr>) = conjuncts(condition)
+                .into_iter()
+                .map(|c| c.map_columns(&moved))
+                .partition(is_correlated);
+            pulled.extend(out);
+            Ok((make_join(left, *right, JoinKind::Inner, Expr::and(stay)), pulled))
+        }
+        Rel::Join { left, right, kind: JoinKind::Semi, condition, .. } => {
+            no_outer(&right)?;
+            let former = left.schema().len();
+            let (left, pulled) = pull_up(*left, counts)?;
+            let more = left.schema().len() - former;
+            let moved = |i: usize| if i >= former { i + more } else { i };
+            let condition = condition.map_columns(&moved);
+            Ok((make_join(left, *right, JoinKind::Semi, condition), pulled))
+        }
         Rel::Filter { input, condition } => {
-            let (input, mut pulled) = pull_up(*input)?;
+            let (input, mut pulled) = pull_up(*input, counts)?;
             let (out, stay): (Vec<Expr>, Vec<Expr>) =
                 conjuncts(condition).into_iter().partition(is_correlated);
             pulled.extend(out);
             Ok((input.filtered(stay), pulled))
         }
         Rel::Project { input, mut exprs, schema } => {
-            let (input, pulled) = pull_up(*input)?;
+            let (input, pulled) = pull_up(*input, counts)?;
             if exprs.iter().any(is_correlated) {
                 // EXISTS (SELECT outer.x ...): the value does not matter, but its place does.
                 return no_outer(&Rel::Project { input: Box::new(input), exprs, schema })
@@ -493,9 +622,163 @@ fn pull_up(rel: Rel) -> Result<(Rel, Vec<Expr>)> {
                 .collect();
             Ok((Rel::project(input, exprs, names), pulled))
         }
+        Rel::Aggregate { input, keys, calls, window: None, schema } if !keys.is_empty() => {
+            let (input, pulled) = pull_up(*input, Counts::Yes)?;
+            if pulled.is_empty() {
+                let input = Box::new(input);
+                return Ok((Rel::Aggregate { input, keys, calls, window: None, schema }, pulled));
+            }
+            let (input, outer, columns) = equalities(input, pulled)?;
+            Ok(grouped_by_more(input, keys, calls, schema, outer, &columns)?)
+        }
+        Rel::Sort { input, keys, offset, limit } => {
+            let (input, pulled) = pull_up(*input, Counts::Yes)?;
+            match (pulled.is_empty(), limit) {
+                (true, _) => {
+                    Ok((Rel::Sort { input: Box::new(input), keys, offset, limit }, pulled))
+                }
+                // The order of what is joined does not matter.
+                (false, None) if offset == 0 => Ok((input, pulled)),
+                (false, _) => {
+                    let (input, outer, columns) = equalities(input, pulled)?;
+                    let conditions = equal_to(outer, &columns, &input)?;
+                    Ok((ranked(input, columns, keys, offset, limit)?, conditions))
+                }
+            }
+        }
         other => {
             no_outer(&other)?;
             Ok((other, vec![]))
+        }
+    }
+}
+
+/// `outer = column` for each.
+fn equal_to(outer: Vec<Expr>, columns: &[usize], rel: &Rel) -> Result<Vec<Expr>> {
+    let equal = |(outer, column): (Expr, &usize)| {
+        let column = Expr::column(*column, rel.schema()[*column].ty.clone());
+        Registry::builtin().call("=", vec![outer, column])
+    };
+    outer.into_iter().zip(columns).map(equal).collect()
+}
+
+/// A grouping by more columns, which stand behind its own; each is equal to an outer one.
+fn grouped_by_more(
+    input: Rel,
+    keys: Vec<usize>,
+    calls: Vec<AggregateCall>,
+    schema: Schema,
+    outer: Vec<Expr>,
+    columns: &[usize],
+) -> Result<(Rel, Vec<Expr>)> {
+    let (own, more) = (keys.len(), columns.len());
+    let mut all = keys;
+    all.extend(columns);
+    let mut fields = schema[..own].to_vec();
+    let named = |(i, c): (usize, &usize)| {
+        let ty = input.schema()[*c].ty.clone().without_attribute();
+        Field { name: format!("$corr{i}"), ty }
+    };
+    fields.extend(columns.iter().enumerate().map(named));
+    fields.extend(schema[own..].iter().cloned());
+    let input = Box::new(input);
+    let rel = Rel::Aggregate { input, keys: all, calls, window: None, schema: fields };
+    let order = (0..own).chain(own + more..rel.schema().len()).chain(own..own + more);
+    let pick =
+        |i: usize| (Expr::column(i, rel.schema()[i].ty.clone()), rel.schema()[i].name.clone());
+    let (exprs, names): (Vec<Expr>, Vec<String>) = order.map(pick).unzip();
+    let rel = Rel::project(rel, exprs, names);
+    let at: Vec<usize> = (rel.schema().len() - more..rel.schema().len()).collect();
+    let conditions = equal_to(outer, &at, &rel)?;
+    Ok((rel, conditions))
+}
+
+/// The first rows of each value of some columns, with their number behind them.
+fn ranked(
+    input: Rel,
+    columns: Vec<usize>,
+    keys: Vec<SortKey>,
+    offset: u64,
+    limit: Option<u64>,
+) -> Result<Rel> {
+    let number = SqlType::bigint().not_null();
+    let rank = input.schema().len();
+    let mut schema = input.schema().clone();
+    schema.push(Field { name: "$rank".into(), ty: number.clone() });
+    let group = OverGroup {
+        partition_by: columns,
+        order_by: keys,
+        rows: true,
+        start: FrameBound::UnboundedPreceding,
+        calls: vec![(OverFunction::RowNumber, number.clone())],
+    };
+    let over = Rel::Over { input: Box::new(input), groups: vec![group], schema };
+    let bound = |op: &str, n: u64| {
+        let n = Expr::bigint(i64::try_from(n).unwrap_or(i64::MAX));
+        Registry::builtin().call(op, vec![Expr::column(rank, number.clone()), n])
+    };
+    let mut conditions = vec![];
+    if let Some(limit) = limit {
+        conditions.push(bound("<=", offset.saturating_add(limit))?);
+    }
+    if offset > 0 {
+        conditions.push(bound(">", offset)?);
+    }
+    Ok(over.filtered(conditions))
+}
+
+/// What a LATERAL subquery joins.
+pub(super) struct LateralParts {
+    /// Its rows, with what decides which of them a row sees.
+    pub(super) rel: Rel,
+    /// Which row sees which, over the columns of `rel` and outer ones.
+    pub(super) conditions: Vec<Expr>,
+    /// The subquery's own columns, over both.
+    pub(super) exprs: Vec<Expr>,
+}
+
+/// Takes a LATERAL subquery apart; `outer`: rows that see nothing stay.
+pub(super) fn lateral_parts(rel: Rel, outer: bool) -> Result<LateralParts> {
+    match rel {
+        Rel::Project { input, exprs, schema } if is_global_aggregate(&input) => {
+            let shown = exprs.len();
+            let scalar = ScalarQuery::of(Rel::Project { input, exprs, schema })?;
+            if scalar.is_by_pairs() {
+                let what = "a LATERAL aggregate is correlated by more than equality";
+                return Err(Error::config(what).advice("write it as a join with GROUP BY"));
+            }
+            let (outers, columns): (Vec<Expr>, Vec<usize>) = scalar.equal.into_iter().unzip();
+            let conditions = equal_to(outers, &columns, &scalar.rel)?;
+            let mut exprs = vec![];
+            for i in scalar.value..scalar.value + shown {
+                let ty = scalar.rel.schema()[i].ty.clone();
+                let counts = outer && !ty.nullable && ty.kind == TypeKind::BigInt;
+                let column = Expr::column(i, if outer { ty.null_allowed() } else { ty });
+                // A count of no rows is 0, though there is no group for them.
+                let args = vec![column.clone(), Expr::bigint(0)];
+                let mut column = match counts {
+                    true => Registry::builtin().call("COALESCE", args)?,
+                    false => column,
+                };
+                column.ty.nullable |= outer;
+                exprs.push(column);
+            }
+            Ok(LateralParts { rel: scalar.rel, conditions, exprs })
+        }
+        // What is computed from both sides is computed over the pairs.
+        Rel::Project { input, exprs, .. } if !outer && exprs.iter().any(is_correlated) => {
+            let (rel, conditions) = pull_up(*input, Counts::Yes)?;
+            Ok(LateralParts { rel, conditions, exprs })
+        }
+        rel => {
+            let shown = rel.schema().len();
+            let (rel, conditions) = pull_up(rel, Counts::Yes)?;
+            let nullable = |mut e: Expr| {
+                e.ty.nullable |= outer;
+                e
+            };
+            let exprs = rel.columns().into_iter().take(shown).map(nullable).collect();
+            Ok(LateralParts { rel, conditions, exprs })
         }
     }
 }

@@ -173,3 +173,84 @@ impl LookupTable for FullTable {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::TableReader;
+    use crate::runtime::ChangeBatch;
+    use crate::runtime::testing::{batch, lines, schema};
+    use crate::types::SqlType;
+    use millstream_core::ManualClock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn columns() -> SchemaRef {
+        schema(&[("id", SqlType::int()), ("name", SqlType::string())])
+    }
+
+    /// Rows that say how often the table was read.
+    #[derive(Default)]
+    struct Versions(AtomicUsize);
+    impl TableSource for Versions {
+        fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
+            assert_eq!((context.subtask.index, context.subtask.parallelism), (0, 1));
+            let version = self.0.fetch_add(1, Ordering::SeqCst);
+            let rows = format!("+I 1 a{version}\n+I 2 b{version}\n+I null c\n+I 1 d{version}");
+            Ok(Box::new(Once(Some(batch(&columns(), &rows)))))
+        }
+    }
+    struct Once(Option<ChangeBatch>);
+    impl TableReader for Once {
+        fn poll(&mut self, _: i64) -> Result<TablePoll> {
+            Ok(self.0.take().map_or(TablePoll::End, TablePoll::Rows))
+        }
+    }
+
+    fn table(reload_ms: Option<i64>, clock: &ManualClock) -> Arc<FullTable> {
+        let table = Arc::new(FullTable {
+            source: Arc::new(Versions::default()),
+            keys: vec![0],
+            schema: columns(),
+            reload_ms,
+            context: OnceLock::new(),
+            loaded: Mutex::new(None),
+        });
+        let mut context = OperatorContext::for_tests("lookup");
+        (context.subtask.index, context.subtask.parallelism) = (1, 2);
+        context.clock = Arc::new(clock.clone());
+        table.open(&context).unwrap();
+        table
+    }
+    fn asked() -> RecordBatch {
+        batch(&schema(&[("id", SqlType::int())]), "+I 2\n+I 7\n+I 1\n+I 2").rows().clone()
+    }
+    fn shown(answer: LookupAnswer) -> Vec<String> {
+        let rows = answer.rows.columns().to_vec();
+        let rows = ChangeBatch::from_columns(columns(), rows, answer.keys.len(), None).unwrap();
+        lines(&rows).iter().zip(&answer.keys).map(|(line, key)| format!("{key}: {line}")).collect()
+    }
+
+    #[test]
+    fn rows_are_found_by_key_in_the_order_of_the_keys() {
+        let clock = ManualClock::new(0);
+        let table = table(None, &clock);
+        assert!(table.answer_now(&asked()).unwrap().is_none());
+        let found = ["0: +I 2 b0", "2: +I 1 a0", "2: +I 1 d0", "3: +I 2 b0"];
+        assert_eq!(shown(table.loaded().unwrap().answer(&asked()).unwrap()), found);
+        clock.set_ms(i64::MAX);
+        assert_eq!(shown(table.answer_now(&asked()).unwrap().unwrap()), found);
+    }
+
+    #[test]
+    fn an_old_table_is_read_again() {
+        let clock = ManualClock::new(0);
+        let table = table(Some(100), &clock);
+        table.loaded().unwrap();
+        clock.set_ms(99);
+        assert!(shown(table.answer_now(&asked()).unwrap().unwrap())[0].ends_with("b0"));
+        clock.set_ms(100);
+        assert!(table.answer_now(&asked()).unwrap().is_none());
+        assert!(shown(table.loaded().unwrap().answer(&asked()).unwrap())[0].ends_with("b1"));
+        assert!(table.answer_now(&asked()).unwrap().is_some());
+    }
+}

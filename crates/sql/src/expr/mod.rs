@@ -322,7 +322,7 @@ impl Expr {
 /// Whether values of the first type are values of the second as they are.
 ///
 /// Longer text, other nullability of elements: such casts change the type only.
-fn widens_for_free(from: &SqlType, to: &SqlType) -> bool {
+pub(crate) fn widens_for_free(from: &SqlType, to: &SqlType) -> bool {
     match (&from.kind, &to.kind) {
         (TypeKind::Char(n) | TypeKind::Varchar(n), TypeKind::Varchar(m))
         | (TypeKind::Binary(n) | TypeKind::Varbinary(n), TypeKind::Varbinary(m)) => n <= m,

@@ -172,8 +172,8 @@ impl NamedFunctions {
         let function = named(key.clone(), identifier, Reach::TemporarySystem, function);
         self.system.insert(key, function);
     }
-    /// Gives a function a name; `None`: it had one before.
-    fn place(&mut self, reach: Reach, path: &Path) -> Option<&NamedFunction> {
+    /// The function that has this name there.
+    fn place(&self, reach: Reach, path: &Path) -> Option<&NamedFunction> {
         match reach {
             Reach::TemporarySystem => self.system.get(&path.object.to_uppercase()),
             _ => self.in_databases.get(&(reach, folded(path))),

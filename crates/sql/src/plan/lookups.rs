@@ -75,7 +75,8 @@ impl LookupTable for CalcLookup {
     }
 }
 
-/// A table that is asked again, after a while, for keys without rows.
+/// A table that is asked again, after a while, for keys without rows. Its answers come later
+/// than those of a table in memory, so it never answers at once.
 pub(crate) struct RetryLookup {
     table: Arc<dyn LookupTable>,
     retry: LookupRetry,
@@ -121,5 +122,66 @@ impl LookupTable for RetryLookup {
             }
             Ok(answer)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::testing::{batch, ints, schema};
+    use crate::types::SqlType;
+    use std::sync::Mutex;
+
+    /// Has a row for the first key of its second request, and for keys below 2 always.
+    #[derive(Default)]
+    struct Late(Mutex<Vec<Vec<Option<i64>>>>);
+    impl LookupTable for Late {
+        fn lookup(self: Arc<Self>, keys: RecordBatch) -> LookupFuture {
+            Box::pin(async move {
+                let asked = ints(&keys, 0);
+                let mut requests = self.0.lock().unwrap();
+                requests.push(asked.clone());
+                let late = requests.len() == 2;
+                let (mut rows, mut found) = (String::new(), vec![]);
+                for (index, key) in asked.into_iter().enumerate() {
+                    if key < Some(2) || (late && index == 0) {
+                        rows += &format!("+I {}\n", key.unwrap());
+                        found.push(index as u32);
+                    }
+                }
+                let columns = schema(&[("id", SqlType::int())]);
+                Ok(LookupAnswer { rows: batch(&columns, &rows).rows().clone(), keys: found })
+            })
+        }
+    }
+
+    fn answer(table: Arc<dyn LookupTable>) -> LookupAnswer {
+        let keys = batch(&schema(&[("k", SqlType::int())]), "+I 1\n+I 5\n+I 0\n+I 6");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(table.lookup(keys.rows().clone())).unwrap()
+    }
+
+    #[test]
+    fn keys_without_rows_are_asked_for_again() {
+        let late = Arc::new(Late::default());
+        let retry = LookupRetry { delay_ms: 0, max_attempts: 2 };
+        let found = answer(Arc::new(RetryLookup::new(late.clone(), retry)));
+        assert_eq!(ints(&found.rows, 0), [Some(1), Some(0), Some(5)]);
+        assert_eq!(found.keys, [0, 2, 1]);
+        let requests = late.0.lock().unwrap().clone();
+        let some = |keys: &[i64]| keys.iter().copied().map(Some).collect::<Vec<_>>();
+        assert_eq!(requests, [some(&[1, 5, 0, 6]), some(&[5, 6]), some(&[6])]);
+    }
+
+    #[test]
+    fn answers_are_filtered_and_computed() {
+        let column = Expr::column(0, SqlType::int());
+        let builtin = crate::functions::Registry::builtin();
+        let one = Expr::int(1);
+        let condition = builtin.call("<", vec![column.clone(), one.clone()]).unwrap();
+        let sum = builtin.call("+", vec![column, one]).unwrap();
+        let table = Arc::new(Late::default());
+        let found = answer(Arc::new(CalcLookup::new(table, Some(condition), vec![sum], Zone::UTC)));
+        assert_eq!((ints(&found.rows, 0), found.keys), (vec![Some(1)], vec![2]));
     }
 }

@@ -401,7 +401,11 @@ impl Session {
             Show::Modules { full: false } => names_table("module name", vec!["core".into()]),
             Show::Modules { full: true } => {
                 let row = vec![Some("core".to_owned()), Some("TRUE".to_owned())];
-                Outcome::Table(ResultTable::of_texts(&["module name", "used"], vec![row]))
+                let mut table = ResultTable::of_texts(&["module name", "used"], vec![row]);
+                if let Some(column) = table.columns.get_mut(1) {
+                    column.data_type = "BOOLEAN".into();
+                }
+                Outcome::Table(table)
             }
             Show::Jobs => names_table("job id", vec![]),
         })

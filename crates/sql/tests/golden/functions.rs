@@ -110,6 +110,8 @@ fn scalar_functions_are_found_by_name_and_path() {
 fn aggregates_in_every_place_where_aggregates_stand() {
     let grouped = "SELECT dept, product(eid), COUNT(*) FROM staff WHERE dept = 10 GROUP BY dept";
     assert_eq!(answer(grouped), "10|16|3");
+    let of_key = "SELECT twice(k), COUNT(*) FROM (VALUES (2), (2)) AS t (k) GROUP BY k";
+    assert_eq!(answer(of_key), "4|2");
     let filtered = "SELECT product(DISTINCT dept) FILTER (WHERE dept < 30) FROM staff";
     assert_eq!(answer(filtered), "200");
     // Over an input that takes rows back.

@@ -9,6 +9,7 @@
 mod case;
 mod changed;
 mod compare;
+mod docs;
 mod functions;
 mod kill;
 mod lookups;

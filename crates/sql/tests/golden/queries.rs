@@ -70,6 +70,9 @@ fn grouping_and_over() {
     let nested = "SELECT dept, SUM(COUNT(*)) OVER (ORDER BY dept
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM staff GROUP BY dept";
     assert_eq!(answer(nested), "10|4 20|5 40|6 NULL|1");
+    let wider =
+        "SELECT COALESCE(a, 'none'), COUNT(*) FROM (VALUES ('x'), ('x')) AS t (a) GROUP BY a";
+    assert_eq!(answer(wider), "x|2");
     assert!(answer("SELECT dept AS d, COUNT(*) FROM staff GROUP BY d").contains("'d' not found"));
     assert!(answer("SELECT name, COUNT(*) FROM staff GROUP BY dept").contains("not being grouped"));
     let sets = "SELECT dept, GROUPING(dept), COUNT(*) FROM staff

@@ -55,6 +55,36 @@ fn conditions_under_or() {
 }
 
 #[test]
+fn correlation_over_two_levels() {
+    // Staff whose boss works in the same department, which has a title.
+    let nested = "SELECT name FROM staff AS a WHERE EXISTS (SELECT 1 FROM depts AS d
+        WHERE d.did = a.dept AND EXISTS (SELECT 1 FROM staff AS b
+            WHERE b.dept = d.did AND b.eid < a.eid))";
+    let flat = "SELECT DISTINCT name, eid FROM (SELECT a.name, a.eid FROM staff AS a
+        JOIN depts AS d ON d.did = a.dept JOIN staff AS b ON b.dept = d.did AND b.eid < a.eid)";
+    assert_eq!(answer(flat), "Di|4");
+    assert_eq!(answer(nested), "Di x2");
+    let within = "SELECT name FROM staff AS a WHERE eid IN (SELECT b.eid FROM staff AS b
+        WHERE b.dept IN (SELECT did FROM depts AS d WHERE d.did = a.dept))";
+    assert_eq!(answer(within), "Ada Bo Di x2");
+    let not = "SELECT name FROM staff AS a WHERE NOT EXISTS (SELECT 1 FROM depts AS d
+        WHERE d.did = a.dept AND EXISTS (SELECT 1 FROM staff AS b WHERE b.eid < a.eid))";
+    assert_eq!(answer(not), "Ada Cy Ed");
+}
+
+#[test]
+fn values_correlated_by_more_than_equality() {
+    let greatest = "SELECT name, (SELECT MAX(title) FROM depts WHERE did > s.dept) FROM staff AS s";
+    assert_eq!(answer(greatest), "Ada|Sales Bo|Legal Cy|NULL Di|Sales x2 Ed|NULL");
+    let count = "SELECT name, (SELECT COUNT(*) FROM depts WHERE did > s.dept AND did < 10 * s.eid)
+        FROM staff AS s";
+    assert_eq!(answer(count), "Ada|0 Bo|0 Cy|0 Di|2 x2 Ed|0");
+    let filter = "SELECT name FROM staff AS s
+        WHERE eid > (SELECT AVG(eid) FROM staff AS o WHERE o.eid <> s.eid)";
+    assert_eq!(answer(filter), "Di x2 Ed");
+}
+
+#[test]
 fn any_and_all() {
     for (condition, rows) in [
         (format!("n = ANY {SOME}"), "1 2"),
@@ -124,4 +154,39 @@ fn mini_batch_emits_less_and_ends_the_same() {
     let plan = answer(&format!("{on}EXPLAIN {query}"));
     assert!(plan.contains("MiniBatch(size=[1000], latency=[300000 ms]"), "{plan}");
     assert!(answer(&format!("{}{query}", &on[..50])).contains("mini-batch.size' is not above 0"));
+}
+
+#[test]
+fn lateral_subqueries_see_the_left_side() {
+    let lateral = |kind: &str, query: &str, on: &str| {
+        answer(&format!("SELECT s.name, d.* FROM staff AS s {kind} LATERAL ({query}) AS d {on}"))
+    };
+    let title = "SELECT title FROM depts WHERE did = s.dept";
+    let pairs = "Ada|Tools Ada|Tools-2 Bo|Sales Di|Tools x2 Di|Tools-2 x2";
+    assert_eq!(lateral("CROSS JOIN", title, ""), pairs);
+    assert_eq!(lateral(",", title, ""), pairs);
+    assert_eq!(
+        lateral("LEFT JOIN", title, "ON TRUE"),
+        "Ada|Tools Ada|Tools-2 Bo|Sales Cy|NULL Di|Tools x2 Di|Tools-2 x2 Ed|NULL"
+    );
+    assert_eq!(
+        lateral("LEFT JOIN", title, "ON d.title <> 'Tools'"),
+        "Ada|Tools-2 Bo|Sales Cy|NULL Di|Tools-2 x2 Ed|NULL"
+    );
+    let count = "SELECT COUNT(*) AS n FROM depts WHERE did = s.dept";
+    assert_eq!(lateral(",", count, ""), "Ada|2 Bo|1 Di|2 x2");
+    assert_eq!(lateral("LEFT JOIN", count, "ON TRUE"), "Ada|2 Bo|1 Cy|0 Di|2 x2 Ed|0");
+    let both = "SELECT title || s.name AS t FROM depts WHERE did = s.dept AND did > 10";
+    assert_eq!(lateral(",", both, ""), "Bo|SalesBo");
+    let more = "SELECT title FROM depts WHERE did > s.dept AND did < 40";
+    assert_eq!(lateral(",", more, ""), "Ada|Legal Ada|Sales Bo|Legal Di|Legal x2 Di|Sales x2");
+    let groups = "SELECT title, COUNT(*) AS n FROM depts WHERE did = s.dept GROUP BY title";
+    assert_eq!(lateral(",", groups, "WHERE s.name = 'Ada'"), "Ada|Tools-2|1 Ada|Tools|1");
+    // The best of each, which Flink 2.3 cannot plan.
+    let best = "SELECT d.did, e.name FROM (SELECT DISTINCT did FROM depts) AS d,
+        LATERAL (SELECT name, eid FROM staff WHERE dept = d.did ORDER BY eid DESC LIMIT 1) AS e";
+    assert_eq!(answer(best), "10|Di 20|Bo");
+    let in_grouped = "SELECT name FROM staff AS s WHERE dept IN
+        (SELECT did FROM depts WHERE did >= s.dept GROUP BY did)";
+    assert!(answer(in_grouped).contains("correlated by more than equality"));
 }

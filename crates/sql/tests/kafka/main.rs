@@ -73,6 +73,27 @@ fn rows_with_keys_and_metadata_go_out_and_come_back() {
 }
 
 #[test]
+fn a_missing_topic_and_an_upsert_without_key_say_so() {
+    let error = |connector: &str, more: &str| {
+        let script = format!(
+            "CREATE TABLE t (a INT) WITH ('connector' = '{connector}', {}, {more}); SELECT * FROM t",
+            common("sql-no-such-topic")
+        );
+        let ran = Session::new().run(&script, |outcome| match outcome {
+            Outcome::Query(query) => query.collect().map(|_| ()),
+            _ => Ok(()),
+        });
+        ran.unwrap_err().to_string()
+    };
+    let bounded = "'format' = 'json', 'scan.startup.mode' = 'earliest-offset',
+        'scan.bounded.mode' = 'latest-offset'";
+    let missing = error("kafka", bounded);
+    assert!(missing.contains("topic 'sql-no-such-topic' does not exist"), "{missing}");
+    let keyless = error("upsert-kafka", "'key.format' = 'json', 'value.format' = 'json'");
+    assert!(keyless.contains("needs a PRIMARY KEY"), "{keyless}");
+}
+
+#[test]
 fn the_latest_row_of_each_key() {
     let name = topic("upsert");
     let common = common(&name);

@@ -192,7 +192,7 @@ impl Translator<'_> {
         let mut wanted = vec![Needed::No; scan.schema.len()];
         for (i, expr) in exprs.iter().enumerate() {
             let compared = rest.iter().any(|c| c.columns().contains(&(left_width + i)));
-            let of = if compared { &Needed::All } else { &needed[left_width + i] };
+            let of = needed.get(left_width + i).filter(|_| !compared).unwrap_or(&Needed::All);
             add_needed(expr, of, &mut wanted);
         }
         filters.iter().for_each(|f| add_needed(f, &Needed::All, &mut wanted));

@@ -319,13 +319,18 @@ fn single_row(rel: &Rel) -> Option<Vec<Expr>> {
     }
 }
 
-/// `expr` with `exprs` in place of its columns.
-pub(crate) fn substitute(expr: Expr, exprs: &[Expr]) -> Expr {
+/// `expr` with `exprs` in place of its columns from `start` on.
+pub(crate) fn substitute_from(expr: Expr, start: usize, exprs: &[Expr]) -> Expr {
     expr.transform(&mut |e| match e.node {
-        ExprNode::Column(i) => match exprs.get(i) {
+        ExprNode::Column(i) => match i.checked_sub(start).and_then(|i| exprs.get(i)) {
             Some(with) => Expr { node: with.node.clone(), ty: e.ty },
             None => e,
         },
         _ => e,
     })
+}
+
+/// `expr` with `exprs` in place of its columns.
+pub(crate) fn substitute(expr: Expr, exprs: &[Expr]) -> Expr {
+    substitute_from(expr, 0, exprs)
 }
