@@ -196,6 +196,14 @@ impl Expr {
         Some(Expr { node: Node::Field { row: Box::new(self), index }, ty })
     }
 
+    /// Whether this is a column, or a field (of a field ..) of one.
+    pub fn is_path(&self) -> bool {
+        match &self.node {
+            Node::Column(_) => true,
+            Node::Field { row, .. } => row.is_path(),
+            _ => false,
+        }
+    }
     /// The constant this is, if it is one.
     pub fn as_literal(&self) -> Option<&Value> {
         match &self.node {

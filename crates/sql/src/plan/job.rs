@@ -5,8 +5,9 @@
 //! fused by the runtime.
 
 use super::adapters::{
-    Calc, Collect, NotNull, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
+    Collect, NotNull, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
 };
+use super::calc::Calc;
 use super::stream::{Distribution, Node, Op};
 use super::translate::arrow_schema;
 use crate::connectors::TableSource;
@@ -22,6 +23,7 @@ use millstream_runtime::{
     ContainerPartition, ContainerPartitioner, Input, JobGraph, NodeId, NodeSpec, Operator,
     OperatorContext, WatermarkStrategy,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl ContainerPartition<ChangeBatch> for KeyPartition {
@@ -42,6 +44,8 @@ pub(crate) struct JobBuilder {
     zone: Zone,
     functions: UserFunctions,
     drops_null: bool,
+    /// What is there for [`Op::Shared`], by name.
+    shared: BTreeMap<String, (NodeId, usize)>,
 }
 
 impl JobBuilder {
@@ -61,6 +65,7 @@ impl JobBuilder {
             zone: settings.zone()?,
             functions: UserFunctions::default(),
             drops_null: settings.drops_null(),
+            shared: BTreeMap::new(),
         })
     }
 
@@ -124,6 +129,17 @@ impl JobBuilder {
                     zone: self.zone,
                 };
                 return Ok(self.source(Arc::new(source), &name));
+            }
+            Op::Shared(known_as) => {
+                if let Some(built) = self.shared.get(known_as) {
+                    return Ok(*built);
+                }
+                let [(input, _)] = node.inputs.as_slice() else {
+                    return Err(Error::bug("a shared operator has one input"));
+                };
+                let built = self.node(input)?;
+                self.shared.insert(known_as.clone(), built);
+                return Ok(built);
             }
             _ => {}
         }

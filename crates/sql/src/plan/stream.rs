@@ -129,6 +129,8 @@ pub(crate) enum Op {
     Expand(spec::ExpandSpec),
     Correlate(spec::CorrelateSpec),
     NotNull(Vec<usize>),
+    /// One operator for all readers that know it by this name: its input.
+    Shared(String),
     Sink(Arc<dyn TableSink>, String),
 }
 
@@ -256,6 +258,7 @@ impl Node {
                 format!("Correlate({})", if s.outer { "LEFT" } else { "INNER" })
             }
             Op::NotNull(columns) => format!("NotNullEnforcer(fields=[{}])", list(columns)),
+            Op::Shared(_) => "Reused".into(),
             Op::Sink(_, table) => format!("Sink(table=[{table}])"),
         }
     }
@@ -333,6 +336,10 @@ impl Node {
         let mut todo = vec![(self, 0usize, None::<String>)];
         while let Some((node, depth, exchange)) = todo.pop() {
             let mut depth = depth;
+            if let (Op::Shared(_), [(input, _)]) = (&node.op, node.inputs.as_slice()) {
+                todo.push((input, depth, exchange));
+                continue;
+            }
             let indent = |d: usize| {
                 if d == 0 { String::new() } else { format!("{}+- ", "   ".repeat(d - 1)) }
             };
