@@ -66,12 +66,12 @@ impl Draw {
     }
     /// Appends `length` lower-case letters.
     pub(crate) fn letters(&mut self, length: usize, out: &mut Vec<u8>) {
-        let mut left = length;
-        while left > 0 {
-            let letters = twelve_letters(self.next() >> 7);
-            out.extend_from_slice(&letters[..left.min(12)]);
-            left -= left.min(12);
+        let end = out.len() + length;
+        out.reserve(length + 12);
+        while out.len() < end {
+            out.extend_from_slice(&twelve_letters(self.next() >> 7));
         }
+        out.truncate(end);
     }
     /// How long a filler of about `mean` bytes is: within a fifth of it.
     pub(crate) fn around(&mut self, mean: u64) -> usize {

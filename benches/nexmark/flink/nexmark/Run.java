@@ -6,6 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
@@ -97,6 +99,9 @@ public final class Run {
         TableResultInternal result =
                 (TableResultInternal) tables(settings, folder, events, rate).executeSql(select(folder, query));
         long rows = 0, sum = 0;
+        // The last row of each key, for a changelog of upserts: its key is the first column.
+        Map<String, Long> upserts = new HashMap<>();
+        boolean retracts = false, updates = false;
         try (CloseableIterator<RowData> all = result.collectInternal()) {
             while (all.hasNext()) {
                 RowData row = all.next();
@@ -108,10 +113,17 @@ public final class Run {
                         hash = (hash ^ (b & 0xFF)) * 0x100000001B3L;
                     }
                 }
+                retracts |= row.getRowKind() == RowKind.UPDATE_BEFORE;
+                upserts.put(cells[0], hash);
                 boolean adds = row.getRowKind() == RowKind.INSERT || row.getRowKind() == RowKind.UPDATE_AFTER;
                 rows += adds ? 1 : -1;
+                updates |= row.getRowKind() == RowKind.UPDATE_AFTER;
                 sum += adds ? hash : -hash;
             }
+        }
+        if (updates && !retracts) {
+            rows = upserts.size();
+            sum = upserts.values().stream().mapToLong(Long::longValue).sum();
         }
         System.out.println(query + " " + rows + " " + Long.toHexString(sum));
     }

@@ -1,28 +1,36 @@
 //! Filters and computes, batch by batch.
 //!
 //! ```text
-//!   batch ──condition──> mask
-//!     └──reads──> columns, fields of ROWs ──mask──> exprs ──> batch
+//!   batch ──> columns and fields that are read ──condition──> their rows ──exprs──> batch
 //! ```
 //! Between any two operators of a plan. Only what the expressions read is filtered: of a ROW
-//! the fields, not the row.
+//! the fields, not the row. What several expressions have in common is computed once, unless
+//! it can fail: then it must see only the rows that it is meant for.
 
-use crate::expr::{EvalContext, Expr, evaluate_columns, evaluate_filter};
+use crate::expr::{EvalContext, Expr, Node, arrow_bug, evaluate_columns, evaluate_filter_columns};
 use crate::runtime::ChangeBatch;
 use crate::zone::Zone;
-use arrow_array::{ArrayRef, BooleanArray};
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
-use arrow_select::filter::{FilterBuilder, FilterPredicate};
+use arrow_select::filter::FilterBuilder;
 use millstream_core::{Error, Result, Watermark};
 use millstream_runtime::{Operator, OperatorContext, Output, Progress};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// See the module.
 pub(crate) struct Calc {
-    condition: Option<Expr>,
     /// Columns of the input and fields of them, each once.
     reads: Vec<Expr>,
-    /// Over what `reads` gives.
+    /// What the condition computes that is used elsewhere too; over `reads`.
+    early: Vec<Expr>,
+    /// Over `reads` and `early`.
+    condition: Option<Expr>,
+    /// What several expressions compute; over `reads` and `early`.
+    late: Vec<Expr>,
+    /// Which of `reads` and `early` are needed behind the condition.
+    kept: Vec<bool>,
+    /// Over all of them.
     exprs: Vec<Expr>,
     schema: SchemaRef,
     zone: Zone,
@@ -31,14 +39,24 @@ pub(crate) struct Calc {
 
 impl Calc {
     pub(crate) fn new(
-        condition: Option<Expr>,
+        mut condition: Option<Expr>,
         mut exprs: Vec<Expr>,
         schema: SchemaRef,
         zone: Zone,
     ) -> Self {
         let mut reads = vec![];
-        exprs.iter_mut().for_each(|e| read(e, &mut reads));
-        Calc { condition, reads, exprs, schema, zone, context: None }
+        condition.iter_mut().chain(&mut exprs).for_each(|e| read(e, &mut reads));
+        let mut counts = HashMap::new();
+        condition.iter().chain(&exprs).for_each(|e| count(e, &mut counts));
+        counts.retain(|_, count| *count > 1);
+        let mut early = vec![];
+        condition.iter_mut().for_each(|e| take_out(e, &counts, reads.len(), &mut early));
+        let mut late = early.clone();
+        exprs.iter_mut().for_each(|e| take_out(e, &counts, reads.len(), &mut late));
+        let late = late.split_off(early.len());
+        let used: Vec<usize> = exprs.iter().chain(&late).flat_map(Expr::columns).collect();
+        let kept = (0..reads.len() + early.len()).map(|i| used.contains(&i)).collect();
+        Calc { reads, early, condition, late, kept, exprs, schema, zone, context: None }
     }
 }
 
@@ -56,19 +74,61 @@ fn read(expr: &mut Expr, reads: &mut Vec<Expr>) {
     *expr = Expr::column(at, expr.ty.clone());
 }
 
-/// How the rows for which a condition holds are taken out of columns.
-enum Rows {
-    All,
-    Some(FilterPredicate),
+/// Whether an expression may be computed for all rows, whoever asks for it, and is worth it.
+fn can_be_shared(expr: &Expr) -> bool {
+    matches!(expr.node, Node::Call(_) | Node::Cast { .. })
+        && !expr.may_fail()
+        && expr.is_deterministic()
+        && !expr.columns().is_empty()
 }
 
-impl Rows {
-    fn of(&self, column: &ArrayRef) -> Result<ArrayRef> {
-        match self {
-            Rows::All => Ok(Arc::clone(column)),
-            Rows::Some(filter) => filter.filter(column).map_err(crate::expr::arrow_bug),
+fn count(expr: &Expr, counts: &mut HashMap<Expr, usize>) {
+    if can_be_shared(expr) {
+        let count = counts.entry(expr.clone()).or_insert(0);
+        *count += 1;
+        // What is below is computed once with it.
+        if *count > 1 {
+            return;
         }
     }
+    expr.children().into_iter().for_each(|e| self::count(e, counts));
+}
+
+/// Puts what is computed more than once into `shared`, whose columns follow `before` others.
+fn take_out(
+    expr: &mut Expr,
+    counts: &HashMap<Expr, usize>,
+    before: usize,
+    shared: &mut Vec<Expr>,
+) {
+    if counts.is_empty() {
+        return;
+    }
+    if !counts.contains_key(expr) {
+        for child in expr.children_mut() {
+            take_out(child, counts, before, shared);
+        }
+        return;
+    }
+    let at = shared.iter().position(|e| e == expr).unwrap_or_else(|| {
+        shared.push(expr.clone());
+        shared.len() - 1
+    });
+    *expr = Expr::column(before + at, expr.ty.clone());
+}
+
+/// Adds the columns of `exprs`, which may read those before them.
+fn compute(
+    exprs: &[Expr],
+    columns: &mut Vec<ArrayRef>,
+    rows: usize,
+    context: &EvalContext,
+) -> Result<()> {
+    for expr in exprs {
+        let column = evaluate_columns(expr, columns, rows, context)?;
+        columns.push(column);
+    }
+    Ok(())
 }
 
 impl Operator for Calc {
@@ -86,27 +146,34 @@ impl Operator for Calc {
             return Err(Error::bug("a calc was not opened"));
         };
         eval.now_ms = context.clock.now_ms();
+        let all = batch.len();
+        let path = |e: &Expr| evaluate_columns(e, batch.rows().columns(), all, eval);
+        let mut columns = self.reads.iter().map(path).collect::<Result<Vec<_>>>()?;
+        compute(&self.early, &mut columns, all, eval)?;
         let mut kinds = batch.kinds().map(<[_]>::to_vec);
-        let (mut rows, mut count) = (Rows::All, batch.len());
+        let mut count = all;
         if let Some(condition) = &self.condition {
-            let keep: BooleanArray = evaluate_filter(condition, batch.rows(), eval)?;
+            let keep = evaluate_filter_columns(condition, &columns, all, eval)?;
             count = keep.true_count();
-            if count < batch.len() {
+            if count < all && count > 0 {
                 kinds = kinds.map(|all| {
                     let kept = all.into_iter().zip(keep.values()).filter(|(_, keep)| *keep);
                     kept.map(|(kind, _)| kind).collect()
                 });
-                rows = Rows::Some(FilterBuilder::new(&keep).optimize().build());
+                let filter = FilterBuilder::new(&keep).optimize().build();
+                for (column, is_read) in columns.iter_mut().zip(&self.kept) {
+                    if *is_read {
+                        *column = filter.filter(column).map_err(arrow_bug)?;
+                    }
+                }
             }
         }
         if count == 0 {
             return Ok(());
         }
-        let (input, all) = (batch.rows().columns(), batch.len());
-        let read = |e: &Expr| rows.of(&evaluate_columns(e, input, all, eval)?);
-        let columns = self.reads.iter().map(read).collect::<Result<Vec<_>>>()?;
-        let compute = |e: &Expr| evaluate_columns(e, &columns, count, eval);
-        let columns = self.exprs.iter().map(compute).collect::<Result<Vec<_>>>()?;
+        compute(&self.late, &mut columns, count, eval)?;
+        let value = |e: &Expr| evaluate_columns(e, &columns, count, eval);
+        let columns = self.exprs.iter().map(value).collect::<Result<Vec<_>>>()?;
         out.emit(ChangeBatch::from_columns(Arc::clone(&self.schema), columns, count, kinds)?);
         Ok(())
     }

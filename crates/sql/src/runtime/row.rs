@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, ListArray, MapArray, NullArray, StructArray, make_array,
 };
@@ -40,6 +41,28 @@ pub fn hash_row(bytes: &[u8]) -> u64 {
     let mut hasher = StableHasher::default();
     hasher.write(bytes);
     hasher.finish()
+}
+
+/// [`hash_row`] of each row of `columns`, as `codec` would write them.
+///
+/// # Errors
+/// As [`RowCodec::encode`].
+pub fn hash_rows(codec: &RowCodec, columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>> {
+    if let [column] = columns
+        && column.null_count() == 0
+        && let Some(values) = column.as_primitive_opt::<Int64Type>()
+    {
+        return Ok(values.values().iter().map(|value| hash_one(*value)).collect());
+    }
+    Ok(codec.encode(columns, rows)?.iter().map(hash_row).collect())
+}
+
+/// [`hash_row`] of the row of one BIGINT that is not NULL.
+#[inline]
+fn hash_one(value: i64) -> u64 {
+    let mut row = [0; 9];
+    row[1..].copy_from_slice(&value.to_le_bytes());
+    hash_row(&row)
 }
 
 /// Encoded rows, one behind the other.
@@ -175,6 +198,9 @@ impl RowCodec {
                 got, self.types
             )));
         }
+        if let Some(rows) = self.encode_fixed(columns, rows)? {
+            return Ok(rows);
+        }
         let head = self.null_bytes();
         let nested = self
             .cells
@@ -214,6 +240,39 @@ impl RowCodec {
             write_cells(cell, column, nested[index].as_ref(), &mut cursors, &mut bytes);
         }
         Ok(Rows { bytes, offsets })
+    }
+
+    /// As [`encode`](Self::encode), for numbers without NULL: all rows are of one length.
+    fn encode_fixed(&self, columns: &[ArrayRef], rows: usize) -> Result<Option<Rows>> {
+        let mut length = self.null_bytes();
+        for (cell, column) in self.cells.iter().zip(columns) {
+            match cell {
+                Cell::Fixed(width) if column.null_count() == 0 => length += width,
+                _ => return Ok(None),
+            }
+        }
+        let end = length.saturating_mul(rows);
+        if u32::try_from(end).is_err() {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; end];
+        let mut place = self.null_bytes();
+        for (cell, column) in self.cells.iter().zip(columns) {
+            let Cell::Fixed(width) = cell else { continue };
+            let data = column.to_data();
+            let values = &data.buffers()[0].as_slice()[data.offset() * width..];
+            match width {
+                1 => stride::<1>(values, place, length, &mut bytes),
+                2 => stride::<2>(values, place, length, &mut bytes),
+                4 => stride::<4>(values, place, length, &mut bytes),
+                8 => stride::<8>(values, place, length, &mut bytes),
+                16 => stride::<16>(values, place, length, &mut bytes),
+                _ => stride::<32>(values, place, length, &mut bytes),
+            }
+            place += width;
+        }
+        let offsets = (0..=rows).map(|row| (row * length) as u32).collect();
+        Ok(Some(Rows { bytes, offsets }))
     }
 
     /// Reads rows back into columns; `None` is a row of NULLs.
@@ -343,6 +402,14 @@ fn write_fixed<const W: usize>(
             bytes[*cursor..*cursor + W].copy_from_slice(value);
             *cursor += W;
         }
+    }
+}
+
+/// Writes values at a place of rows that are all of one length.
+fn stride<const W: usize>(values: &[u8], place: usize, length: usize, bytes: &mut [u8]) {
+    let (values, _) = values.as_chunks::<W>();
+    for (row, value) in bytes.chunks_exact_mut(length).zip(values) {
+        row[place..place + W].copy_from_slice(value);
     }
 }
 
