@@ -11,6 +11,7 @@ pub(crate) mod calc;
 pub(crate) mod condition;
 pub(crate) mod job;
 pub mod logical;
+pub(crate) mod lookups;
 pub(crate) mod prune;
 pub mod stream;
 pub(crate) mod translate;

@@ -212,6 +212,27 @@ fn columns(rel: Rel, needed: &Columns) -> Pruned {
             let rel = Rel::TemporalJoin { left, right, kind, time_column, condition, schema };
             Pruned { rel, place }
         }
+        Rel::LookupJoin { left, right, kind, condition, lookup, schema } => {
+            let width = left.schema().len();
+            // What is read of the answers is the translator's business.
+            let mut all = needed.clone();
+            all.extend(condition.columns());
+            all.extend(width..schema.len());
+            let left = narrow(*left, &all.range(..width).copied().collect());
+            let narrowed = left.rel.schema().len();
+            let at = |i: usize| if i < width { left.at(i) } else { narrowed + i - width };
+            let condition = condition.map_columns(&at);
+            let place = places(schema.len(), &all);
+            let schema = kept(&schema, &all);
+            let left = Box::new(left.rel);
+            let rel = Rel::LookupJoin { left, right, kind, condition, lookup, schema };
+            Pruned { rel, place }
+        }
+        Rel::StateTtl { input, ttl_ms } => {
+            let input = columns(*input, needed);
+            let place = input.place;
+            Pruned { rel: Rel::StateTtl { input: Box::new(input.rel), ttl_ms }, place }
+        }
         Rel::Unnest { input, expr, ordinality, outer, schema } => {
             let width = input.schema().len();
             let mut below: Columns = needed.range(..width).copied().collect();
