@@ -9,7 +9,14 @@ use std::process::{Command, Stdio};
 const COMPARED: u64 = 100_000;
 /// What Flink's documentation opens for Java 17.
 const OPENS: [&str; 9] = [
-    "lang", "lang.reflect", "net", "nio", "text", "time", "util", "util.concurrent",
+    "lang",
+    "lang.reflect",
+    "net",
+    "nio",
+    "text",
+    "time",
+    "util",
+    "util.concurrent",
     "util.concurrent.atomic",
 ];
 

@@ -22,7 +22,7 @@ use std::process::{Child, ExitCode};
 use std::time::Duration;
 
 /// What both sides are given.
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Load {
     /// Events of each run
     #[arg(long, default_value_t = 10_000_000)]
@@ -82,7 +82,9 @@ fn folder() -> PathBuf {
 /// Names of all queries, in order of their numbers.
 fn all_queries() -> std::io::Result<Vec<String>> {
     let mut numbers: Vec<u32> = std::fs::read_dir(folder().join("queries"))?
-        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str()?.strip_prefix('q')?.parse().ok())
+        .filter_map(|entry| {
+            entry.ok()?.path().file_stem()?.to_str()?.strip_prefix('q')?.parse().ok()
+        })
         .collect();
     numbers.sort_unstable();
     Ok(numbers.into_iter().map(|n| format!("q{n}")).collect())

@@ -45,7 +45,13 @@ impl Cells {
         let [query, events, rest @ ..] = cells.as_slice() else { return None };
         let events = (events.parse::<f64>().ok()? * 1e6) as u64;
         let side = |from: usize| {
-            let cells: [String; 4] = rest.get(from..from + 4)?.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>().try_into().ok()?;
+            let cells: [String; 4] = rest
+                .get(from..from + 4)?
+                .iter()
+                .map(|c| (*c).to_owned())
+                .collect::<Vec<_>>()
+                .try_into()
+                .ok()?;
             cells[0].parse::<f64>().is_ok().then_some(cells)
         };
         Some(Cells { query: (*query).to_owned(), events, sides: [side(0), side(4)] })
@@ -78,8 +84,8 @@ pub(super) fn save(row: &Cells) -> std::io::Result<()> {
     let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
         rest.split_once(END).map(|(table, after)| (before, table, after))
     });
-    let (before, table, after) = parts
-        .ok_or_else(|| std::io::Error::other(format!("no '{BEGIN}' and '{END}' in it")))?;
+    let (before, table, after) =
+        parts.ok_or_else(|| std::io::Error::other(format!("no '{BEGIN}' and '{END}' in it")))?;
     std::fs::write(&path, format!("{before}{BEGIN}\n{}{END}{after}", with_row(table, row)))
 }
 

@@ -88,8 +88,7 @@ fn twelve_letters(bits: u64) -> [u8; 12] {
     const SIX: u64 = 26u64.pow(6);
     let mut letters = [0; 12];
     for (half, six) in [(bits % SIX) as u32, (bits / SIX % SIX) as u32].into_iter().enumerate() {
-        let shifted =
-            [six, six / 26, six / 676, six / 17_576, six / 456_976, six / 11_881_376, 0];
+        let shifted = [six, six / 26, six / 676, six / 17_576, six / 456_976, six / 11_881_376, 0];
         for digit in 0..6 {
             let value = shifted[digit] - 26 * shifted[digit + 1];
             letters[half * 6 + digit] = b'a' + value as u8;

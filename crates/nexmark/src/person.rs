@@ -33,9 +33,13 @@ impl NexmarkConfig {
         self.last_person(number) as i64 + FIRST_PERSON
     }
     pub(crate) fn person_name(&self, number: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(pick(&FIRST_NAMES, &mut Draw::new(self.seed, number, Field::FirstName)).as_bytes());
+        out.extend_from_slice(
+            pick(&FIRST_NAMES, &mut Draw::new(self.seed, number, Field::FirstName)).as_bytes(),
+        );
         out.push(b' ');
-        out.extend_from_slice(pick(&LAST_NAMES, &mut Draw::new(self.seed, number, Field::LastName)).as_bytes());
+        out.extend_from_slice(
+            pick(&LAST_NAMES, &mut Draw::new(self.seed, number, Field::LastName)).as_bytes(),
+        );
     }
     pub(crate) fn person_email(&self, number: u64, out: &mut Vec<u8>) {
         let mut draw = Draw::new(self.seed, number, Field::Email);
@@ -54,9 +58,13 @@ impl NexmarkConfig {
         }
     }
     pub(crate) fn person_city(&self, number: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(pick(&CITIES, &mut Draw::new(self.seed, number, Field::City)).as_bytes());
+        out.extend_from_slice(
+            pick(&CITIES, &mut Draw::new(self.seed, number, Field::City)).as_bytes(),
+        );
     }
     pub(crate) fn person_state(&self, number: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(pick(&STATES, &mut Draw::new(self.seed, number, Field::State)).as_bytes());
+        out.extend_from_slice(
+            pick(&STATES, &mut Draw::new(self.seed, number, Field::State)).as_bytes(),
+        );
     }
 }

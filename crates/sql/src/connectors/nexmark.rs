@@ -215,7 +215,8 @@ impl TableSource for Nexmark {
             return Err(Error::bug("a projection of other columns than the table has"));
         }
         let columns = self.columns.iter().zip(needed);
-        let makers = columns.map(|(c, needed)| Maker::of(c, needed, &self.config)).collect::<Result<_>>()?;
+        let makers =
+            columns.map(|(c, needed)| Maker::of(c, needed, &self.config)).collect::<Result<_>>()?;
         Ok(Some(Arc::new(Nexmark { makers, ..self.clone() })))
     }
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {

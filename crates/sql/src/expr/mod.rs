@@ -22,8 +22,8 @@ use std::hash::{Hash, Hasher};
 
 use millstream_core::Result;
 
-pub(crate) use eval::{arrow_bug, evaluate_filter_columns};
 pub use eval::{Columnar, EvalContext, evaluate, evaluate_all, evaluate_columns, evaluate_filter};
+pub(crate) use eval::{arrow_bug, evaluate_filter_columns};
 pub use fold::fold;
 
 use crate::functions::FunctionRef;

@@ -8,10 +8,11 @@ use crate::zone::Zone;
 use arrow_array::{Array, BooleanArray};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat;
-use millstream_core::{Batch, Container, Epoch, Error, NO_TIMESTAMP, Result};
+use millstream_core::{Batch, Container, Epoch, Error, NO_TIMESTAMP, Result, Watermark};
 use millstream_runtime::source::SourceOutput;
 use millstream_runtime::{
-    Operator, OperatorContext, OperatorSnapshot, Output, Source, SourcePoll, SourceReader, Waker,
+    Operator, OperatorContext, OperatorSnapshot, Output, Progress, Source, SourcePoll,
+    SourceReader, Waker,
 };
 use serde::de::Error as _;
 use serde::ser::Error as _;

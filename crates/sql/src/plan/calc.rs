@@ -95,12 +95,7 @@ fn count(expr: &Expr, counts: &mut HashMap<Expr, usize>) {
 }
 
 /// Puts what is computed more than once into `shared`, whose columns follow `before` others.
-fn take_out(
-    expr: &mut Expr,
-    counts: &HashMap<Expr, usize>,
-    before: usize,
-    shared: &mut Vec<Expr>,
-) {
+fn take_out(expr: &mut Expr, counts: &HashMap<Expr, usize>, before: usize, shared: &mut Vec<Expr>) {
     if counts.is_empty() {
         return;
     }

@@ -110,7 +110,10 @@ impl WindowColumns {
 pub(crate) enum Op {
     Source(Arc<dyn TableSource>, String),
     Values(Vec<Vec<Expr>>),
-    Calc { condition: Option<Expr>, exprs: Vec<Expr> },
+    Calc {
+        condition: Option<Expr>,
+        exprs: Vec<Expr>,
+    },
     Watermark(spec::WatermarkSpec),
     Union,
     GroupAggregate(spec::GroupAggregateSpec),

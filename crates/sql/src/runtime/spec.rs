@@ -20,7 +20,11 @@ use crate::types::SqlType;
 /// of a join. It sees the columns of both sides, left then right, and answers TRUE, FALSE or
 /// NULL for each row; NULL does not match.
 #[derive(Clone)]
-pub struct Predicate(Arc<Condition>);
+pub struct Predicate {
+    matches: Arc<Condition>,
+    /// Columns that are looked at; `None`: any may be.
+    columns: Option<Arc<[usize]>>,
+}
 
 type Condition = dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync;
 
@@ -29,14 +33,22 @@ impl Predicate {
     pub fn new(
         matches: impl Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync + 'static,
     ) -> Self {
-        Predicate(Arc::new(matches))
+        Predicate { matches: Arc::new(matches), columns: None }
+    }
+    /// The same, which looks at these columns only: the others may be NULL.
+    pub fn over(self, columns: Vec<usize>) -> Self {
+        Predicate { columns: Some(columns.into()), ..self }
+    }
+    /// Whether it looks at a column.
+    pub fn reads(&self, column: usize) -> bool {
+        self.columns.as_ref().is_none_or(|columns| columns.contains(&column))
     }
     /// One entry for each row.
     ///
     /// # Errors
     /// As the expression behind it.
     pub fn evaluate(&self, rows: &RecordBatch) -> Result<BooleanArray> {
-        (self.0)(rows)
+        (self.matches)(rows)
     }
 }
 

@@ -114,11 +114,12 @@ impl<'a> Translator<'a> {
             return None;
         }
         let condition = Expr::and(conditions);
-        let zone = self.zone;
-        Some(Predicate::new(move |rows| {
+        let (zone, columns) = (self.zone, condition.columns());
+        let predicate = Predicate::new(move |rows| {
             let context = EvalContext::new(zone, 0, 0);
             evaluate_filter(&condition, rows, &context)
-        }))
+        });
+        Some(predicate.over(columns))
     }
 
     /// The operator of `rel`; `needed` says what anyone reads of its columns.

@@ -12,7 +12,6 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, Int64Array, cast::AsArray};
 use arrow_schema::DataType;
 use hashbrown::HashMap;
-use hashbrown::hash_map::EntryRef;
 use millstream_core::Result;
 use std::sync::Arc;
 
@@ -82,10 +81,7 @@ impl DistinctCounts {
             let values = self.values[slot].get_or_insert_default();
             let seen = match (integers, &encoded) {
                 (Some(integers), _) => values.integers.entry(integers.value(row)).or_insert(0),
-                (None, Some(encoded)) => match values.rows.entry_ref(encoded.row(row)) {
-                    EntryRef::Occupied(seen) => seen.into_mut(),
-                    EntryRef::Vacant(place) => place.insert(0),
-                },
+                (None, Some(encoded)) => values.rows.entry_ref(encoded.row(row)).or_insert(0),
                 (None, None) => continue,
             };
             let mut new = *wanted & !*seen;
