@@ -3,6 +3,7 @@
 use super::{Figures, Load, folder, watch};
 use crate::usage;
 use clap::Args;
+use millstream_sql::connectors::nexmark_functions;
 use millstream_sql::session::{Outcome, Session, SqlError};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
@@ -65,6 +66,9 @@ fn figures(args: &OneArgs) -> Result<Figures, String> {
         args.checkpoints
     );
     let mut session = Session::new();
+    for (_, function) in nexmark_functions() {
+        session.create_temporary_system_function("count_char", function);
+    }
     let ignore = |_: Outcome| Ok::<(), SqlError>(());
     session.run(&(settings + &tables), ignore).map_err(|e| e.to_string())?;
     let (cpu, wall) = (usage::cpu_seconds(), Instant::now());

@@ -246,6 +246,19 @@ fn columns(rel: Rel, needed: &Columns) -> Pruned {
             let input = Box::new(input.rel);
             Pruned { rel: Rel::Unnest { input, expr, ordinality, outer, schema }, place }
         }
+        Rel::TableFunction { input, function, args, outer, schema } => {
+            let width = input.schema().len();
+            let mut below: Columns = needed.range(..width).copied().collect();
+            add_exprs(&args, &mut below);
+            let mut stay = below.clone();
+            stay.extend(width..schema.len());
+            let place = places(schema.len(), &stay);
+            let schema = kept(&schema, &stay);
+            let input = narrow(*input, &below);
+            let args = args.into_iter().map(|a| input.expr(a)).collect();
+            let input = Box::new(input.rel);
+            Pruned { rel: Rel::TableFunction { input, function, args, outer, schema }, place }
+        }
         Rel::SetOp { op: SetOp::Union, all: true, inputs, schema } => {
             let place = places(schema.len(), needed);
             let schema = kept(&schema, needed);

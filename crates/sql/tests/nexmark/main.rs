@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use millstream_sql::connectors::nexmark_functions;
 use millstream_sql::session::{Outcome, Row, Session};
 
 const FOLDER: &str = "../../benches/nexmark";
@@ -31,6 +32,9 @@ fn hash(row: &Row) -> i64 {
 fn answer(query: &str) -> String {
     let mut session = Session::new();
     session.settings_mut().set("parallelism.default", "2").unwrap();
+    for (_, function) in nexmark_functions() {
+        session.create_temporary_system_function("count_char", function);
+    }
     let tables = text("tables.sql").replace("${EVENTS}", "30000").replace("${RATE}", "1000");
     let script = format!("{tables}\n{}", text(&format!("queries/{query}.sql")));
     let (mut rows, mut sum) = (0i64, 0i64);
