@@ -8,15 +8,19 @@ mod bids;
 mod hand;
 mod jobs;
 mod large;
+mod nexmark;
 mod state;
 mod usage;
 
-use clap::Parser;
-use std::process::Command;
+use clap::{Parser, Subcommand};
+use std::process::{Command, ExitCode};
 
 /// Measures Millstream side by side with hand-written code.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    suite: Option<Suite>,
     /// Which cases: count, q5, q7, latency, slow, idle, checkpoints, state, large (all when none is named)
     cases: Vec<String>,
     /// Runs of each side
@@ -30,14 +34,28 @@ struct Args {
     one: Option<String>,
 }
 
-fn main() {
+/// Other programs of this one.
+#[derive(Subcommand)]
+enum Suite {
+    /// The Nexmark queries, side by side with Apache Flink
+    Nexmark(nexmark::NexmarkArgs),
+    #[command(hide = true)]
+    NexmarkOne(nexmark::OneArgs),
+}
+
+fn main() -> ExitCode {
     let args = Args::parse();
+    match &args.suite {
+        Some(Suite::Nexmark(nexmark)) => return nexmark::run(nexmark),
+        Some(Suite::NexmarkOne(one)) => return nexmark::run_one(one),
+        None => {}
+    }
     let events = args.millions * 1_000_000;
     if let Some(one) = &args.one {
         let figures = state::run(one, events).or_else(|| large::run(one, events));
         let figures = figures.unwrap_or_else(|| jobs::run(one, events));
         println!("{figures}");
-        return;
+        return ExitCode::SUCCESS;
     }
     let wanted = |case: &str| args.cases.is_empty() || args.cases.iter().any(|c| c == case);
     println!("{} cores, {} runs of {} M events", cores(), args.runs, args.millions);
@@ -57,6 +75,7 @@ fn main() {
             println!("{case:28} {}", child(case, &args));
         }
     }
+    ExitCode::SUCCESS
 }
 
 fn cores() -> usize {

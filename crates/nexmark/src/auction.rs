@@ -8,12 +8,12 @@ impl NexmarkConfig {
     pub(crate) fn auction_id(&self, number: u64) -> i64 {
         self.last_auction(number) as i64 + FIRST_AUCTION
     }
-    pub(crate) fn auction_item_name(&self, number: u64, out: &mut String) {
+    pub(crate) fn auction_item_name(&self, number: u64, out: &mut Vec<u8>) {
         let mut draw = Draw::new(self.seed, number, Field::ItemName);
         let length = 3 + draw.below(18) as usize;
         draw.letters(length, out);
     }
-    pub(crate) fn auction_description(&self, number: u64, out: &mut String) {
+    pub(crate) fn auction_description(&self, number: u64, out: &mut Vec<u8>) {
         let mut draw = Draw::new(self.seed, number, Field::Description);
         let length = 10 + draw.below(90) as usize;
         draw.letters(length, out);

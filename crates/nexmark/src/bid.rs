@@ -3,7 +3,6 @@
 use crate::config::NexmarkConfig;
 use crate::draw::{Draw, Field};
 use crate::ids::{FIRST_AUCTION, FIRST_PERSON};
-use std::fmt::Write as _;
 
 /// Half of all bids come through one of these.
 const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
@@ -40,26 +39,64 @@ impl NexmarkConfig {
             _ => draw.below(4),
         })
     }
-    pub(crate) fn bid_channel(&self, number: u64, out: &mut String) {
+    pub(crate) fn bid_channel(&self, number: u64, out: &mut Vec<u8>) {
         match self.channel(number).0 {
-            hot @ 0..4 => out.push_str(HOT_CHANNELS[hot as usize]),
+            hot @ 0..4 => out.extend_from_slice(HOT_CHANNELS[hot as usize].as_bytes()),
             cold => {
-                let _ = write!(out, "channel-{}", cold - 4); // a String takes all
+                out.extend_from_slice(b"channel-");
+                decimal(cold - 4, out);
             }
         }
     }
-    /// The same for all bids of a channel; nine of ten cold channels say their id in it.
-    pub(crate) fn bid_url(&self, number: u64, out: &mut String) {
-        let channel = self.channel(number).0;
+    fn url(&self, channel: u64, out: &mut Vec<u8>) {
         let mut draw = Draw::new(self.seed, channel, Field::Url);
-        out.push_str("https://www.nexmark.com");
+        out.extend_from_slice(b"https://www.nexmark.com");
         for _ in 0..3 {
-            out.push('/');
+            out.push(b'/');
             draw.letters(5, out);
         }
-        out.push_str("/item.htm?query=1");
+        out.extend_from_slice(b"/item.htm?query=1");
         if channel >= 4 && draw.below(10) > 0 {
-            let _ = write!(out, "&channel_id={}", draw.below(1 << 31)); // a String takes all
+            out.extend_from_slice(b"&channel_id=");
+            decimal(draw.below(1 << 31), out);
         }
     }
+}
+
+/// The addresses of all channels: the same for all bids of a channel; nine of ten cold
+/// channels say their id in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Urls {
+    text: Vec<u8>,
+    /// Start of each channel's, and the end of the last.
+    offsets: Vec<usize>,
+}
+
+impl Urls {
+    pub(crate) fn new(config: &NexmarkConfig) -> Self {
+        let (mut text, mut offsets) = (vec![], vec![0]);
+        for channel in 0..4 + CHANNELS {
+            config.url(channel, &mut text);
+            offsets.push(text.len());
+        }
+        Urls { text, offsets }
+    }
+    pub(crate) fn of_bid(&self, config: &NexmarkConfig, number: u64, out: &mut Vec<u8>) {
+        let channel = config.channel(number).0 as usize;
+        out.extend_from_slice(&self.text[self.offsets[channel]..self.offsets[channel + 1]]);
+    }
+}
+
+fn decimal(number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let (mut at, mut left) = (digits.len(), number);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
 }

@@ -72,7 +72,15 @@ impl NexmarkConfig {
     /// Event time of event `number`, in milliseconds since 1970.
     #[inline]
     pub fn timestamp_ms(&self, number: u64) -> i64 {
-        let ms = u128::from(number) * 1000 / u128::from(self.events_per_second.max(1));
+        let rate = self.events_per_second.max(1);
+        let ms = match number.checked_mul(1000) {
+            Some(thousandfold) => thousandfold / rate,
+            // Too long for the fast division.
+            None => {
+                let ms = u128::from(number) * 1000 / u128::from(rate);
+                u64::try_from(ms).unwrap_or(u64::MAX)
+            }
+        };
         self.base_time_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
     }
     /// Checks the settings.

@@ -65,21 +65,34 @@ impl Draw {
         (low + self.below(9 * low)) as i64
     }
     /// Appends `length` lower-case letters.
-    pub(crate) fn letters(&mut self, length: usize, out: &mut String) {
-        let mut left = length;
-        while left > 0 {
-            // Twelve letters from one number: 26^12 < 2^57.
-            let mut bits = self.next() >> 7;
-            for _ in 0..left.min(12) {
-                out.push(char::from(b'a' + (bits % 26) as u8));
-                bits /= 26;
-            }
-            left -= left.min(12);
+    pub(crate) fn letters(&mut self, length: usize, out: &mut Vec<u8>) {
+        let end = out.len() + length;
+        out.reserve(length + 12);
+        while out.len() < end {
+            out.extend_from_slice(&twelve_letters(self.next() >> 7));
         }
+        out.truncate(end);
     }
     /// How long a filler of about `mean` bytes is: within a fifth of it.
     pub(crate) fn around(&mut self, mean: u64) -> usize {
         let fifth = mean / 5;
         (mean - fifth + self.below(2 * fifth + 1)) as usize
     }
+}
+
+/// The last twelve digits of a number to base 26, the last one first (26^12 < 2^57).
+///
+/// Six digits at a time, each by a division of its own: none waits for another.
+#[inline]
+fn twelve_letters(bits: u64) -> [u8; 12] {
+    const SIX: u64 = 26u64.pow(6);
+    let mut letters = [0; 12];
+    for (half, six) in [(bits % SIX) as u32, (bits / SIX % SIX) as u32].into_iter().enumerate() {
+        let shifted = [six, six / 26, six / 676, six / 17_576, six / 456_976, six / 11_881_376, 0];
+        for digit in 0..6 {
+            let value = shifted[digit] - 26 * shifted[digit + 1];
+            letters[half * 6 + digit] = b'a' + value as u8;
+        }
+    }
+    letters
 }

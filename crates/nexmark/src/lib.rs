@@ -28,6 +28,6 @@ mod draw;
 mod ids;
 mod person;
 
-pub use batch::{Column, EventKind, batch, event_schema};
+pub use batch::{Column, ColumnMaker, EventKind, batch, event_schema, is_of_kind};
 pub use checksum::Checksum;
 pub use config::NexmarkConfig;

@@ -3,7 +3,7 @@
 use crate::config::NexmarkConfig;
 use crate::draw::{Draw, Field};
 use crate::ids::FIRST_PERSON;
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 const FIRST_NAMES: [&str; 11] = [
     "Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter",
@@ -32,31 +32,39 @@ impl NexmarkConfig {
     pub(crate) fn person_id(&self, number: u64) -> i64 {
         self.last_person(number) as i64 + FIRST_PERSON
     }
-    pub(crate) fn person_name(&self, number: u64, out: &mut String) {
-        out.push_str(pick(&FIRST_NAMES, &mut Draw::new(self.seed, number, Field::FirstName)));
-        out.push(' ');
-        out.push_str(pick(&LAST_NAMES, &mut Draw::new(self.seed, number, Field::LastName)));
+    pub(crate) fn person_name(&self, number: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(
+            pick(&FIRST_NAMES, &mut Draw::new(self.seed, number, Field::FirstName)).as_bytes(),
+        );
+        out.push(b' ');
+        out.extend_from_slice(
+            pick(&LAST_NAMES, &mut Draw::new(self.seed, number, Field::LastName)).as_bytes(),
+        );
     }
-    pub(crate) fn person_email(&self, number: u64, out: &mut String) {
+    pub(crate) fn person_email(&self, number: u64, out: &mut Vec<u8>) {
         let mut draw = Draw::new(self.seed, number, Field::Email);
         let length = 3 + draw.below(5) as usize;
         draw.letters(length, out);
-        out.push('@');
+        out.push(b'@');
         let length = 3 + draw.below(3) as usize;
         draw.letters(length, out);
-        out.push_str(".com");
+        out.extend_from_slice(b".com");
     }
-    pub(crate) fn person_credit_card(&self, number: u64, out: &mut String) {
+    pub(crate) fn person_credit_card(&self, number: u64, out: &mut Vec<u8>) {
         let mut draw = Draw::new(self.seed, number, Field::CreditCard);
         for group in 0..4 {
             let space = if group == 0 { "" } else { " " };
-            let _ = write!(out, "{space}{:04}", draw.below(10_000)); // a String takes all
+            let _ = write!(out, "{space}{:04}", draw.below(10_000)); // a Vec takes all
         }
     }
-    pub(crate) fn person_city(&self, number: u64, out: &mut String) {
-        out.push_str(pick(&CITIES, &mut Draw::new(self.seed, number, Field::City)));
+    pub(crate) fn person_city(&self, number: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(
+            pick(&CITIES, &mut Draw::new(self.seed, number, Field::City)).as_bytes(),
+        );
     }
-    pub(crate) fn person_state(&self, number: u64, out: &mut String) {
-        out.push_str(pick(&STATES, &mut Draw::new(self.seed, number, Field::State)));
+    pub(crate) fn person_state(&self, number: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(
+            pick(&STATES, &mut Draw::new(self.seed, number, Field::State)).as_bytes(),
+        );
     }
 }

@@ -42,6 +42,8 @@ public final class Events {
     private final long eventsPerSecond;
     private long state;
     private final StringBuilder text = new StringBuilder();
+    /** The addresses of channels, as nexmark-flink keeps them too: the same for all bids of a channel. */
+    private final StringData[] urls = new StringData[10_004];
 
     public Events(long seed, long eventsPerSecond) {
         this.seed = seed;
@@ -181,6 +183,20 @@ public final class Events {
         return row;
     }
 
+    private StringData url(long channel) {
+        draw(channel, URL);
+        text.append("https://www.nexmark.com");
+        for (int i = 0; i < 3; i++) {
+            text.append('/');
+            letters(5);
+        }
+        text.append("/item.htm?query=1");
+        if (channel >= 4 && below(10) > 0) {
+            text.append("&channel_id=").append(below(1L << 31));
+        }
+        return text();
+    }
+
     private RowData bid(long n) {
         GenericRowData row = new GenericRowData(7);
         draw(n, AUCTION);
@@ -200,17 +216,10 @@ public final class Events {
         draw(n, CHANNEL);
         long channel = below(2) == 0 ? 4 + below(10_000) : below(4);
         row.setField(3, StringData.fromString(channel < 4 ? HOT_CHANNELS[(int) channel] : "channel-" + (channel - 4)));
-        draw(channel, URL);
-        text.append("https://www.nexmark.com");
-        for (int i = 0; i < 3; i++) {
-            text.append('/');
-            letters(5);
+        if (urls[(int) channel] == null) {
+            urls[(int) channel] = url(channel);
         }
-        text.append("/item.htm?query=1");
-        if (channel >= 4 && below(10) > 0) {
-            text.append("&channel_id=").append(below(1L << 31));
-        }
-        row.setField(4, text());
+        row.setField(4, urls[(int) channel]);
         row.setField(5, TimestampData.fromEpochMillis(timestampMs(n)));
         row.setField(6, extra(n, 100 - 60));
         return row;

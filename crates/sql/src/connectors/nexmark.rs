@@ -12,10 +12,9 @@ use super::{
 use crate::runtime::ChangeBatch;
 use crate::types::{SqlType, TypeKind, row_fields};
 use arrow_array::{ArrayRef, StructArray, new_null_array};
-use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, FieldRef, Fields, SchemaRef};
+use arrow_schema::{DataType, Fields, SchemaRef};
 use millstream_core::{Epoch, Error, Result};
-use millstream_nexmark::{Column, EventKind, NexmarkConfig};
+use millstream_nexmark::{Column, ColumnMaker, EventKind, NexmarkConfig, is_of_kind};
 use millstream_runtime::{OperatorContext, OperatorSnapshot};
 use std::ops::Range;
 use std::sync::Arc;
@@ -85,11 +84,11 @@ struct Nexmark {
 /// How one column is made.
 #[derive(Clone)]
 enum Maker {
-    /// Nobody reads it.
-    Nothing(DataType),
-    EventType(&'static Column),
-    /// A row, and those of its fields that somebody reads.
-    Row(EventKind, Vec<Option<&'static Column>>, Fields),
+    /// Nobody reads it: NULLs, as many as a block has rows.
+    Nothing(ArrayRef),
+    Values(ColumnMaker),
+    /// A row, with how its fields are made.
+    Row(EventKind, Vec<Maker>, Fields),
 }
 
 fn config(options: &Options) -> Result<NexmarkConfig> {
@@ -142,14 +141,17 @@ fn check_type(column: &Column, ty: &SqlType) -> Result<()> {
 }
 
 impl Maker {
-    fn of(column: &TableColumn, needed: &Needed) -> Result<Self> {
+    fn nothing(ty: &DataType) -> Self {
+        Maker::Nothing(new_null_array(ty, BLOCK as usize))
+    }
+    fn of(column: &TableColumn, needed: &Needed, config: &NexmarkConfig) -> Result<Self> {
         let kind = match column.name.as_str() {
             "event_type" => {
                 let event_type = &Column::all()[0];
                 check_type(event_type, &column.ty)?;
                 return Ok(match needed {
-                    Needed::No => Maker::Nothing(column.ty.arrow()),
-                    _ => Maker::EventType(event_type),
+                    Needed::No => Maker::nothing(&column.ty.arrow()),
+                    _ => Maker::Values(ColumnMaker::new(*event_type, config)),
                 });
             }
             "person" => EventKind::Person,
@@ -161,30 +163,29 @@ impl Maker {
             return Err(Error::config(format!("nexmark: '{}' is no ROW", column.name))
                 .advice("declare it as a ROW of the fields that you need"));
         };
-        let mut fields = vec![];
+        let mut makers = vec![];
         for (i, f) in types.iter().enumerate() {
             let made = field(kind, &f.name, &f.ty)?;
-            fields.push(Some(made).filter(|_| needed.field(i) != &Needed::No));
+            makers.push(match needed.field(i) {
+                Needed::No => Maker::nothing(&f.ty.arrow()),
+                _ => Maker::Values(ColumnMaker::new(*made, config)),
+            });
         }
         Ok(match needed {
-            Needed::No => Maker::Nothing(column.ty.arrow()),
-            _ => Maker::Row(kind, fields, row_fields(types)),
+            Needed::No => Maker::nothing(&column.ty.arrow()),
+            _ => Maker::Row(kind, makers, row_fields(types)),
         })
     }
 
     fn make(&self, config: &NexmarkConfig, numbers: Range<u64>) -> ArrayRef {
         let rows = usize::try_from(numbers.end - numbers.start).unwrap_or(0);
         match self {
-            Maker::Nothing(ty) => new_null_array(ty, rows),
-            Maker::EventType(column) => column.values(config, numbers),
-            Maker::Row(kind, columns, fields) => {
-                let column = |(column, field): (&Option<&Column>, &FieldRef)| match column {
-                    Some(column) => column.values(config, numbers.clone()),
-                    None => new_null_array(field.data_type(), rows),
-                };
-                let values = columns.iter().zip(fields).map(column).collect();
-                let is_set = numbers.clone().map(|n| EventKind::of(config, n) == *kind);
-                let nulls = is_set.collect::<NullBuffer>();
+            Maker::Nothing(nulls) if nulls.len() == rows => Arc::clone(nulls),
+            Maker::Nothing(nulls) => nulls.slice(0, rows),
+            Maker::Values(maker) => maker.values(numbers),
+            Maker::Row(kind, makers, fields) => {
+                let values = makers.iter().map(|m| m.make(config, numbers.clone())).collect();
+                let nulls = is_of_kind(config, *kind, numbers);
                 Arc::new(StructArray::new(fields.clone(), values, Some(nulls)))
             }
         }
@@ -198,11 +199,13 @@ impl Nexmark {
             return Err(Error::config(format!("nexmark has no metadata for '{}'", column.name))
                 .advice("leave the METADATA column out"));
         }
-        let makers = columns.iter().map(|c| Maker::of(c, &Needed::All)).collect::<Result<_>>()?;
+        let config = config(options)?;
+        let makers =
+            columns.iter().map(|c| Maker::of(c, &Needed::All, &config)).collect::<Result<_>>()?;
         let events = options.number("events.num").filter(|n| *n > 0);
         let events = events.and_then(|n| u64::try_from(n).ok());
         let schema = Arc::clone(Projection::all(&columns).schema());
-        Ok(Nexmark { config: config(options)?, events, columns, schema, makers })
+        Ok(Nexmark { config, events, columns, schema, makers })
     }
 }
 
@@ -212,7 +215,8 @@ impl TableSource for Nexmark {
             return Err(Error::bug("a projection of other columns than the table has"));
         }
         let columns = self.columns.iter().zip(needed);
-        let makers = columns.map(|(c, needed)| Maker::of(c, needed)).collect::<Result<_>>()?;
+        let makers =
+            columns.map(|(c, needed)| Maker::of(c, needed, &self.config)).collect::<Result<_>>()?;
         Ok(Some(Arc::new(Nexmark { makers, ..self.clone() })))
     }
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {

@@ -160,7 +160,20 @@ pub fn evaluate_filter(
     batch: &RecordBatch,
     context: &EvalContext,
 ) -> Result<BooleanArray> {
-    let array = evaluate(condition, batch, context)?;
+    evaluate_filter_columns(condition, batch.columns(), batch.num_rows(), context)
+}
+
+/// As [`evaluate_filter`], for columns that are in no batch; `rows` is their length.
+///
+/// # Errors
+/// As [`evaluate_filter`].
+pub(crate) fn evaluate_filter_columns(
+    condition: &Expr,
+    columns: &[ArrayRef],
+    rows: usize,
+    context: &EvalContext,
+) -> Result<BooleanArray> {
+    let array = evaluate_columns(condition, columns, rows, context)?;
     let array = array
         .as_boolean_opt()
         .ok_or_else(|| crate::value::wrong_array(&array, &SqlType::boolean()))?;

@@ -22,8 +22,8 @@ use std::hash::{Hash, Hasher};
 
 use millstream_core::Result;
 
-pub(crate) use eval::arrow_bug;
 pub use eval::{Columnar, EvalContext, evaluate, evaluate_all, evaluate_columns, evaluate_filter};
+pub(crate) use eval::{arrow_bug, evaluate_filter_columns};
 pub use fold::fold;
 
 use crate::functions::FunctionRef;
@@ -196,6 +196,14 @@ impl Expr {
         Some(Expr { node: Node::Field { row: Box::new(self), index }, ty })
     }
 
+    /// Whether this is a column, or a field (of a field ..) of one.
+    pub fn is_path(&self) -> bool {
+        match &self.node {
+            Node::Column(_) => true,
+            Node::Field { row, .. } => row.is_path(),
+            _ => false,
+        }
+    }
     /// The constant this is, if it is one.
     pub fn as_literal(&self) -> Option<&Value> {
         match &self.node {

@@ -577,8 +577,21 @@ fn split_index(args: &CallArgs<'_>) -> Result<ArrayRef> {
             // Commons Lang splits by blanks then.
             return Ok(text.split(char::is_whitespace).nth(index));
         }
-        Ok(text.split(separator).nth(index))
+        match separator.as_bytes() {
+            [byte] => Ok(nth_between(text, *byte, index)),
+            _ => Ok(text.split(separator).nth(index)),
+        }
     })
+}
+
+/// The part of `text` behind `index` separators of one byte (which is ASCII, as a character).
+fn nth_between(text: &str, separator: u8, index: usize) -> Option<&str> {
+    let mut ends = memchr::memchr_iter(separator, text.as_bytes()).chain([text.len()]);
+    let start = match index {
+        0 => 0,
+        _ => ends.nth(index - 1).filter(|end| *end < text.len())? + 1,
+    };
+    text.get(start..ends.next()?)
 }
 
 fn split(args: &CallArgs<'_>) -> Result<ArrayRef> {

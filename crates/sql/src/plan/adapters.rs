@@ -1,9 +1,9 @@
-//! What sits at the ends of a SQL job and between its stateful operators: table sources
-//! and sinks as the runtime has them, expressions over batches, checks of NOT NULL.
+//! What sits at the ends of a SQL job: table sources and sinks as the runtime has them,
+//! checks of NOT NULL, unions.
 
 use super::gate::{Passage, SourceGate};
 use crate::connectors::{TablePoll, TableReader, TableSink, TableSource, TableWriter};
-use crate::expr::{EvalContext, Expr, evaluate_all, evaluate_columns, evaluate_filter};
+use crate::expr::{EvalContext, Expr, evaluate_columns};
 use crate::runtime::ChangeBatch;
 use crate::zone::Zone;
 use arrow_array::{Array, BooleanArray};
@@ -179,69 +179,6 @@ impl TableReader for ValuesReader {
     }
     fn snapshot(&mut self, _epoch: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
         into.put_list(VALUES_STATE, &(self.given as u64))
-    }
-}
-
-/// Filters and computes, batch by batch.
-pub(crate) struct Calc {
-    condition: Option<Expr>,
-    exprs: Vec<Expr>,
-    schema: SchemaRef,
-    zone: Zone,
-    context: Option<(EvalContext, OperatorContext)>,
-}
-
-impl Calc {
-    pub(crate) fn new(
-        condition: Option<Expr>,
-        exprs: Vec<Expr>,
-        schema: SchemaRef,
-        zone: Zone,
-    ) -> Self {
-        Calc { condition, exprs, schema, zone, context: None }
-    }
-}
-
-impl Operator for Calc {
-    type In = ChangeBatch;
-    type Out = ChangeBatch;
-    fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        let now = context.clock.now_ms();
-        let seed = now ^ ((context.subtask.index as i64) << 48);
-        let eval = EvalContext::new(self.zone, now, seed);
-        self.context = Some((eval, context.clone()));
-        Ok(())
-    }
-    fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
-        let Some((eval, context)) = &mut self.context else {
-            return Err(Error::bug("a calc was not opened"));
-        };
-        eval.now_ms = context.clock.now_ms();
-        let batch = match &self.condition {
-            Some(condition) => {
-                let keep: BooleanArray = evaluate_filter(condition, batch.rows(), eval)?;
-                batch.filter(&keep)?
-            }
-            None => batch,
-        };
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let columns = evaluate_all(&self.exprs, batch.rows(), eval)?;
-        let kinds = batch.kinds().map(<[_]>::to_vec);
-        let schema = Arc::clone(&self.schema);
-        out.emit(ChangeBatch::from_columns(schema, columns, batch.len(), kinds)?);
-        Ok(())
-    }
-    fn on_watermark(
-        &mut self,
-        watermark: Watermark,
-        _out: &mut Output<ChangeBatch>,
-    ) -> Result<Progress> {
-        if let Some((eval, _)) = &mut self.context {
-            eval.watermark_ms = (watermark != Watermark::MIN).then_some(watermark.0);
-        }
-        Ok(Progress::Done)
     }
 }
 

@@ -259,6 +259,10 @@ impl Node {
         let mut text = String::new();
         let mut todo = vec![(self, 0usize, None::<String>)];
         while let Some((node, depth, exchange)) = todo.pop() {
+            if let (Op::Shared(_), [(input, _)]) = (&node.op, node.inputs.as_slice()) {
+                todo.push((input, depth, exchange));
+                continue;
+            }
             let mut depth = depth;
             let indent = |d: usize| {
                 if d == 0 { String::new() } else { format!("{}+- ", "   ".repeat(d - 1)) }

@@ -5,10 +5,16 @@
 //! fused by the runtime.
 
 use super::adapters::{
+<<<<<<< HEAD
     Calc, Collect, NotNull, Pack, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack,
     ValuesSource,
 };
 use super::gate::SourceGate;
+=======
+    Collect, NotNull, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
+};
+use super::calc::Calc;
+>>>>>>> wt-nexmark
 use super::stream::{Distribution, Node, Op};
 use super::translate::arrow_schema;
 use super::uid::{Identity, identities};
@@ -27,7 +33,11 @@ use millstream_runtime::{
     ContainerPartition, ContainerPartitioner, Input, JobGraph, NodeId, NodeSpec, Operator,
     OperatorContext, WatermarkStrategy,
 };
+<<<<<<< HEAD
 use std::collections::BTreeSet;
+=======
+use std::collections::BTreeMap;
+>>>>>>> wt-nexmark
 use std::sync::Arc;
 
 impl ContainerPartition<ChangeBatch> for KeyPartition {
@@ -76,8 +86,13 @@ pub(crate) struct JobBuilder {
     zone: Zone,
     functions: UserFunctions,
     drops_null: bool,
+<<<<<<< HEAD
     gate: Option<Arc<SourceGate>>,
     stateful: BTreeSet<String>,
+=======
+    /// What is there for [`Op::Shared`], by name.
+    shared: BTreeMap<String, (NodeId, usize)>,
+>>>>>>> wt-nexmark
 }
 
 impl JobBuilder {
@@ -101,8 +116,12 @@ impl JobBuilder {
             zone: settings.zone()?,
             functions,
             drops_null: settings.drops_null(),
+<<<<<<< HEAD
             gate,
             stateful: BTreeSet::new(),
+=======
+            shared: BTreeMap::new(),
+>>>>>>> wt-nexmark
         })
     }
 
@@ -197,6 +216,17 @@ impl JobBuilder {
                     zone: self.zone,
                 };
                 return Ok(self.source(Arc::new(source), &name, identity));
+            }
+            Op::Shared(known_as) => {
+                if let Some(built) = self.shared.get(known_as) {
+                    return Ok(*built);
+                }
+                let [(input, _)] = node.inputs.as_slice() else {
+                    return Err(Error::bug("a shared operator has one input"));
+                };
+                let built = self.node(input)?;
+                self.shared.insert(known_as.clone(), built);
+                return Ok(built);
             }
             _ => {}
         }

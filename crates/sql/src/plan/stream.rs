@@ -109,7 +109,10 @@ impl WindowColumns {
 pub(crate) enum Op {
     Source(Arc<dyn TableSource>, String),
     Values(Vec<Vec<Expr>>),
-    Calc { condition: Option<Expr>, exprs: Vec<Expr> },
+    Calc {
+        condition: Option<Expr>,
+        exprs: Vec<Expr>,
+    },
     Watermark(spec::WatermarkSpec),
     Union,
     MiniBatch(spec::MiniBatchSpec),
@@ -133,6 +136,8 @@ pub(crate) enum Op {
     Expand(spec::ExpandSpec),
     Correlate(spec::CorrelateSpec),
     NotNull(Vec<usize>),
+    /// One operator for all readers that know it by this name: its input.
+    Shared(String),
     Sink(Arc<dyn TableSink>, String),
 }
 
@@ -282,6 +287,7 @@ impl Node {
                 }
             }
             Op::NotNull(columns) => format!("NotNullEnforcer(fields=[{}])", list(columns)),
+            Op::Shared(_) => "Reused".into(),
             Op::Sink(_, table) => format!("Sink(table=[{table}])"),
         }
     }

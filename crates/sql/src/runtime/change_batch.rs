@@ -211,9 +211,12 @@ impl ChangeBatch {
     /// # Errors
     /// Bug: an index is out of range.
     pub fn take(&self, indices: &[u32]) -> Result<Self> {
-        let rows = take_record_batch(&self.rows, &UInt32Array::from(indices.to_vec()))
-            .map_err(arrow_bug)?;
-        let kinds = self.kinds.as_ref().map(|_| indices.iter().map(|i| self.kind(*i as usize)));
+        self.take_rows(indices.to_vec().into())
+    }
+    pub(crate) fn take_rows(&self, indices: UInt32Array) -> Result<Self> {
+        let rows = take_record_batch(&self.rows, &indices).map_err(arrow_bug)?;
+        let chosen = indices.values();
+        let kinds = self.kinds.as_ref().map(|_| chosen.iter().map(|i| self.kind(*i as usize)));
         Ok(ChangeBatch { rows, kinds: kinds.map(Iterator::collect) })
     }
     /// The rows where `keep` is TRUE. Of an update that is cut in half by it, what is left

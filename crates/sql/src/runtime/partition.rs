@@ -1,7 +1,7 @@
 //! Deals rows of a batch out to the owners of their keys.
 //!
 //! At the end of a chain, in front of a keyed operator. The key's bytes are those of
-//! [`RowCodec`], their hash is [`hash_row`], and the ways from hash to key group and from
+//! [`RowCodec`], their hash is [`hash_rows`], and the ways from hash to key group and from
 //! group to subtask are core's.
 //!
 //! Invariant: rows of one key go to one target, in order; an update's -U and +U of one key
@@ -11,7 +11,7 @@ use millstream_core::Result;
 use millstream_core::key_group::subtask_of;
 
 use super::ChangeBatch;
-use super::row::{RowCodec, hash_row};
+use super::row::{RowCodec, hash_rows};
 
 /// The key group of a key's hash; agrees with [`millstream_core::key_group_of`].
 #[inline]
@@ -52,24 +52,24 @@ impl KeyPartition {
             Some(codec) => codec,
             none => none.insert(RowCodec::of_arrays(&columns)?),
         };
-        let keys = codec.encode(&columns, batch.len())?;
-        let mut chosen: Vec<Vec<u32>> = vec![Vec::new(); self.count];
-        for (row, key) in keys.iter().enumerate() {
-            let group = key_group_of_hash(hash_row(key), self.max_parallelism);
+        let mut chosen: Vec<Vec<u32>> = vec![Vec::with_capacity(batch.len()); self.count];
+        for (row, hash) in hash_rows(codec, &columns, batch.len())?.into_iter().enumerate() {
+            let group = key_group_of_hash(hash, self.max_parallelism);
             let target = self.targets[group as usize] as usize;
             chosen[target].push(row as u32);
         }
-        let take = |rows: &Vec<u32>| match rows.len() {
+        let take = |rows: Vec<u32>| match rows.len() {
             0 => Ok(None),
             all if all == batch.len() => Ok(Some(batch.clone())),
-            _ => batch.take(rows).map(Some),
+            _ => batch.take_rows(rows.into()).map(Some),
         };
-        chosen.iter().map(take).collect()
+        chosen.into_iter().map(take).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::hash_row;
     use super::*;
     use millstream_core::key_group_of;
     use std::hash::{Hash, Hasher};
@@ -100,6 +100,10 @@ mod tests {
         ];
         let rows = RowCodec::of_arrays(&columns).unwrap().encode(&columns, 2).unwrap();
         assert_eq!(rows.row(0), b"\0\x01\0\0\0\0\0\0\0\x06\0\0\0user-1");
+        let codec = RowCodec::of_arrays(&columns[..1]).unwrap();
+        let plain: Vec<u64> =
+            codec.encode(&columns[..1], 2).unwrap().iter().map(hash_row).collect();
+        assert_eq!(hash_rows(&codec, &columns[..1], 2).unwrap(), plain);
         let groups: Vec<u16> = rows.iter().map(|k| key_group_of_hash(hash_row(k), 128)).collect();
         assert_eq!(groups, PINNED);
     }

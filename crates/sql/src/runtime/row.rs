@@ -22,10 +22,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, ListArray, MapArray, NullArray, StructArray, make_array,
+    new_null_array,
 };
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow_buffer::{Buffer, MutableBuffer, NullBuffer, OffsetBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, FieldRef, Fields, Schema};
 use millstream_core::key_group::StableHasher;
@@ -40,6 +42,28 @@ pub fn hash_row(bytes: &[u8]) -> u64 {
     let mut hasher = StableHasher::default();
     hasher.write(bytes);
     hasher.finish()
+}
+
+/// [`hash_row`] of each row of `columns`, as `codec` would write them.
+///
+/// # Errors
+/// As [`RowCodec::encode`].
+pub fn hash_rows(codec: &RowCodec, columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>> {
+    if let [column] = columns
+        && column.null_count() == 0
+        && let Some(values) = column.as_primitive_opt::<Int64Type>()
+    {
+        return Ok(values.values().iter().map(|value| hash_one(*value)).collect());
+    }
+    Ok(codec.encode(columns, rows)?.iter().map(hash_row).collect())
+}
+
+/// [`hash_row`] of the row of one BIGINT that is not NULL.
+#[inline]
+fn hash_one(value: i64) -> u64 {
+    let mut row = [0; 9];
+    row[1..].copy_from_slice(&value.to_le_bytes());
+    hash_row(&row)
 }
 
 /// Encoded rows, one behind the other.
@@ -157,6 +181,10 @@ impl RowCodec {
     pub fn of_arrays(columns: &[ArrayRef]) -> Result<Self> {
         Self::new(columns.iter().map(|column| column.data_type().clone()))
     }
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.cells.len()
+    }
     fn null_bytes(&self) -> usize {
         self.cells.len().div_ceil(8)
     }
@@ -174,6 +202,9 @@ impl RowCodec {
                 "rows of {:?} where {:?} were planned",
                 got, self.types
             )));
+        }
+        if let Some(rows) = self.encode_fixed(columns, rows)? {
+            return Ok(rows);
         }
         let head = self.null_bytes();
         let nested = self
@@ -216,6 +247,39 @@ impl RowCodec {
         Ok(Rows { bytes, offsets })
     }
 
+    /// As [`encode`](Self::encode), for numbers without NULL: all rows are of one length.
+    fn encode_fixed(&self, columns: &[ArrayRef], rows: usize) -> Result<Option<Rows>> {
+        let mut length = self.null_bytes();
+        for (cell, column) in self.cells.iter().zip(columns) {
+            match cell {
+                Cell::Fixed(width) if column.null_count() == 0 => length += width,
+                _ => return Ok(None),
+            }
+        }
+        let end = length.saturating_mul(rows);
+        if u32::try_from(end).is_err() {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; end];
+        let mut place = self.null_bytes();
+        for (cell, column) in self.cells.iter().zip(columns) {
+            let Cell::Fixed(width) = cell else { continue };
+            let data = column.to_data();
+            let values = &data.buffers()[0].as_slice()[data.offset() * width..];
+            match width {
+                1 => stride::<1>(values, place, length, &mut bytes),
+                2 => stride::<2>(values, place, length, &mut bytes),
+                4 => stride::<4>(values, place, length, &mut bytes),
+                8 => stride::<8>(values, place, length, &mut bytes),
+                16 => stride::<16>(values, place, length, &mut bytes),
+                _ => stride::<32>(values, place, length, &mut bytes),
+            }
+            place += width;
+        }
+        let offsets = (0..=rows).map(|row| (row * length) as u32).collect();
+        Ok(Some(Rows { bytes, offsets }))
+    }
+
     /// Reads rows back into columns; `None` is a row of NULLs.
     ///
     /// # Errors
@@ -224,24 +288,61 @@ impl RowCodec {
         &self,
         rows: impl IntoIterator<Item = Option<&'a [u8]>>,
     ) -> Result<Vec<ArrayRef>> {
+        self.decode_wanted(rows, |_| true)
+    }
+
+    /// As [`decode`](Self::decode), with NULLs in columns that are not `wanted`.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_wanted<'a>(
+        &self,
+        rows: impl IntoIterator<Item = Option<&'a [u8]>>,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<ArrayRef>> {
         let rows: Vec<Option<&[u8]>> = rows.into_iter().collect();
-        let mut cursors = vec![self.null_bytes(); rows.len()];
         let head = self.null_bytes();
         if rows.iter().flatten().any(|row| row.len() < head) {
             return Err(cut_off());
         }
-        self.cells
-            .iter()
-            .zip(&self.types)
-            .enumerate()
-            .map(|(index, (cell, data_type))| {
-                let is_null = |row: &[u8]| row[index / 8] & (1 << (index % 8)) != 0;
-                let cells: Vec<bool> =
-                    rows.iter().map(|row| row.is_some_and(|row| !is_null(row))).collect();
-                read_cells(cell, data_type, &rows, &cells, &mut cursors)
-            })
-            .collect()
+        let mut cursors = vec![head; rows.len()];
+        let last = (0..self.cells.len()).rev().find(|i| wanted(*i));
+        let column = |(index, (cell, data_type)): (usize, (&Cell, &DataType))| {
+            if last.is_none_or(|last| index > last) {
+                return Ok(new_null_array(data_type, rows.len()));
+            }
+            let is_null = |row: &[u8]| row[index / 8] & (1 << (index % 8)) != 0;
+            let valid: Vec<bool> =
+                rows.iter().map(|row| row.is_some_and(|row| !is_null(row))).collect();
+            if !wanted(index) {
+                skip_cells(cell, &rows, &valid, &mut cursors)?;
+                return Ok(new_null_array(data_type, rows.len()));
+            }
+            read_cells(cell, data_type, &rows, &valid, &mut cursors)
+        };
+        self.cells.iter().zip(&self.types).enumerate().map(column).collect()
     }
+}
+
+/// Moves behind the cells of one column.
+fn skip_cells(
+    cell: &Cell,
+    rows: &[Option<&[u8]>],
+    valid: &[bool],
+    cursors: &mut [usize],
+) -> Result<()> {
+    for ((row, valid), cursor) in rows.iter().zip(valid).zip(cursors) {
+        if let (Some(row), true) = (row, valid) {
+            let length = match cell {
+                Cell::Null => 0,
+                Cell::Boolean => 1,
+                Cell::Fixed(width) => *width,
+                _ => take_length(row, cursor)?,
+            };
+            take_bytes(row, cursor, length)?;
+        }
+    }
+    Ok(())
 }
 
 fn cut_off() -> Error {
@@ -346,6 +447,14 @@ fn write_fixed<const W: usize>(
     }
 }
 
+/// Writes values at a place of rows that are all of one length.
+fn stride<const W: usize>(values: &[u8], place: usize, length: usize, bytes: &mut [u8]) {
+    let (values, _) = values.as_chunks::<W>();
+    for (row, value) in bytes.chunks_exact_mut(length).zip(values) {
+        row[place..place + W].copy_from_slice(value);
+    }
+}
+
 fn write_cells(
     cell: &Cell,
     column: &ArrayRef,
@@ -447,19 +556,17 @@ fn read_cells(
             Ok(Arc::new(BooleanArray::new(values.finish(), nulls)))
         }
         Cell::Fixed(width) => {
-            let mut values = vec![0u8; rows.len() * width];
-            let places = values.chunks_exact_mut(*width);
+            let mut values = MutableBuffer::from_len_zeroed(rows.len() * width);
+            let places = values.as_slice_mut().chunks_exact_mut(*width);
             for (((row, valid), cursor), place) in rows.iter().zip(valid).zip(cursors).zip(places) {
                 if let (Some(row), true) = (row, *valid) {
                     place.copy_from_slice(take_bytes(row, cursor, *width)?);
                 }
             }
-            // A `Buffer` from a `Vec<u8>` may not be aligned for the type.
             let data = ArrayData::builder(data_type.clone())
                 .len(rows.len())
-                .add_buffer(Buffer::from_slice_ref(&values))
+                .add_buffer(values.into())
                 .nulls(nulls)
-                .align_buffers(true)
                 .build()
                 .map_err(arrow_bug)?;
             Ok(make_array(data))

@@ -21,8 +21,14 @@ use crate::types::SqlType;
 /// NULL for each row; NULL does not match.
 #[derive(Clone)]
 pub struct Predicate {
+<<<<<<< HEAD
     condition: Arc<Condition>,
     text: Arc<str>,
+=======
+    matches: Arc<Condition>,
+    /// Columns that are looked at; `None`: any may be.
+    columns: Option<Arc<[usize]>>,
+>>>>>>> wt-nexmark
 }
 
 type Condition = dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync;
@@ -32,18 +38,34 @@ impl Predicate {
     pub fn new(
         matches: impl Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync + 'static,
     ) -> Self {
+<<<<<<< HEAD
         Predicate { condition: Arc::new(matches), text: "".into() }
     }
     /// The same with a text, which says what it computes.
     pub fn described(self, text: &str) -> Self {
         Predicate { text: text.into(), ..self }
+=======
+        Predicate { matches: Arc::new(matches), columns: None }
+    }
+    /// The same, which looks at these columns only: the others may be NULL.
+    pub fn over(self, columns: Vec<usize>) -> Self {
+        Predicate { columns: Some(columns.into()), ..self }
+    }
+    /// Whether it looks at a column.
+    pub fn reads(&self, column: usize) -> bool {
+        self.columns.as_ref().is_none_or(|columns| columns.contains(&column))
+>>>>>>> wt-nexmark
     }
     /// One entry for each row.
     ///
     /// # Errors
     /// As the expression behind it.
     pub fn evaluate(&self, rows: &RecordBatch) -> Result<BooleanArray> {
+<<<<<<< HEAD
         (self.condition)(rows)
+=======
+        (self.matches)(rows)
+>>>>>>> wt-nexmark
     }
 }
 

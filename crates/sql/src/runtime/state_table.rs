@@ -16,13 +16,28 @@ use std::hash::{Hash, Hasher};
 use hashbrown::HashTable;
 use millstream_core::{Error, Result, Watermark};
 use millstream_runtime::{OperatorContext, OperatorSnapshot};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::row::{Rows, hash_row};
 
 /// A key in stored state. Hashes as [`hash_row`] does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct StoredKey(Vec<u8>);
+
+/// As bytes in one piece: the stored form is that of a list of bytes, without a call for each.
+impl Serialize for StoredKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+struct StoredValue<'a>(&'a [u8]);
+
+impl Serialize for StoredValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
 
 impl Hash for StoredKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -42,7 +57,7 @@ pub fn store(
     value: Vec<u8>,
 ) -> Result<()> {
     let groups = context.subtask.max_parallelism;
-    snapshot.put_keyed(name, groups, &StoredKey(key.to_vec()), &value)
+    snapshot.put_keyed(name, groups, &StoredKey(key.to_vec()), &StoredValue(&value))
 }
 
 /// Every entry of the keyed state `name` that this subtask owns.

@@ -128,3 +128,14 @@ fn plans_show_changes_and_state() {
     );
     assert!(bounded.contains("TTL 3600000 ms") && !bounded.contains("warning"), "{bounded}");
 }
+
+#[test]
+fn columns_that_nobody_reads_are_left_out() {
+    // Neither the join nor the exchange in front of it sees more than it needs.
+    let plan = answer("EXPLAIN SELECT a.name FROM staff AS a JOIN staff AS b ON a.boss = b.eid");
+    let streaming = plan.split("Optimized").nth(1).unwrap();
+    assert!(streaming.contains("Calc(select=[name, boss]"), "{plan}");
+    assert!(streaming.contains("Calc(select=[eid]"), "{plan}");
+    // Of some inputs no column is needed, only how many rows there are.
+    assert_eq!(answer("SELECT COUNT(*) FROM staff AS a CROSS JOIN staff AS b"), "36");
+}

@@ -15,18 +15,21 @@ mod join;
 mod lookup;
 mod over;
 mod rank;
+mod shared;
 mod source;
 mod window;
 
 use aggregate::reads;
 use join::spec_kind;
 use rank::sort_columns;
+use shared::{Shared, shared};
 
 use super::condition::{self, conjuncts};
 use super::logical::{
     AggregateCall, Field, FrameBound, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey,
     Window, WindowKind, WindowPart,
 };
+use super::prune::prune;
 use super::stream::{Changes, Distribution, Node, Op, WindowColumns};
 use crate::connectors::{self, ConnectorContext, Needed};
 use crate::dialect::ast::SetOp;
@@ -68,6 +71,7 @@ pub(crate) struct Translator<'a> {
     settings: &'a Settings,
     zone: Zone,
     ttl_ms: Option<i64>,
+    shared: Shared,
 }
 
 impl<'a> Translator<'a> {
@@ -76,7 +80,8 @@ impl<'a> Translator<'a> {
     /// # Errors
     /// `Config`, when a setting is wrong.
     pub(crate) fn new(settings: &'a Settings) -> Result<Self> {
-        Ok(Translator { settings, zone: settings.zone()?, ttl_ms: settings.state_ttl_ms()? })
+        let (zone, ttl_ms) = (settings.zone()?, settings.state_ttl_ms()?);
+        Ok(Translator { settings, zone, ttl_ms, shared: Shared::default() })
     }
 
     /// The plan of a query; all its columns are needed.
@@ -84,7 +89,12 @@ impl<'a> Translator<'a> {
     /// # Errors
     /// `Config`, for what streaming cannot do.
     pub(crate) fn translate(&self, rel: &Rel) -> Result<Node> {
-        self.rel(rel, &vec![Needed::All; rel.schema().len()])
+        let rel = prune(rel.clone());
+        if self.shared.find(&rel) {
+            // What all readers of a shared relation need of it.
+            self.all(&rel)?;
+        }
+        self.all(&rel)
     }
 
     /// How long an operator keeps what it keeps of the rows of `input`.
@@ -104,6 +114,7 @@ impl<'a> Translator<'a> {
             return None;
         }
         let condition = Expr::and(conditions);
+<<<<<<< HEAD
         let zone = self.zone;
         let text = condition.to_string();
         let matches = move |rows: &_| {
@@ -111,10 +122,28 @@ impl<'a> Translator<'a> {
             evaluate_filter(&condition, rows, &context)
         };
         Some(Predicate::new(matches).described(&text))
+=======
+        let (zone, columns) = (self.zone, condition.columns());
+        let predicate = Predicate::new(move |rows| {
+            let context = EvalContext::new(zone, 0, 0);
+            evaluate_filter(&condition, rows, &context)
+        });
+        Some(predicate.over(columns))
+>>>>>>> wt-nexmark
     }
 
     /// The operator of `rel`; `needed` says what anyone reads of its columns.
     fn rel(&self, rel: &Rel, needed: &[Needed]) -> Result<Node> {
+        match self.shared.of(rel, needed) {
+            Some((digest, by_all)) => {
+                let node = self.operator(rel, &by_all)?;
+                Ok(shared(node, &digest, &by_all, rel))
+            }
+            None => self.operator(rel, needed),
+        }
+    }
+
+    fn operator(&self, rel: &Rel, needed: &[Needed]) -> Result<Node> {
         match rel {
             Rel::Scan { table, options, columns, schema } => {
                 let context =
@@ -239,8 +268,9 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
+    /// The operator of `rel`, of which all columns are read.
     fn all(&self, rel: &Rel) -> Result<Node> {
-        self.translate(rel)
+        self.rel(rel, &vec![Needed::All; rel.schema().len()])
     }
 }
 
@@ -273,8 +303,44 @@ pub(crate) fn calc(input: Node, condition: Option<Expr>, exprs: Vec<Expr>, schem
     let to = |i: usize| exprs.iter().position(|e| column(e) == Some(i));
     let key = key.and_then(|k| k.into_iter().map(to).collect());
     let window = window.and_then(|w| w.mapped(to));
+    let (input, condition, exprs) = fused(input, condition, exprs);
     let op = Op::Calc { condition, exprs };
     one(op, input, Distribution::Forward, &schema, changes, key, window)
+}
+
+/// A calc over a calc as one, unless something would be computed more than once.
+fn fused(
+    input: Node,
+    condition: Option<Expr>,
+    exprs: Vec<Expr>,
+) -> (Node, Option<Expr>, Vec<Expr>) {
+    let (Op::Calc { condition: first, exprs: below }, [(source, _)]) =
+        (&input.op, input.inputs.as_slice())
+    else {
+        return (input, condition, exprs);
+    };
+    let mut reads = vec![0usize; below.len()];
+    for expr in exprs.iter().chain(&condition) {
+        expr.walk(&mut |e| {
+            if let ExprNode::Column(i) = e.node
+                && let Some(count) = reads.get_mut(i)
+            {
+                *count += 1;
+            }
+        });
+    }
+    let once = |(e, reads): (&Expr, &usize)| {
+        e.is_path() || e.as_literal().is_some() || (*reads <= 1 && e.is_deterministic())
+    };
+    if !below.iter().zip(&reads).all(once) {
+        return (input, condition, exprs);
+    }
+    let moved = |e: Expr| substitute(e, below);
+    let mut conditions: Vec<Expr> = first.iter().cloned().flat_map(conjuncts).collect();
+    conditions.extend(condition.into_iter().flat_map(|c| conjuncts(moved(c))));
+    let condition = (!conditions.is_empty()).then(|| Expr::and(conditions));
+    let exprs = exprs.into_iter().map(moved).collect();
+    (source.clone(), condition, exprs)
 }
 
 fn needed_by(width: usize, exprs: &[Expr], needed: &[Needed]) -> Vec<Needed> {

@@ -13,6 +13,7 @@
 
 mod collecting;
 mod distinct;
+mod distinct_counts;
 mod extremum;
 pub mod native;
 mod numeric;
@@ -21,12 +22,13 @@ mod sketch;
 pub mod user;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, BooleanArray};
 use millstream_core::{Error, Result};
 
 use super::spec::{AggCall, AggFunction};
 use super::state_table::{Reader, Slot};
 use crate::types::SqlType;
+use distinct_counts::{DistinctCounts, MOST_CALLS};
 use user::UserFunctions;
 
 /// Rows for an accumulator.
@@ -154,13 +156,50 @@ fn accumulator(
 struct Call {
     args: Vec<usize>,
     filter: Option<usize>,
-    states: Box<dyn Accumulator>,
+    states: States,
+}
+
+/// Where the states of a call are.
+enum States {
+    Own(Box<dyn Accumulator>),
+    /// In [`Aggregates::distinct`]: which table, and which of its calls.
+    Distinct(usize, usize),
+}
+
+/// Calls of COUNT(DISTINCT ..) with the same arguments.
+struct Distinct {
+    args: Vec<usize>,
+    filters: Vec<Option<usize>>,
+    states: DistinctCounts,
 }
 
 /// All aggregate calls of an operator.
 pub struct Aggregates {
     calls: Vec<Call>,
+    distinct: Vec<Distinct>,
     slots: usize,
+}
+
+/// Whether several of `calls` can share their table of values: all of a kind with `call`.
+fn sharing(calls: &[AggCall], call: &AggCall, retracts: bool) -> Vec<usize> {
+    let is_count = |c: &AggCall| c.distinct && c.function == AggFunction::Count;
+    if retracts || !is_count(call) {
+        return vec![];
+    }
+    let like = |(_, c): &(usize, &AggCall)| is_count(c) && c.args == call.args;
+    let all = calls.iter().enumerate().filter(like);
+    all.map(|(i, _)| i).take(MOST_CALLS).collect()
+}
+
+fn column(columns: &[ArrayRef], index: usize) -> Result<&ArrayRef> {
+    columns.get(index).ok_or_else(|| {
+        Error::bug(format!("an aggregate reads column {index} of {}", columns.len()))
+    })
+}
+
+fn filter_of(columns: &[ArrayRef], index: usize) -> Result<&BooleanArray> {
+    let filter = column(columns, index)?.as_boolean_opt();
+    filter.ok_or_else(|| Error::bug("the FILTER of an aggregate is not BOOLEAN"))
 }
 
 impl Aggregates {
@@ -170,21 +209,53 @@ impl Aggregates {
     /// Configuration: a function or its argument type is not supported here, or a user's
     /// function is not registered.
     pub fn new(calls: &[AggCall], retracts: bool, functions: &UserFunctions) -> Result<Self> {
-        let make = |call: &AggCall| {
-            let states = accumulator(call, retracts, functions)?;
-            let states = match call.distinct {
-                true => Box::new(distinct::Distinct::new(states, &call.arg_types)?),
-                false => states,
+        let mut distinct = Vec::new();
+        let mut shared = vec![None; calls.len()];
+        for (i, call) in calls.iter().enumerate() {
+            let alike = sharing(calls, call, retracts);
+            if shared[i].is_none() && alike.len() > 1 && alike.contains(&i) {
+                for (nth, of) in alike.iter().enumerate() {
+                    shared[*of] = Some((distinct.len(), nth));
+                }
+                distinct.push(Distinct {
+                    args: call.args.clone(),
+                    filters: alike.iter().map(|of| calls[*of].filter).collect(),
+                    states: DistinctCounts::new(&call.arg_types, alike.len())?,
+                });
+            }
+        }
+        let make = |(call, shared): (&AggCall, &Option<(usize, usize)>)| {
+            let states = match (shared, call.distinct) {
+                (Some((table, nth)), _) => States::Distinct(*table, *nth),
+                (None, false) => States::Own(accumulator(call, retracts, functions)?),
+                (None, true) => {
+                    let inner = accumulator(call, retracts, functions)?;
+                    States::Own(Box::new(distinct::Distinct::new(inner, &call.arg_types)?))
+                }
             };
             Ok(Call { args: call.args.clone(), filter: call.filter, states })
         };
-        Ok(Aggregates { calls: calls.iter().map(make).collect::<Result<_>>()?, slots: 0 })
+        let calls = calls.iter().zip(&shared).map(make).collect::<Result<_>>()?;
+        Ok(Aggregates { calls, distinct, slots: 0 })
+    }
+    fn own(&self) -> impl Iterator<Item = &dyn Accumulator> {
+        self.calls.iter().filter_map(|call| match &call.states {
+            States::Own(states) => Some(&**states),
+            States::Distinct(..) => None,
+        })
+    }
+    fn own_mut(&mut self) -> impl Iterator<Item = &mut Box<dyn Accumulator>> {
+        self.calls.iter_mut().filter_map(|call| match &mut call.states {
+            States::Own(states) => Some(states),
+            States::Distinct(..) => None,
+        })
     }
     /// Makes room for slots below `slots`.
     pub fn grow(&mut self, slots: usize) {
         if slots > self.slots {
             self.slots = slots;
-            self.calls.iter_mut().for_each(|call| call.states.grow(slots));
+            self.own_mut().for_each(|states| states.grow(slots));
+            self.distinct.iter_mut().for_each(|distinct| distinct.states.grow(slots));
         }
     }
     /// Adds and takes away rows of a batch. `columns` is the whole input; see [`Input`].
@@ -198,21 +269,17 @@ impl Aggregates {
         slots: &[Slot],
         retract: Option<&[bool]>,
     ) -> Result<()> {
-        let column = |index: &usize| {
-            columns.get(*index).cloned().ok_or_else(|| {
-                Error::bug(format!("an aggregate reads column {index} of {}", columns.len()))
-            })
+        let arguments = |args: &[usize]| {
+            args.iter().map(|i| column(columns, *i).cloned()).collect::<Result<Vec<_>>>()
         };
         for call in &mut self.calls {
-            let args: Vec<ArrayRef> = call.args.iter().map(column).collect::<Result<_>>()?;
+            let States::Own(states) = &mut call.states else { continue };
+            let args = arguments(&call.args)?;
             let Some(filter) = call.filter else {
-                call.states.update(&Input { args: &args, rows, slots, retract })?;
+                states.update(&Input { args: &args, rows, slots, retract })?;
                 continue;
             };
-            let filter = column(&filter)?;
-            let filter = filter
-                .as_boolean_opt()
-                .ok_or_else(|| Error::bug("the FILTER of an aggregate is not BOOLEAN"))?;
+            let filter = filter_of(columns, filter)?;
             let (mut kept, mut kept_slots) = (Vec::new(), Vec::new());
             let mut kept_retract = retract.map(|_| Vec::new());
             for (i, (row, slot)) in rows.iter().zip(slots).enumerate() {
@@ -224,12 +291,27 @@ impl Aggregates {
                     }
                 }
             }
-            call.states.update(&Input {
+            states.update(&Input {
                 args: &args,
                 rows: &kept,
                 slots: &kept_slots,
                 retract: kept_retract.as_deref(),
             })?;
+        }
+        for distinct in &mut self.distinct {
+            let mut wanted = vec![0u64; rows.len()];
+            for (nth, filter) in distinct.filters.iter().enumerate() {
+                let Some(filter) = filter else {
+                    wanted.iter_mut().for_each(|wanted| *wanted |= 1 << nth);
+                    continue;
+                };
+                let filter = filter_of(columns, *filter)?;
+                for (wanted, row) in wanted.iter_mut().zip(rows) {
+                    let row = *row as usize;
+                    *wanted |= u64::from(filter.is_valid(row) && filter.value(row)) << nth;
+                }
+            }
+            distinct.states.update(&arguments(&distinct.args)?, rows, slots, &wanted)?;
         }
         Ok(())
     }
@@ -238,25 +320,33 @@ impl Aggregates {
     /// # Errors
     /// As [`Accumulator::merge`].
     pub fn merge(&mut self, into: Slot, from: Slot) -> Result<()> {
-        self.calls.iter_mut().try_for_each(|call| call.states.merge(into, from))
+        self.distinct.iter_mut().for_each(|distinct| distinct.states.merge(into, from));
+        self.own_mut().try_for_each(|states| states.merge(into, from))
     }
     /// The result columns of some slots, one column a call.
     ///
     /// # Errors
     /// As [`Accumulator::results`].
     pub fn results(&self, slots: &[Slot]) -> Result<Vec<ArrayRef>> {
-        self.calls.iter().map(|call| call.states.results(slots)).collect()
+        let of = |call: &Call| match &call.states {
+            States::Own(states) => states.results(slots),
+            States::Distinct(table, nth) => Ok(self.distinct[*table].states.results(*nth, slots)),
+        };
+        self.calls.iter().map(of).collect()
     }
     /// Empties a slot.
     pub fn clear(&mut self, slot: Slot) {
-        self.calls.iter_mut().for_each(|call| call.states.clear(slot));
+        self.own_mut().for_each(|states| states.clear(slot));
+        self.distinct.iter_mut().for_each(|distinct| distinct.states.clear(slot));
     }
     /// Appends what a slot holds.
     ///
     /// # Errors
     /// As [`Accumulator::write`].
     pub fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
-        self.calls.iter().try_for_each(|call| call.states.write(slot, out))
+        self.own().try_for_each(|states| states.write(slot, out))?;
+        self.distinct.iter().for_each(|distinct| distinct.states.write(slot, out));
+        Ok(())
     }
     /// Fills an empty slot with what [`write`](Self::write) stored.
     ///
@@ -264,7 +354,8 @@ impl Aggregates {
     /// As [`Accumulator::read`].
     pub fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
         self.grow(slot as usize + 1);
-        self.calls.iter_mut().try_for_each(|call| call.states.read(slot, bytes))
+        self.own_mut().try_for_each(|states| states.read(slot, bytes))?;
+        self.distinct.iter_mut().try_for_each(|distinct| distinct.states.read(slot, bytes))
     }
 }
 

@@ -21,7 +21,7 @@ pub mod window;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::take::take;
 use millstream_core::Result;
@@ -57,8 +57,21 @@ pub(crate) fn matchable(keys: &[ArrayRef], filter_nulls: &[bool], rows: usize) -
 
 /// Picks rows of columns; `None` is a row of NULLs.
 pub(crate) fn pick(columns: &[ArrayRef], rows: &[Option<u32>]) -> Result<Vec<ArrayRef>> {
+    pick_wanted(columns, rows, |_| true)
+}
+
+/// As [`pick`], with NULLs in columns that are not `wanted`.
+pub(crate) fn pick_wanted(
+    columns: &[ArrayRef],
+    rows: &[Option<u32>],
+    wanted: impl Fn(usize) -> bool,
+) -> Result<Vec<ArrayRef>> {
     let indices = UInt32Array::from_iter(rows.iter().copied());
-    columns.iter().map(|column| take(column, &indices, None).map_err(arrow_bug)).collect()
+    let of = |(i, column): (usize, &ArrayRef)| match wanted(i) {
+        true => take(column, &indices, None).map_err(arrow_bug),
+        false => Ok(new_null_array(column.data_type(), rows.len())),
+    };
+    columns.iter().enumerate().map(of).collect()
 }
 
 /// For each pair of columns whether the condition holds.

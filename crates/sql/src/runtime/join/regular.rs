@@ -15,11 +15,11 @@
 
 use std::rc::Rc;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use millstream_core::{Either, Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
-use super::{MAX_CANDIDATES, Pairs, StoredRow, evaluate, matchable, pair_schema, pick};
+use super::{MAX_CANDIDATES, Pairs, StoredRow, evaluate, matchable, pair_schema, pick_wanted};
 use crate::runtime::row::{RowCodec, hash_row};
 use crate::runtime::spec::{JoinKind, JoinSide, JoinSpec};
 use crate::runtime::state_table::{KeyTable, Reader, Slot, is_past, put_delimited, restore, store};
@@ -55,53 +55,65 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 struct Bag {
     entries: Vec<Entry>,
-    /// Hash of the id to places, once there are many.
-    index: Option<HashMap<u64, Vec<u32>>>,
+    /// Places, once there are many: found by the id.
+    index: Option<Box<HashTable<Place>>>,
+}
+
+/// A place in a bag, with the hash of what is there.
+#[derive(Clone, Debug)]
+struct Place {
+    hash: u64,
+    at: u32,
 }
 
 impl Bag {
     fn find(&self, id: &[u8]) -> Option<usize> {
+        let is = |at: usize| self.entries[at].id() == id;
         match &self.index {
-            None => self.entries.iter().position(|entry| entry.id() == id),
+            None => (0..self.entries.len()).find(|at| is(*at)),
             Some(index) => {
-                let places = index.get(&hash_row(id))?;
-                let found = places.iter().find(|at| self.entries[**at as usize].id() == id);
-                found.map(|at| *at as usize)
+                let hash = hash_row(id);
+                let found = index.find(hash, |p| p.hash == hash && is(p.at as usize));
+                found.map(|place| place.at as usize)
             }
         }
     }
     fn push(&mut self, entry: Entry) {
-        let place = self.entries.len() as u32;
-        if let Some(index) = &mut self.index {
-            index.entry(hash_row(entry.id())).or_default().push(place);
+        let at = self.entries.len();
+        let known = self.index.as_ref().map(|_| hash_row(entry.id()));
+        // Most bags stay small.
+        if at == self.entries.capacity() {
+            self.entries.reserve_exact(at.max(1));
         }
         self.entries.push(entry);
-        if self.index.is_none() && self.entries.len() > INDEX_FROM {
-            let mut index: HashMap<u64, Vec<u32>> = HashMap::new();
-            for (place, entry) in self.entries.iter().enumerate() {
-                index.entry(hash_row(entry.id())).or_default().push(place as u32);
+        let put = |index: &mut HashTable<Place>, hash, at: usize| {
+            index.insert_unique(hash, Place { hash, at: at as u32 }, |place| place.hash);
+        };
+        match (&mut self.index, known) {
+            (Some(index), Some(hash)) => put(index, hash, at),
+            _ if at >= INDEX_FROM => {
+                let mut index = Box::<HashTable<Place>>::default();
+                for (at, entry) in self.entries.iter().enumerate() {
+                    put(&mut index, hash_row(entry.id()), at);
+                }
+                self.index = Some(index);
             }
-            self.index = Some(index);
+            _ => {}
         }
     }
-    fn remove(&mut self, place: usize) {
+    fn remove(&mut self, at: usize) {
         let last = self.entries.len() - 1;
         if let Some(index) = &mut self.index {
-            let gone = hash_row(self.entries[place].id());
-            if let Some(places) = index.get_mut(&gone) {
-                places.retain(|at| *at as usize != place);
-                if places.is_empty() {
-                    index.remove(&gone);
-                }
+            let gone = hash_row(self.entries[at].id());
+            if let Ok(place) = index.find_entry(gone, |p| p.at as usize == at) {
+                place.remove();
             }
-            if last != place
-                && let Some(places) = index.get_mut(&hash_row(self.entries[last].id()))
-            {
-                let moved = places.iter_mut().filter(|at| **at as usize == last);
-                moved.for_each(|at| *at = place as u32);
+            let moves = hash_row(self.entries[last].id());
+            if let Some(place) = index.find_mut(moves, |p| p.at as usize == last) {
+                place.at = at as u32;
             }
         }
-        self.entries.swap_remove(place);
+        self.entries.swap_remove(at);
     }
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
         if self.entries.iter().all(&keep) {
@@ -371,12 +383,16 @@ impl Join {
             return Ok(candidates);
         }
         let chosen: Vec<Option<u32>> = candidates.iter().map(|(row, ..)| Some(*row)).collect();
-        let input = pick(batch.rows().columns(), &chosen)?;
         let other = &self.sides[1 - side];
+        // Where the columns of both are in a pair.
+        let (width, other_width) = (batch.rows().num_columns(), other.row_codec.width());
+        let (first, other_first) = if side == 0 { (0, width) } else { (other_width, 0) };
+        let input = pick_wanted(batch.rows().columns(), &chosen, |i| condition.reads(first + i))?;
         let stored = candidates.iter().map(|(_, slot, place)| {
             Some(&*other.bags[*slot as usize].entries[*place as usize].row)
         });
-        let stored = other.row_codec.decode(stored)?;
+        let wanted = |i| condition.reads(other_first + i);
+        let stored = other.row_codec.decode_wanted(stored, wanted)?;
         let (left, right) = if side == 0 { (input, stored) } else { (stored, input) };
         let holds = evaluate(condition, &self.pair_schema, left, right, candidates.len())?;
         Ok(candidates.into_iter().zip(holds).filter(|(_, holds)| *holds).map(|(c, _)| c).collect())

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use arrow_array::Array;
+use arrow_array::{Array, ArrayRef};
 use millstream_core::{Either, Epoch, Result, Watermark};
 use millstream_runtime::{Counter, Operator, OperatorContext, OperatorSnapshot, Output, Progress};
 
-use super::{StoredRow, evaluate, matchable, pair_schema};
+use super::{MAX_CANDIDATES, StoredRow, evaluate, matchable, pair_schema, pick};
 use crate::runtime::ChangeBatch;
 use crate::runtime::row::{RowCodec, hash_row};
 use crate::runtime::spec::{JoinKind, WindowJoinSpec};
@@ -108,72 +108,93 @@ impl WindowJoin {
     }
     fn fire(&self, window: &Window, out: &mut Output<ChangeBatch>) -> Result<()> {
         let kind = self.spec.kind;
+        let sides = [self.side(window, 0)?, self.side(window, 1)?];
+        let mut matched = [vec![false; sides[0].rows], vec![false; sides[1].rows]];
         let (mut left, mut right) = (Vec::new(), Vec::new());
-        for group in &window.groups {
-            let (matches, matched) = self.matches(group)?;
-            if kind.is_left_only() {
-                let wanted = kind == JoinKind::Semi;
-                let rows = group.sides[0].iter().zip(&matched[0]);
-                left.extend(rows.filter(|(_, m)| **m == wanted).map(|(row, _)| Some(row)));
-                continue;
+        for (l, r) in self.matches(window, &sides)? {
+            (matched[0][l as usize], matched[1][r as usize]) = (true, true);
+            if !kind.is_left_only() {
+                left.push(Some(l));
+                right.push(Some(r));
             }
-            for (l, r) in matches {
-                left.push(Some(&group.sides[0][l]));
-                right.push(Some(&group.sides[1][r]));
-            }
-            if kind.keeps_left() {
-                for (row, _) in group.sides[0].iter().zip(&matched[0]).filter(|(_, m)| !**m) {
-                    left.push(Some(row));
-                    right.push(None);
-                }
-            }
-            if kind.keeps_right() {
-                for (row, _) in group.sides[1].iter().zip(&matched[1]).filter(|(_, m)| !**m) {
-                    left.push(None);
-                    right.push(Some(row));
-                }
-            }
+        }
+        let of = |side: usize, wanted: bool| {
+            let rows = matched[side].iter().enumerate().filter(move |(_, m)| **m == wanted);
+            rows.map(|(row, _)| Some(row as u32))
+        };
+        if kind.is_left_only() {
+            left.extend(of(0, kind == JoinKind::Semi));
+        }
+        if kind.keeps_left() {
+            left.extend(of(0, false));
+            right.resize(left.len(), None);
+        }
+        if kind.keeps_right() {
+            right.extend(of(1, false));
+            left.resize(right.len(), None);
         }
         if left.is_empty() {
             return Ok(());
         }
         let count = left.len();
-        let mut columns = self.row_codecs[0].decode(left.iter().map(|r| r.map(|r| &**r)))?;
+        let mut columns = pick(&sides[0].columns, &left)?;
         if !kind.is_left_only() {
-            columns.extend(self.row_codecs[1].decode(right.iter().map(|r| r.map(|r| &**r)))?);
+            columns.extend(pick(&sides[1].columns, &right)?);
         }
         out.emit(ChangeBatch::from_columns(self.spec.output.clone(), columns, count, None)?);
         Ok(())
     }
-    /// Pairs of places in a group, and for each side which rows have a partner.
-    #[allow(clippy::type_complexity)]
-    fn matches(&self, group: &Group) -> Result<(Vec<(usize, usize)>, [Vec<bool>; 2])> {
-        let [left, right] = &group.sides;
-        let mut matched = [vec![false; left.len()], vec![false; right.len()]];
-        let mut pairs = Vec::new();
-        if !group.can_match {
-            return Ok((pairs, matched));
+    /// The rows of one side of all groups, one group behind the other.
+    fn side(&self, window: &Window, side: usize) -> Result<Rows> {
+        let mut starts = vec![0];
+        for group in &window.groups {
+            starts.push(starts.last().unwrap_or(&0) + group.sides[side].len());
         }
-        for (l, left_row) in left.iter().enumerate() {
-            let holds = match &self.spec.condition {
-                None => vec![true; right.len()],
-                Some(_) if right.is_empty() => Vec::new(),
-                Some(condition) => {
-                    let left_rows = vec![Some(&**left_row); right.len()];
-                    let left_columns = self.row_codecs[0].decode(left_rows)?;
-                    let right_columns =
-                        self.row_codecs[1].decode(right.iter().map(|row| Some(&**row)))?;
-                    let pairs = right.len();
-                    evaluate(condition, &self.pair_schema, left_columns, right_columns, pairs)?
-                }
+        let rows = window.groups.iter().flat_map(|group| &group.sides[side]);
+        let columns = self.row_codecs[side].decode(rows.map(|row| Some(&**row)))?;
+        Ok(Rows { columns, rows: starts.last().copied().unwrap_or(0), starts })
+    }
+    /// All pairs of rows that match.
+    fn matches(&self, window: &Window, sides: &[Rows; 2]) -> Result<Vec<(u32, u32)>> {
+        let [left, right] = sides;
+        let (mut found, mut candidates) = (Vec::new(), Vec::new());
+        let mut decide = |candidates: &mut Vec<(u32, u32)>| -> Result<()> {
+            let Some(condition) = &self.spec.condition else {
+                found.append(candidates);
+                return Ok(());
             };
-            for r in holds.iter().enumerate().filter(|(_, holds)| **holds).map(|(r, _)| r) {
-                (matched[0][l], matched[1][r]) = (true, true);
-                pairs.push((l, r));
+            let of = |side: &Rows, rows: &dyn Fn(&(u32, u32)) -> u32| {
+                let rows: Vec<Option<u32>> = candidates.iter().map(|c| Some(rows(c))).collect();
+                pick(&side.columns, &rows)
+            };
+            let (l, r) = (of(left, &|c| c.0)?, of(right, &|c| c.1)?);
+            let holds = evaluate(condition, &self.pair_schema, l, r, candidates.len())?;
+            found.extend(candidates.drain(..).zip(holds).filter(|(_, h)| *h).map(|(c, _)| c));
+            Ok(())
+        };
+        for (nth, group) in window.groups.iter().enumerate().filter(|(_, g)| g.can_match) {
+            let first = right.starts[nth] as u32;
+            for l in 0..group.sides[0].len() {
+                let l = (left.starts[nth] + l) as u32;
+                candidates.extend((0..group.sides[1].len() as u32).map(|r| (l, first + r)));
+                if candidates.len() >= MAX_CANDIDATES {
+                    decide(&mut candidates)?;
+                }
             }
         }
-        Ok((pairs, matched))
+        if !candidates.is_empty() {
+            decide(&mut candidates)?;
+        }
+        Ok(found)
     }
+}
+
+/// Decoded rows of one side of a window.
+struct Rows {
+    columns: Vec<ArrayRef>,
+    rows: usize,
+    /// First row of each group, and the end of the last.
+    starts: Vec<usize>,
 }
 
 impl Operator for WindowJoin {
