@@ -111,13 +111,14 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
             self.hand = (self.hand + 1) % self.rows.count();
             let rows = self.rows.rows_mut(self.hand);
             for row in rows.iter() {
-                if let Some(slot) = row.value.as_ref().filter(|slot| slot.dirty && !slot.used) {
+                let slot = &row.value;
+                if slot.dirty && !slot.used {
                     write(&row.key, &row.namespace, slot.value.as_ref())?;
                 }
             }
             let (mut gone, mut heap_bytes) = (0, 0);
             rows.retain(|row| {
-                let Some(slot) = &mut row.value else { return false };
+                let slot = &mut row.value;
                 if std::mem::replace(&mut slot.used, false) {
                     return true;
                 }
@@ -134,7 +135,8 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
     pub(super) fn write_back(&mut self, write: Write<'_, K, N, V>) -> Result<()> {
         for (bucket, dirty) in self.dirty.iter_mut().enumerate().filter(|(_, dirty)| **dirty) {
             for row in self.rows.rows_mut(bucket).iter_mut() {
-                if let Some(slot) = row.value.as_mut().filter(|slot| slot.dirty) {
+                let slot = &mut *row.value;
+                if slot.dirty {
                     let bytes = write(&row.key, &row.namespace, slot.value.as_ref())?;
                     slot.dirty = false;
                     self.heap_bytes -= slot.heap_bytes as usize;
