@@ -73,3 +73,26 @@ fn a_savepoint_on_s3_starts_more_and_fewer_processes() {
     check(folder);
     remove_all(&place, &settings);
 }
+
+/// What a job says that cannot start.
+fn refused(savepoint: Option<&str>, settings: &Settings) -> String {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let mut job = start_at(folder, 1, savepoint, settings);
+    assert!(!job.0.wait().unwrap().success());
+    let log = std::fs::read_to_string(folder.join("log")).unwrap();
+    assert!(!log.contains("; restart in "), "{log}");
+    log
+}
+
+#[test]
+fn places_that_do_not_exist_end_the_start_by_name() {
+    let (place, mut settings) = place("missing");
+    let log = refused(Some(&format!("{place}/none")), &settings);
+    let told = format!("there is no checkpoint or savepoint at '{place}/none'");
+    assert!(log.contains(&told), "{log}");
+    remove_all(&place, &settings);
+    settings.push((CHECKPOINTS.to_owned(), "s3://no-such-bucket/jobs".to_owned()));
+    let log = refused(None, &settings);
+    assert!(log.contains("NoSuchBucket") && log.contains("create the bucket first"), "{log}");
+}
