@@ -17,8 +17,12 @@ mod blackhole;
 mod blocks;
 mod datagen;
 mod filesystem;
+mod full_cache;
+#[cfg(feature = "jdbc")]
+mod jdbc;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub mod lookup;
 mod nexmark;
 mod options;
 mod print;
@@ -122,6 +126,15 @@ pub trait TableSource: Send + Sync {
     fn project(&self, _needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
         Ok(None)
     }
+    /// The same table as one that is asked for rows by the values of `keys` (columns of the
+    /// source, ascending, at least one); `None`: it cannot be looked up. A request has one
+    /// column for each key, in the order of `keys`, in the column's type.
+    ///
+    /// # Errors
+    /// `Config`: not by these columns, or an option is wrong.
+    fn lookup(&self, _keys: &[usize]) -> Result<Option<lookup::Lookup>> {
+        Ok(None)
+    }
     /// The reader of one subtask.
     ///
     /// # Errors
@@ -138,6 +151,10 @@ pub trait TableSource: Send + Sync {
 pub trait TableSink: Send + Sync {
     /// Whether it takes such a stream.
     fn accepts(&self, changes: Changes) -> bool;
+    /// Whether one subtask must write all of it.
+    fn is_single(&self) -> bool {
+        false
+    }
     /// The writer of one subtask.
     ///
     /// # Errors
@@ -225,6 +242,8 @@ pub fn connectors() -> Vec<&'static Connector> {
         &blackhole::CONNECTOR,
         &datagen::CONNECTOR,
         &filesystem::CONNECTOR,
+        #[cfg(feature = "jdbc")]
+        &jdbc::CONNECTOR,
         #[cfg(feature = "kafka")]
         &kafka::KAFKA,
         &nexmark::CONNECTOR,

@@ -86,6 +86,10 @@ impl JobBuilder {
             return Err(Error::bug("a sink needs one input"));
         };
         let (from, parallelism) = self.node(input)?;
+        let (parallelism, distribution) = match sink.is_single() {
+            true => (1, &Distribution::Single),
+            false => (parallelism, distribution),
+        };
         let spec = NodeSpec { parallelism: Some(parallelism), ..named(&plan.name()) };
         let sink = Arc::clone(sink);
         let mut inputs = vec![Input::container(from, partitioner(distribution))];
@@ -226,6 +230,10 @@ impl JobBuilder {
             }
             Op::Sort(spec) => operator!(rt::sort::Sort::new(spec.clone())?),
             Op::Expand(spec) => operator!(rt::expand::Expand::new(spec.clone())),
+            Op::LookupJoin(spec, table, _) => {
+                let table = Arc::clone(&table);
+                operator!(rt::join::lookup::LookupJoin::new(spec.clone(), Arc::clone(&table))?)
+            }
             Op::Correlate(spec) => {
                 operator!(rt::correlate::Correlate::new(spec.clone(), &functions)?)
             }

@@ -80,7 +80,12 @@ impl Translator<'_> {
         Ok(node)
     }
 
-    pub(super) fn over_call(&self, function: &OverFunction, ty: &SqlType, input: &Schema) -> Result<AggCall> {
+    pub(super) fn over_call(
+        &self,
+        function: &OverFunction,
+        ty: &SqlType,
+        input: &Schema,
+    ) -> Result<AggCall> {
         let function = match function {
             OverFunction::Aggregate(call) => return self.agg_call(call, input),
             OverFunction::RowNumber => AggFunction::RowNumber,

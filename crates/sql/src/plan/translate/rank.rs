@@ -3,7 +3,13 @@
 use super::*;
 
 impl Translator<'_> {
-    pub(super) fn sort(&self, input: &Rel, keys: &[SortKey], offset: u64, limit: Option<u64>) -> Result<Node> {
+    pub(super) fn sort(
+        &self,
+        input: &Rel,
+        keys: &[SortKey],
+        offset: u64,
+        limit: Option<u64>,
+    ) -> Result<Node> {
         let node = self.all(input)?;
         let schema = input.schema().clone();
         let by_rowtime = keys.first().is_some_and(|k| {
@@ -11,6 +17,14 @@ impl Translator<'_> {
         });
         let input_schema = arrow_schema(&schema);
         if limit.is_none() && offset == 0 {
+            // Rows come in the order of processing time.
+            if let [key] = keys
+                && key.ascending
+                && schema[key.column].ty.attribute == TimeAttribute::Proctime
+                && !node.changes.retracts()
+            {
+                return Ok(node);
+            }
             if !by_rowtime {
                 return Err(Error::config("Sort on a non-time-attribute field is not supported")
                     .advice("add LIMIT, or order by the rowtime column ascending"));
@@ -50,7 +64,12 @@ impl Translator<'_> {
     }
 
     /// A filter on ROW_NUMBER, if that is what it is.
-    pub(super) fn rank(&self, input: &Rel, condition: &Expr, needed: &[Needed]) -> Result<Option<Node>> {
+    pub(super) fn rank(
+        &self,
+        input: &Rel,
+        condition: &Expr,
+        needed: &[Needed],
+    ) -> Result<Option<Node>> {
         let (over, exprs) = match input {
             Rel::Project { input: below, exprs, .. } => (&**below, exprs.clone()),
             other => (other, other.columns()),
@@ -151,6 +170,10 @@ impl Translator<'_> {
             && partition.contains(&from)
             && partition.contains(&to)
         {
+            if window.by_clock {
+                return Err(Error::config("Processing time Window TopN is not supported.")
+                    .advice("use a rowtime column, or leave window_start out of PARTITION BY"));
+            }
             let is_window = |c: &usize| {
                 Some(*c) == window.start || Some(*c) == window.end || Some(*c) == window.time
             };
