@@ -22,7 +22,7 @@ use crate::manifest::{LocatedManifest, MANIFEST, Manifest, OperatorInfo, Subtask
 use crate::registry::{FileRegistry, Holder, writer_of};
 use crate::storage::{Created, Storage};
 use crate::writer::UploadPlace;
-use millstream_core::{Epoch, Error, Result};
+use millstream_core::{Epoch, Error, ErrorKind, Result};
 use millstream_state::SnapshotKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 
 /// How long an operation of the log is tried again before its outcome counts as unknown.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same while a job starts, when somebody may be waiting for the reason.
+const START_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a manifest says of its job.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +122,8 @@ impl JobStorage {
     /// Claims the next term. `nonce`: a random number.
     ///
     /// # Errors
-    /// `Retry` when storage does not answer; `Corrupt` when the log is damaged.
+    /// `Retry` when storage does not answer; `Config` when it refuses, or would let two
+    /// processes lead; `Corrupt` when the log is damaged.
     pub fn lead(&self, nonce: u64) -> Result<Leader> {
         let (log, op) = LeaderLog::claim(nonce);
         let mut leader = Leader {
@@ -132,12 +135,28 @@ impl JobStorage {
             keep_all: false,
             claimed: None,
         };
-        match leader.drive(op)? {
+        match leader.drive(op, true)? {
             Step::Leads => {}
             _ => return Err(Error::bug("a claim ended without leadership")),
         }
+        self.check_create(&leader)?;
         leader.adopt();
         Ok(leader)
+    }
+
+    /// Everything rests on *create if absent*: a store that takes the condition and ignores
+    /// it would let two processes lead. So our claim is created once more.
+    fn check_create(&self, leader: &Leader) -> Result<()> {
+        let mine = leader.log.entries().iter().rev().find(|(_, r)| r.term() == leader.term());
+        let Some((number, claim)) = mine else { return Ok(()) };
+        match self.job.create(&entry_path(*number), encode_record(claim)?) {
+            Created::Exists | Created::Unknown(_) => Ok(()),
+            Created::Yes => Err(Error::config(format!(
+                "{} replaces an object that it was asked to create only if there is none",
+                self.job.place()
+            ))
+            .advice("use a store that keeps 'If-None-Match: *' of a put; see docs/checkpoints.md")),
+        }
     }
 
     /// The newest recovery point, without becoming the leader: for tools.
@@ -285,7 +304,7 @@ impl Leader {
         }
     }
 
-    fn drive(&mut self, op: Op) -> Result<Step> {
+    fn drive(&mut self, op: Op, claims: bool) -> Result<Step> {
         let job = self.storage.job.clone();
         let begin = Instant::now();
         let mut wait = Duration::from_millis(20);
@@ -317,7 +336,10 @@ impl Leader {
                 }
             };
             if let Some(error) = error {
-                if begin.elapsed() > PATIENCE {
+                // At the start nothing is lost by an error that names what is to be done;
+                // later, permissions that are gone for a moment should not end the job.
+                let patience = if claims { START_PATIENCE } else { PATIENCE };
+                if begin.elapsed() > patience || (claims && error.kind() == ErrorKind::Config) {
                     return Err(error);
                 }
                 std::thread::sleep(wait);
@@ -330,7 +352,7 @@ impl Leader {
 
     fn append(&mut self, record: Record) -> Result<()> {
         let op = self.log.append(record);
-        match self.drive(op)? {
+        match self.drive(op, false)? {
             Step::Appended => Ok(()),
             _ => Err(Error::restart(format!(
                 "another process leads the job '{}' now",

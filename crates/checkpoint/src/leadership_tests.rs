@@ -226,3 +226,133 @@ fn what_was_claimed_goes_when_the_job_has_a_checkpoint_of_its_own() {
     publish(&mut leader, 2, &state);
     assert!(former.folder().list("chk-1-t1").unwrap().is_empty());
 }
+
+#[test]
+fn a_manifest_of_a_newer_version_wants_a_newer_build() {
+    let mut leader = JobStorage::new(&Storage::memory(), "job").unwrap().lead(1).unwrap();
+    let state = upload(&leader, 1, snapshot(3, vec![]), &KnownFiles::new());
+    assert!(matches!(publish(&mut leader, 1, &state), Outcome::Published(_)));
+    let path = format!("chk-1-t1/{MANIFEST}");
+    let folder = leader.storage().folder();
+    let mut bytes = folder.get(&path).unwrap().unwrap();
+    bytes[8] += 1; // the version, before the length
+    folder.put(&path, bytes).unwrap();
+    let error = leader.restore_point().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains(&path) && text.contains("start the job with a newer build"), "{text}");
+}
+
+/// What an [`Odd`] store does with a put.
+#[derive(Clone, Copy, Debug)]
+enum Oddity {
+    /// Writes, whatever the condition.
+    IgnoresConditions,
+    /// The error of an operating system.
+    Refuses(std::io::ErrorKind),
+}
+
+/// Memory with an oddity, after so many good puts.
+#[derive(Debug)]
+struct Odd(object_store::memory::InMemory, Oddity, std::sync::atomic::AtomicUsize);
+
+impl std::fmt::Display for Odd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "odd")
+    }
+}
+
+type Answer<T> = object_store::Result<T>;
+type Listing<T> = futures_util::stream::BoxStream<'static, Answer<T>>;
+
+#[async_trait::async_trait]
+impl object_store::ObjectStore for Odd {
+    async fn put_opts(
+        &self,
+        at: &object_store::path::Path,
+        payload: object_store::PutPayload,
+        options: object_store::PutOptions,
+    ) -> Answer<object_store::PutResult> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let good = self.2.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        match self.1 {
+            _ if good => self.0.put_opts(at, payload, options).await,
+            Oddity::IgnoresConditions => self.0.put_opts(at, payload, Default::default()).await,
+            Oddity::Refuses(kind) => Err(object_store::Error::Generic {
+                store: "odd",
+                source: Box::new(std::io::Error::from(kind)),
+            }),
+        }
+    }
+    async fn put_multipart_opts(
+        &self,
+        at: &object_store::path::Path,
+        options: object_store::PutMultipartOptions,
+    ) -> Answer<Box<dyn object_store::MultipartUpload>> {
+        self.0.put_multipart_opts(at, options).await
+    }
+    async fn get_opts(
+        &self,
+        at: &object_store::path::Path,
+        options: object_store::GetOptions,
+    ) -> Answer<object_store::GetResult> {
+        self.0.get_opts(at, options).await
+    }
+    fn delete_stream(
+        &self,
+        paths: Listing<object_store::path::Path>,
+    ) -> Listing<object_store::path::Path> {
+        self.0.delete_stream(paths)
+    }
+    fn list(&self, prefix: Option<&object_store::path::Path>) -> Listing<object_store::ObjectMeta> {
+        self.0.list(prefix)
+    }
+    async fn list_with_delimiter(
+        &self,
+        prefix: Option<&object_store::path::Path>,
+    ) -> Answer<object_store::ListResult> {
+        self.0.list_with_delimiter(prefix).await
+    }
+    async fn copy_opts(
+        &self,
+        from: &object_store::path::Path,
+        to: &object_store::path::Path,
+        options: object_store::CopyOptions,
+    ) -> Answer<()> {
+        self.0.copy_opts(from, to, options).await
+    }
+}
+
+fn odd(oddity: Oddity, good_puts: usize) -> JobStorage {
+    let store = Odd(Default::default(), oddity, good_puts.into());
+    JobStorage::new(&Storage::over(Arc::new(store)), "job").unwrap()
+}
+
+#[test]
+fn a_store_that_replaces_what_it_should_only_create_is_refused() {
+    let error = odd(Oddity::IgnoresConditions, 0).lead(1).map(|l| l.term()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("If-None-Match"), "{error}");
+}
+
+#[test]
+fn a_place_that_only_reads_ends_the_start_at_once() {
+    for kind in [std::io::ErrorKind::PermissionDenied, std::io::ErrorKind::ReadOnlyFilesystem] {
+        let error = odd(Oddity::Refuses(kind), 0).lead(1).map(|l| l.term()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let text = error.to_string();
+        assert!(text.contains("cannot write memory/job/log/"), "{text}");
+        assert!(text.contains("let the user of the job write there"), "{text}");
+    }
+}
+
+#[test]
+fn a_place_that_is_full_fails_the_checkpoint_and_says_what_to_do() {
+    // Two puts: the claim, and the check of it.
+    let job = odd(Oddity::Refuses(std::io::ErrorKind::StorageFull), 2);
+    let mut leader = job.lead(1).unwrap();
+    let outcome = publish(&mut leader, 1, &SubtaskState::default());
+    let Outcome::NotPublished(error) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(error.kind(), ErrorKind::Retry);
+    assert!(error.to_string().contains("make room"), "{error}");
+}

@@ -308,7 +308,11 @@ impl LocatedManifest {
         if folder.is_empty() {
             return Err(none());
         }
-        Self::read(&Storage::open(parent)?, folder)
+        let parent = Storage::open(parent)?;
+        match parent.size(&format!("{folder}/{MANIFEST}"))? {
+            Some(_) => Self::read(&parent, folder),
+            None => Err(none()),
+        }
     }
 
     /// The path of an object, relative to `parent`.

@@ -7,6 +7,8 @@
 //! that was written is on disk (`fsync`), not only in the machine's memory; a call whose
 //! outcome is not known says so ([`Created::Unknown`]).
 
+mod cloud;
+
 use futures_util::TryStreamExt;
 use millstream_core::{Error, Result};
 use object_store::local::LocalFileSystem;
@@ -100,9 +102,22 @@ impl Storage {
     /// built with the cargo feature). Cloud credentials come from the environment, by the
     /// names of the vendors' own tools (`AWS_ACCESS_KEY_ID`, ...).
     ///
+    /// Whether a store can be reached is seen at the first call.
+    ///
     /// # Errors
     /// `Config` when it cannot be understood, created, or is of a kind that was not built in.
     pub fn open(place: &str) -> Result<Self> {
+        Self::open_with(place, std::env::vars())
+    }
+
+    /// [`open`](Self::open) with these settings in place of the environment.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        place: &str,
+        settings: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
         let shown = masked(place);
         let wrong = |e: &dyn std::fmt::Display| {
             Error::config(format!(
@@ -129,12 +144,13 @@ impl Storage {
             });
         }
         let url = url::Url::parse(place).map_err(|e| wrong(&e))?;
-        let ours = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|p| name.starts_with(p));
-        let options = std::env::vars().filter(|(name, _)| ours(name));
-        let (store, root) = object_store::parse_url_opts(&url, options).map_err(|e| {
-            wrong(&e).advice("build with --features s3, gcs or azure for cloud storage")
+        let (store, root) = cloud::open(&url, settings.into_iter()).map_err(|e| match e {
+            object_store::Error::NotSupported { .. } => {
+                wrong(&e).advice("build with the cargo feature s3, gcs or azure for such a place")
+            }
+            e => wrong(&e).advice("check the environment, where its settings come from"),
         })?;
-        Ok(Storage { store: store.into(), root, local: None, place: shown })
+        Ok(Storage { store, root, local: None, place: shown.trim_end_matches('/').to_owned() })
     }
 
     /// In memory; clones share it.
@@ -171,9 +187,11 @@ impl Storage {
     }
 
     fn failed(&self, what: &str, path: &str, error: &object_store::Error) -> Error {
-        let text = masked(&error.to_string());
-        let error = Error::retry(format!("cannot {what} {}/{path}: {text}", self.place));
-        error.advice("check that storage can be reached, has room and may be written")
+        let text = format!("cannot {what} {}/{path}: {}", self.place, cloud::shown(error));
+        match cloud::remedy(error) {
+            cloud::Remedy::Retry(advice) => Error::retry(text).advice(advice),
+            cloud::Remedy::Configure(advice) => Error::config(text).advice(advice),
+        }
     }
 
     fn local_file(&self, path: &str) -> Option<PathBuf> {

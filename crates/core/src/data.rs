@@ -129,7 +129,8 @@ impl<T> Batch<T> {
     }
     /// Adds all records of `other`, in order.
     pub fn append(&mut self, mut other: Batch<T>) {
-        if self.values.is_empty() && self.values.capacity() < other.values.len() {
+        if self.values.is_empty() && self.values.capacity() < 2 * other.values.len() {
+            // Its memory is nearly as good as ours.
             *self = other;
         } else if self.timestamps.is_empty() && other.timestamps.is_empty() {
             self.values.append(&mut other.values);

@@ -10,7 +10,7 @@
 
 use crate::execution::RuntimeConfig;
 use crate::job_graph::Plan;
-use millstream_checkpoint::{JobDescription, Leader, LocatedManifest, OperatorInfo, Storage};
+use millstream_checkpoint::{JobDescription, Leader, LocatedManifest, OperatorInfo};
 use millstream_core::{Error, Result, random_bytes};
 use millstream_state::SnapshotKind;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use millstream_checkpoint::{
     CheckpointConfig, CheckpointingMode, JobStorage, MemoryCheckpoints, Request, RestartStrategy,
-    RestoreSettings, RestoredJob, Retention, Stop,
+    RestoreSettings, RestoredJob, Retention, Stop, Storage,
 };
 
 /// Where the state of an attempt comes from.

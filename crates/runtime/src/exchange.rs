@@ -28,6 +28,13 @@ use std::sync::Arc;
 /// Most rows of one sender that may wait at one target.
 pub(crate) const CREDIT_WINDOW_ROWS: i64 = 64 * 1024;
 
+/// Rows of a buffer that are sent off. Of a full batch each of two, three or four targets
+/// gets a half, a third or a quarter: a buffer has about [`BATCH_ROWS`] when it goes.
+const SHIP_ROWS: usize = BATCH_ROWS / 4 * 3;
+/// Room for what one more batch may add, because growing costs more than everything else
+/// here: rows move to memory that the system has to find first.
+const BUFFER_ROWS: usize = BATCH_ROWS / 4 * 5;
+
 /// A first guess at the encoded size of a row.
 const BYTES_PER_ROW: usize = 32;
 
@@ -394,14 +401,14 @@ impl<T: Data> ExchangeSender<T> {
                 sender: edge.from as usize,
                 max_parallelism: edge.max_parallelism,
             }),
-            buffers: (0..count).map(|_| Batch::with_capacity(BATCH_ROWS)).collect(),
+            buffers: (0..count).map(|_| Batch::with_capacity(BUFFER_ROWS)).collect(),
             edge,
         }
     }
     fn ship(&mut self, at_least: usize) -> Result<()> {
         for (target, buffer) in self.buffers.iter_mut().enumerate() {
             if buffer.len() >= at_least {
-                let batch = std::mem::replace(buffer, Batch::with_capacity(BATCH_ROWS));
+                let batch = std::mem::replace(buffer, Batch::with_capacity(BUFFER_ROWS));
                 self.edge.send(target, batch)?;
             }
         }
@@ -453,7 +460,7 @@ impl<T: Data> Downstream for ExchangeSender<T> {
 impl<T: Data> Receiver<Batch<T>> for ExchangeSender<T> {
     fn receive(&mut self, batch: Batch<T>) -> Result<()> {
         self.partition.split(batch, &mut self.buffers)?;
-        self.ship(BATCH_ROWS)
+        self.ship(SHIP_ROWS)
     }
 }
 

@@ -9,6 +9,7 @@
 //!   clock     processing time that the test moves
 //!   recovery  jobs that are stopped at a cut and go on at another parallelism
 //!   supervision  real processes, killed with -9 and replaced
+//!   object_store  the same with checkpoints on a real S3-compatible server
 //!   api       every piece of the API once; `api_joins` for those with two inputs
 //!   async_wait  requests to outside systems
 //!   pressure  what may be in flight
@@ -27,6 +28,8 @@ mod clock;
 mod failure;
 mod idleness;
 mod jobs;
+#[cfg(feature = "s3")]
+mod object_store;
 mod pressure;
 mod recovery;
 mod supervision;

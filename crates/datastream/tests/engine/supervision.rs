@@ -28,6 +28,8 @@ const PROCESSES: usize = 3;
 /// How many processes, and what to start from, when it is not three and nothing.
 const COUNT: &str = "MILLSTREAM_TEST_PROCESSES";
 const SAVEPOINT: &str = "MILLSTREAM_TEST_SAVEPOINT";
+/// Where checkpoints are, when it is not the folder.
+pub(crate) const CHECKPOINTS: &str = "MILLSTREAM_TEST_CHECKPOINTS";
 
 /// Records of the script a few at a time; the last ones when the test says so.
 struct Paced(Script<u64>, PathBuf);
@@ -110,6 +112,8 @@ fn the_job() {
         std::fs::rename(file.with_extension("new"), file).unwrap();
     }
     let option = |name: &str, value: &str| format!("execution.checkpointing.{name}={value}");
+    let local = || folder.join("checkpoints").to_str().unwrap().to_owned();
+    let checkpoints = std::env::var(CHECKPOINTS).unwrap_or_else(|_| local());
     let args = JobArgs {
         processes: std::env::var(COUNT).map_or(PROCESSES, |n| n.parse().unwrap()),
         workers: Some(1),
@@ -117,7 +121,7 @@ fn the_job() {
         options: vec![
             "heartbeat.timeout=3s".to_owned(),
             option("interval", "50 ms"),
-            option("dir", folder.join("checkpoints").to_str().unwrap()),
+            option("dir", &checkpoints),
             // A killed process may leave storage calls of the others without an answer.
             option("tolerable-failed-checkpoints", "3"),
         ],
@@ -146,6 +150,16 @@ fn start(folder: &Path) -> Killed {
 }
 
 fn start_with(folder: &Path, processes: usize, savepoint: Option<&str>) -> Killed {
+    start_at(folder, processes, savepoint, &[])
+}
+
+/// With more environment, such as the place of the checkpoints.
+pub(crate) fn start_at(
+    folder: &Path,
+    processes: usize,
+    savepoint: Option<&str>,
+    environment: &[(String, String)],
+) -> Killed {
     for name in ["pids", "out"] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
     }
@@ -158,6 +172,7 @@ fn start_with(folder: &Path, processes: usize, savepoint: Option<&str>) -> Kille
         .env(COUNT, processes.to_string())
         .args(["--exact", "supervision::the_job", "--nocapture", "--test-threads", "1"])
         .env(FOLDER, folder)
+        .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
@@ -166,7 +181,7 @@ fn start_with(folder: &Path, processes: usize, savepoint: Option<&str>) -> Kille
 }
 
 /// Never outlives its test.
-struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -174,11 +189,11 @@ impl Drop for Killed {
     }
 }
 
-fn pid(folder: &Path, process: usize) -> Option<u32> {
+pub(crate) fn pid(folder: &Path, process: usize) -> Option<u32> {
     std::fs::read_to_string(folder.join("pids").join(process.to_string())).ok()?.parse().ok()
 }
 
-fn signal(pid: u32, signal: &str) {
+pub(crate) fn signal(pid: u32, signal: &str) {
     let _ = Command::new("kill").args([signal, &pid.to_string()]).status();
 }
 
@@ -187,11 +202,11 @@ fn alive(pid: u32) -> bool {
     std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|text| !text.is_empty())
 }
 
-fn committed(folder: &Path) -> usize {
+pub(crate) fn committed(folder: &Path) -> usize {
     std::fs::read_dir(folder.join("out")).unwrap().count()
 }
 
-fn wait_for(folder: &Path, what: &str, done: impl Fn() -> bool) {
+pub(crate) fn wait_for(folder: &Path, what: &str, done: impl Fn() -> bool) {
     let begin = std::time::Instant::now();
     while !done() {
         let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
@@ -200,7 +215,7 @@ fn wait_for(folder: &Path, what: &str, done: impl Fn() -> bool) {
     }
 }
 
-fn check(folder: &Path) {
+pub(crate) fn check(folder: &Path) {
     let mut got = Vec::new();
     for file in std::fs::read_dir(folder.join("out")).unwrap() {
         let file = file.unwrap();
@@ -225,11 +240,8 @@ fn check(folder: &Path) {
     assert!(got == want, "counts lost or doubled");
 }
 
-#[test]
-fn killed_processes_are_replaced_and_nothing_is_lost_or_doubled() {
-    let temporary = tempfile::tempdir().unwrap();
-    let folder = temporary.path();
-    let mut supervisor = start(folder);
+/// Kills processes of a job of three, one after the other, and lets it end.
+pub(crate) fn kill_often(folder: &Path, mut supervisor: Killed) {
     // Process 0 leads; it is killed like the others.
     for process in [1, 0, 2, 0, 1] {
         let before = committed(folder);
@@ -252,6 +264,14 @@ fn killed_processes_are_replaced_and_nothing_is_lost_or_doubled() {
     let log = std::fs::read_to_string(folder.join("log")).unwrap();
     assert!(status.success(), "{log}");
     assert_eq!(log.matches("; restart in ").count(), 5, "{log}");
+}
+
+#[test]
+fn killed_processes_are_replaced_and_nothing_is_lost_or_doubled() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let supervisor = start(folder);
+    kill_often(folder, supervisor);
     check(folder);
 }
 

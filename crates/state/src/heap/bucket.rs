@@ -25,12 +25,10 @@ enum Rows<R> {
 }
 
 impl<R: Clone> Bucket<R> {
-    pub(super) fn new(depth: u32) -> Self {
-        Bucket { rows: Rows::Own(HashTable::new()), depth, control: 0 }
-    }
-    /// One that need not grow until it has `rows` rows.
-    pub(super) fn with_capacity(depth: u32, rows: usize) -> Self {
-        Bucket { rows: Rows::Own(HashTable::with_capacity(rows)), depth, control: 0 }
+    pub(super) fn of(rows: HashTable<R>, depth: u32) -> Self {
+        let mut bucket = Bucket { rows: Rows::Own(rows), depth, control: 0 };
+        bucket.learn(bucket.rows().iter_buckets().next());
+        bucket
     }
     #[inline]
     pub(super) fn rows(&self) -> &HashTable<R> {
@@ -58,6 +56,10 @@ impl<R: Clone> Bucket<R> {
             self.rows = Rows::Own(rows);
             self.learn(self.rows().iter_buckets().next());
         }
+    }
+    /// The rows, which leave the bucket.
+    pub(super) fn take_rows(&mut self) -> HashTable<R> {
+        std::mem::take(self.rows_mut())
     }
     /// Guesses anew where the rows are: one is at `index` of the hash table.
     #[inline]

@@ -21,6 +21,7 @@
 //! moment of the call.
 
 mod bucket;
+mod row;
 mod table;
 
 #[cfg(feature = "rocksdb")]
@@ -30,6 +31,7 @@ pub use table::{HeapTable, HeapWriter, Located, TableHasher};
 use crate::table::{MapRef, TableRef, TableSpec};
 use crate::{OperatorSnapshot, Restored, SubtaskInfo, TimerQueue, TimerState};
 use millstream_core::{Data, Error, Key, Result};
+use row::Row;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -61,14 +63,11 @@ impl HeapBackend {
         &mut self,
         spec: TableSpec<V>,
     ) -> Result<TableRef<K, N, V>> {
-        let encode = |row: &table::Row<K, N, V>, out: Vec<u8>| {
-            let Some(value) = &row.value else { return Ok(out) };
-            Ok(postcard::to_extend(&(&row.key, &row.namespace, value), out)?)
+        let encode = |row: &Row<K, N, V>, out: Vec<u8>| {
+            Ok(postcard::to_extend(&(&row.key, &row.namespace, &*row.value), out)?)
         };
         let clean = spec.expiry.clone().map(|expiry| {
-            Box::new(move |slot: &mut Option<V>| {
-                *slot = slot.take().filter(|value| !expiry.is_expired(value));
-            }) as table::Clean<V>
+            Box::new(move |value: &mut V| !expiry.is_expired(value)) as table::Clean<V>
         });
         let table = HeapTable::new(&spec.description, &self.subtask, encode, clean);
         spec.restore(&self.restored, &self.subtask, |key, namespace, value| {
@@ -82,18 +81,16 @@ impl HeapBackend {
         &mut self,
         spec: TableSpec<V>,
     ) -> Result<MapRef<K, N, V>> {
-        let encode = |row: &table::Row<K, (), BTreeMap<N, V>>, mut out: Vec<u8>| {
-            for (namespace, value) in row.value.iter().flatten() {
+        let encode = |row: &Row<K, (), BTreeMap<N, V>>, mut out: Vec<u8>| {
+            for (namespace, value) in row.value.iter() {
                 out = postcard::to_extend(&(&row.key, namespace, value), out)?;
             }
             Ok(out)
         };
         let clean = spec.expiry.clone().map(|expiry| {
-            Box::new(move |slot: &mut Option<BTreeMap<N, V>>| {
-                if let Some(map) = slot {
-                    map.retain(|_, value| !expiry.is_expired(value));
-                }
-                *slot = slot.take().filter(|map| !map.is_empty());
+            Box::new(move |map: &mut BTreeMap<N, V>| {
+                map.retain(|_, value| !expiry.is_expired(value));
+                !map.is_empty()
             }) as table::Clean<BTreeMap<N, V>>
         });
         let table = HeapTable::new(&spec.description, &self.subtask, encode, clean);

@@ -5,6 +5,7 @@
 
 use super::AnyTable;
 use super::bucket::Bucket;
+use super::row::{self, Held, Row};
 use crate::snapshot::EntryWriter;
 use crate::table::Table;
 use crate::{DeferredSnapshot, OperatorSnapshot, SnapshotWriter, StateDescription, SubtaskInfo};
@@ -18,8 +19,8 @@ use std::sync::Arc;
 /// The hasher of tables in memory: fast, and seeded, because keys come from outside.
 pub type TableHasher = foldhash::fast::RandomState;
 
-/// A bucket with rows of more bytes is split in two: what a change may copy while a
-/// snapshot is being written, a few microseconds of work.
+/// A bucket that has no room for more within this is split in two: what a change may copy
+/// while a snapshot is being written, a few microseconds of work.
 const BUCKET_BYTES_MAX: usize = 64 << 10;
 /// The directory has at most two to this many places.
 const DIRECTORY_BITS_MAX: u32 = 24;
@@ -28,19 +29,11 @@ const DIRECTORY_SHIFT: u32 = 24;
 /// One bucket is cleaned of expired rows after this many changes.
 const CHANGES_A_CLEANING: u32 = 512;
 
-/// One entry; the value is `None` only while it is being changed.
-#[derive(Clone)]
-pub(crate) struct Row<K, N, V> {
-    pub(crate) key: K,
-    pub(crate) namespace: N,
-    pub(crate) value: Option<V>,
-}
-
 /// Appends the canonical form of a row.
 type Encode<K, N, V> = fn(&Row<K, N, V>, Vec<u8>) -> Result<Vec<u8>>;
 
-/// Removes what has expired from the value of a row.
-pub(super) type Clean<V> = Box<dyn Fn(&mut Option<V>)>;
+/// Removes what has expired from the value of a row; answers whether anything is left.
+pub(super) type Clean<V> = Box<dyn Fn(&mut V) -> bool>;
 
 /// The rows of a table by hash.
 struct Buckets<K, N, V> {
@@ -186,12 +179,8 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for HeapTable<K, N, V> {
     }
     fn for_each(&self, visit: &mut dyn FnMut(&K, &N, &V) -> Result<()>) -> Result<()> {
         let inner = self.inner.try_borrow().map_err(|_| self.in_use())?;
-        for row in inner.buckets.iter().flat_map(|bucket| bucket.rows()) {
-            if let Some(value) = &row.value {
-                visit(&row.key, &row.namespace, value)?;
-            }
-        }
-        Ok(())
+        let mut rows = inner.buckets.iter().flat_map(|bucket| bucket.rows());
+        rows.try_for_each(|row| visit(&row.key, &row.namespace, &row.value))
     }
     fn clean(&self) {
         let Some(clean) = &self.clean else { return };
@@ -213,15 +202,20 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for HeapTable<K, N, V> {
 }
 
 impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
-    /// A bucket with more rows is split in two.
+    /// A bucket with as many rows is split in two: its hash table is full then. One has
+    /// room for seven eighths of its places, a power of two.
     const ROWS_MAX: usize = {
-        let rows = BUCKET_BYTES_MAX / size_of::<Row<K, N, V>>();
-        if rows < 16 { 16 } else { rows }
+        let places = (BUCKET_BYTES_MAX / size_of::<Row<K, N, V>>()).next_power_of_two();
+        let places = match places * size_of::<Row<K, N, V>>() > BUCKET_BYTES_MAX {
+            true => places / 2,
+            false => places,
+        };
+        if places < 16 { 14 } else { places / 8 * 7 }
     };
     fn new() -> Self {
         Buckets {
             directory: vec![0],
-            buckets: vec![Bucket::new(0)],
+            buckets: vec![Bucket::of(HashTable::new(), 0)],
             hasher: TableHasher::default(),
             to_clean: 0,
         }
@@ -240,7 +234,7 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let hash = self.hash(key, namespace);
         let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
         let row = self.buckets[self.bucket(hash)].rows().find(hash, same);
-        row.and_then(|row| row.value.as_ref())
+        row.map(|row| &*row.value)
     }
     #[inline]
     fn modify<R>(&mut self, key: &K, namespace: &N, change: impl FnOnce(&mut Option<V>) -> R) -> R {
@@ -259,31 +253,28 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
         let hasher = &self.hasher;
         match rows.entry(hash, same, |row| hash_of(hasher, &row.key, &row.namespace)) {
-            Entry::Occupied(mut entry) => {
-                let answer = change(&mut entry.get_mut().value);
-                if entry.get().value.is_none() {
-                    entry.remove();
-                }
-                answer
-            }
+            Entry::Occupied(entry) => row::change(entry, change),
             Entry::Vacant(entry) => {
                 let mut value = None;
                 let answer = change(&mut value);
-                if value.is_some() {
+                if let Some(value) = value {
                     let (key, namespace) = (key.clone(), namespace.clone());
-                    let index = entry.insert(Row { key, namespace, value }).bucket_index();
-                    let full = rows.len() > Self::ROWS_MAX;
+                    let row = Row { key, namespace, value: Held::new(value) };
+                    let index = entry.insert(row).bucket_index();
+                    let full = rows.len() >= Self::ROWS_MAX;
                     self.buckets[bucket].learn(Some(index));
                     if full {
-                        self.split(bucket);
+                        self.split(hash);
                     }
                 }
                 answer
             }
         }
     }
+    /// Splits the full bucket of `hash`.
     #[cold]
-    fn split(&mut self, index: usize) {
+    fn split(&mut self, hash: u64) {
+        let index = self.bucket(hash);
         let depth = self.buckets[index].depth;
         if depth >= DIRECTORY_BITS_MAX {
             return;
@@ -292,21 +283,20 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
             self.directory.extend_from_within(..);
         }
         let hasher = &self.hasher;
-        let hash = |row: &Row<K, N, V>| hash_of(hasher, &row.key, &row.namespace);
-        let moves = |row: &mut Row<K, N, V>| hash(row) >> DIRECTORY_SHIFT >> depth & 1 == 1;
-        let mut other = Bucket::with_capacity(depth + 1, Self::ROWS_MAX);
-        for row in self.buckets[index].rows_mut().extract_if(moves) {
-            let index = other.rows_mut().insert_unique(hash(&row), row, hash).bucket_index();
-            other.learn(Some(index));
+        let hash_of_row = |row: &Row<K, N, V>| hash_of(hasher, &row.key, &row.namespace);
+        // Two new tables: removed rows would leave marks in the old one, which take room.
+        let table = || HashTable::with_capacity(Self::ROWS_MAX);
+        let (mut low, mut high) = (table(), table());
+        for row in self.buckets[index].take_rows() {
+            let hash = hash_of_row(&row);
+            let into = if hash >> DIRECTORY_SHIFT >> depth & 1 == 0 { &mut low } else { &mut high };
+            into.insert_unique(hash, row, hash_of_row);
         }
-        self.buckets[index].depth = depth + 1;
-        let new = self.buckets.len();
-        self.buckets.push(other);
-        for (place, bucket) in self.directory.iter_mut().enumerate() {
-            if *bucket as usize == index && place >> depth & 1 == 1 {
-                *bucket = new as u32;
-            }
-        }
+        self.buckets[index] = Bucket::of(low, depth + 1);
+        let new = self.buckets.len() as u32;
+        self.buckets.push(Bucket::of(high, depth + 1));
+        let first = (hash >> DIRECTORY_SHIFT) as usize & ((1 << depth) - 1) | 1 << depth;
+        self.directory.iter_mut().skip(first).step_by(2 << depth).for_each(|at| *at = new);
     }
     /// Cleans the next bucket, unless a snapshot holds it: it will have its turn again.
     fn clean_next(&mut self, clean: &Clean<V>) {
@@ -316,10 +306,7 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
             return;
         }
         let rows = bucket.rows_mut();
-        rows.retain(|row| {
-            clean(&mut row.value);
-            row.value.is_some()
-        });
+        rows.retain(|row| clean(&mut row.value));
         let hasher = &self.hasher;
         if rows.len() < rows.capacity() / 4 {
             rows.shrink_to_fit(|row| hash_of(hasher, &row.key, &row.namespace));
