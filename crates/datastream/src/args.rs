@@ -21,7 +21,8 @@ pub struct JobArgs {
     #[arg(long, value_name = "I", requires = "hosts", help_heading = "Running")]
     pub process_index: Option<usize>,
     /// A setting by Flink's name, such as execution.checkpointing.interval=10s,
-    /// execution.checkpointing.dir=PLACE or restart-strategy.type=fixed-delay
+    /// execution.checkpointing.dir=PLACE, state.backend.type=rocksdb or
+    /// restart-strategy.type=fixed-delay
     #[arg(short = 'D', value_name = "NAME=VALUE", help_heading = "State")]
     pub options: Vec<String>,
     /// Name of the job's folder in the checkpoint directory; started again with the same
@@ -58,5 +59,66 @@ impl JobArgs {
         // The text may be a secret in a wrong place: it is not shown.
         let wrong = || Error::config("-D wants NAME=VALUE, and there is no '='");
         self.options.iter().map(|option| pair(option).ok_or_else(wrong)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use millstream_checkpoint::CheckpointConfig;
+    use millstream_runtime::RuntimeConfig;
+
+    fn apply(options: &[&str]) -> Result<RuntimeConfig> {
+        let options = options.iter().map(|o| (*o).to_owned()).collect();
+        let mut config = RuntimeConfig::local("job", 1);
+        let args = JobArgs { options, ..JobArgs::default() };
+        config.apply(&args.settings()?, None)?;
+        Ok(config)
+    }
+
+    #[test]
+    fn settings_are_checked_before_the_job_starts() {
+        for (option, hints) in [
+            ("state.backend.typ=rocksdb", &["state.backend.typ", "'state.backend.type'?"][..]),
+            ("state.backnd.type=rocksdb", &["state.backnd.type", "'state.backend.type'?"]),
+            ("state.backend.type=disk", &["'disk'", "'hashmap' or 'rocksdb'"]),
+            ("state.backend.rocksdb.localdir=/tmp", &["on the heap", "state.backend.type"]),
+            ("execution.checkpointing.intervall=1s", &["'execution.checkpointing.interval'?"]),
+            ("colour=blue", &["colour"]),
+            ("secret", &["no '='"]),
+        ] {
+            let error = apply(&[option]).err().unwrap().to_string();
+            assert!(hints.iter().all(|hint| error.contains(hint)), "{option}: {error}");
+        }
+        assert!(apply(&["state.backend.type=hashmap"]).unwrap().state_backend.is_heap());
+        CheckpointConfig::NAMES.iter().for_each(|name| {
+            // Known, whatever it says of the value.
+            let set = CheckpointConfig::default().set(name, "1");
+            assert!(!matches!(set, Ok(false)), "{name}");
+        });
+    }
+
+    #[cfg(feature = "rocksdb")]
+    #[test]
+    fn the_command_line_goes_before_the_program() {
+        use millstream_runtime::state::{RocksDbBackend, RocksDbOptions, StateBackendConfig};
+        let kind = "state.backend.type=rocksdb";
+        let error = apply(&[kind, "state.backend.rocksdb.writebufer.size=1mb"]).err().unwrap();
+        assert!(error.to_string().contains("rocksdb.writebuffer.size'?"), "{error}");
+        let error = apply(&[kind, "state.backend.rocksdb.thread.num=none"]).err().unwrap();
+        assert!(error.to_string().contains("'none'"), "{error}");
+
+        let mut config = RuntimeConfig::local("job", 1);
+        let program = RocksDbOptions { thread_count: 7, ..RocksDbOptions::default() };
+        config.state_backend = StateBackendConfig::RocksDb(RocksDbBackend::new(program));
+        let options = vec!["state.backend.rocksdb.memory.fixed-per-tm=100mb".to_owned()];
+        let args = JobArgs { options, ..JobArgs::default() };
+        config.apply(&args.settings().unwrap(), None).unwrap();
+        let StateBackendConfig::RocksDb(backend) = config.state_backend else { panic!() };
+        assert_eq!(
+            (backend.options().memory_bytes, backend.options().thread_count),
+            (100 << 20, 7)
+        );
     }
 }

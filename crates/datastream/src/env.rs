@@ -236,7 +236,7 @@ impl StreamExecutionEnvironment {
     /// What the start of the job would say.
     pub fn check_savepoint(&self, path: &str) -> Result<String> {
         let mut config = self.runtime_config("check");
-        self.args.apply(&mut config)?;
+        config.apply(&self.args.settings()?, None)?;
         config.layout.processes = self.processes();
         let settings = RestoreSettings {
             path: path.to_owned(),

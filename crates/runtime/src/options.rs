@@ -2,7 +2,7 @@
 //!
 //! | names | meant for |
 //! |---|---|
-//! | `execution.checkpointing.*`, `state.checkpoints.*`, `state.savepoints.dir` | [`CheckpointConfig`](crate::checkpoint::CheckpointConfig) |
+//! | `execution.checkpointing.*`, `state.checkpoints.*`, `state.savepoints.dir` | [`CheckpointConfig`] |
 //! | `restart-strategy.*` | [`RestartStrategy`] |
 //! | `state.backend.type`, `state.backend.rocksdb.*` | [`StateBackendConfig`](crate::state::StateBackendConfig) |
 //! | `execution.state-recovery.*`, also `execution.savepoint.*` | [`RestoreSettings`] |
@@ -10,25 +10,13 @@
 //!
 //! Invariant: a setting that is taken here has an effect, or is refused.
 
-use crate::checkpoint::{RestartStrategy, RestoreSettings};
+use crate::checkpoint::{CheckpointConfig, RestartStrategy, RestoreSettings};
 use crate::execution::RuntimeConfig;
 pub use millstream_checkpoint::config::parse_duration_ms;
 use millstream_core::{Error, Result};
 
-/// Every setting that has one name.
+/// Every setting that has one name, beside those of checkpoints.
 const NAMES: &[&str] = &[
-    "execution.checkpointing.aligned-checkpoint-timeout",
-    "execution.checkpointing.dir",
-    "execution.checkpointing.externalized-checkpoint-retention",
-    "execution.checkpointing.interval",
-    "execution.checkpointing.max-concurrent-checkpoints",
-    "execution.checkpointing.min-pause",
-    "execution.checkpointing.mode",
-    "execution.checkpointing.num-retained",
-    "execution.checkpointing.savepoint-dir",
-    "execution.checkpointing.timeout",
-    "execution.checkpointing.tolerable-failed-checkpoints",
-    "execution.checkpointing.unaligned.enabled",
     "execution.savepoint-restore-mode",
     "execution.savepoint.ignore-unclaimed-state",
     "execution.savepoint.path",
@@ -59,7 +47,7 @@ const ROCKSDB: &str = "state.backend.rocksdb.";
 
 /// All names, for hints.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().copied()
+    CheckpointConfig::NAMES.into_iter().chain(NAMES.iter().copied())
 }
 
 /// Whether there is a setting of this name.
@@ -70,7 +58,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// assert!(!options::is_known("execution.checkpointing.intervall"));
 /// ```
 pub fn is_known(name: &str) -> bool {
-    NAMES.contains(&name) || name.starts_with(ROCKSDB)
+    names().any(|known| known == name) || name.starts_with(ROCKSDB)
 }
 
 impl RuntimeConfig {
@@ -100,10 +88,7 @@ impl RuntimeConfig {
         }
         let backend = |name: &&str| name.starts_with("state.backend.");
         let backend: Vec<_> = settings.iter().copied().filter(|(name, _)| backend(name)).collect();
-        if !backend.is_empty() {
-            let former = std::mem::take(&mut self.state_backend);
-            self.state_backend = former.with_key_values(backend)?;
-        }
+        self.state_backend = std::mem::take(&mut self.state_backend).with_key_values(backend)?;
         let said = RestartStrategy::from_options(settings.iter().copied())?;
         let stores = self.storage.is_some() || self.checkpoint.directory.is_some();
         self.restart = said.or(restart).unwrap_or(match stores {
@@ -118,7 +103,7 @@ impl RuntimeConfig {
             let error = Error::config(format!("there is no setting '{name}'"));
             return Err(match millstream_core::nearest::hint(name, names()) {
                 Some(hint) => error.advice(hint),
-                None => error.advice("see docs/checkpoints.md for the settings"),
+                None => error.advice("see docs/checkpoints.md and docs/state.md for the settings"),
             });
         }
         let trimmed = value.trim();
@@ -215,24 +200,5 @@ mod tests {
         assert_eq!(config.restart, RestartStrategy::exponential());
         config.apply(&[("restart-strategy.type", "none")], None).unwrap();
         assert_eq!(config.restart, RestartStrategy::None);
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_before_the_job_starts() {
-        for (name, value, hints) in [
-            ("state.backend.typ", "rocksdb", &["state.backend.typ", "'state.backend.type'?"][..]),
-            ("state.backnd.type", "rocksdb", &["state.backnd.type", "'state.backend.type'?"]),
-            ("state.backend.type", "disk", &["'disk'", "'hashmap' or 'rocksdb'"]),
-            ("state.backend.rocksdb.localdir", "/tmp", &["on the heap", "state.backend.type"]),
-            ("execution.checkpointing.intervall", "1s", &["'execution.checkpointing.interval'?"]),
-            ("colour", "blue", &["colour", "docs/checkpoints.md"]),
-        ] {
-            let error = RuntimeConfig::local("job", 1).apply(&[(name, value)], None);
-            let error = error.err().map(|e| e.to_string()).unwrap_or_default();
-            assert!(hints.iter().all(|hint| error.contains(hint)), "{name}: {error}");
-        }
-        let mut config = RuntimeConfig::local("job", 1);
-        config.apply(&[("state.backend.type", "hashmap")], None).unwrap();
-        assert!(config.state_backend.is_heap());
     }
 }
