@@ -115,11 +115,13 @@ fn the_bytes_and_the_schema_are_those_of_the_specification() {
 #[test]
 fn the_json_form_out_and_in() {
     let columns = all_types();
+    // Entries of maps come in the order of their keys.
+    let row = ROW.replace(r#"{"k":[1.5,null],"":null}"#, r#"{"":null,"k":[1.5,null]}"#);
     let types: Vec<SqlType> = columns.iter().map(|c| c.ty.clone()).collect();
-    let want = show(&batch_of(&columns, &[ROW, "{}"]), &types);
+    let want = show(&batch_of(&columns, &[&row, "{}"]), &types);
     let avro = format("avro", &[("encoding", "json")]).unwrap();
     let mut encoder = avro.encoder(&columns).unwrap();
-    let messages = encode(&mut *encoder, &columns, &[ROW, "{}"]);
+    let messages = encode(&mut *encoder, &columns, &[&row, "{}"]);
     let text = String::from_utf8(messages[0].clone()).unwrap();
     for part in [
         r#"{"b":{"boolean":true},"t":{"int":-128}"#,
