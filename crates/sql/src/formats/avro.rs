@@ -14,6 +14,7 @@ mod container;
 mod debezium;
 mod decode;
 mod encode;
+mod json;
 mod registry;
 mod schema;
 
@@ -22,7 +23,7 @@ pub(crate) use debezium::INFO as DEBEZIUM_CONFLUENT;
 
 use super::columns::Rows;
 use super::{
-    BulkReader, BulkWriter, Decoder, Encoder, FileFormat, Format, FormatColumn, FormatInfo,
+    BulkReader, BulkWriter, Decoder, Encoder, FileFormat, Format, FormatColumn, FormatInfo, shown,
 };
 use crate::connectors::{OptionKind, OptionSpec};
 use crate::runtime::ChangeKind;
@@ -49,9 +50,9 @@ pub(crate) const INFO: FormatInfo = FormatInfo {
         LEGACY,
         OptionSpec::new(
             "encoding",
-            OptionKind::OneOf(&["binary"]),
+            OptionKind::OneOf(&["binary", "json"]),
             "binary",
-            "how records are encoded; Avro's JSON form is not supported",
+            "the form of messages; files are always binary",
         ),
         OptionSpec::new(
             "codec",
@@ -61,7 +62,11 @@ pub(crate) const INFO: FormatInfo = FormatInfo {
         ),
     ],
     make: |options| {
-        Ok(Arc::new(Avro { legacy: options.flag(LEGACY.name), codec: Codec::of(options)? }))
+        Ok(Arc::new(Avro {
+            legacy: options.flag(LEGACY.name),
+            codec: Codec::of(options)?,
+            json: options.text("encoding").is_some_and(|e| e.eq_ignore_ascii_case("json")),
+        }))
     },
 };
 
@@ -69,6 +74,8 @@ pub(crate) const INFO: FormatInfo = FormatInfo {
 struct Avro {
     legacy: bool,
     codec: Codec,
+    /// Whether messages are in Avro's JSON form.
+    json: bool,
 }
 
 impl Avro {
@@ -83,10 +90,13 @@ impl Format for Avro {
     }
     fn decoder(&self, columns: &[FormatColumn]) -> Result<Box<dyn Decoder>> {
         let schema = Arc::new(self.schema(columns)?);
-        Ok(Box::new(AvroDecoder { plan: RecordPlan::new(schema, columns)? }))
+        let plan = RecordPlan::new(Arc::clone(&schema), columns)?;
+        Ok(Box::new(AvroDecoder { plan, json: self.json.then_some(schema) }))
     }
     fn encoder(&self, columns: &[FormatColumn]) -> Result<Box<dyn Encoder>> {
-        Ok(Box::new(AvroEncoder { writer: RecordWriter::new(&self.schema(columns)?, columns)? }))
+        let schema = self.schema(columns)?;
+        let writer = RecordWriter::new(&schema, columns)?;
+        Ok(Box::new(AvroEncoder { writer, json: self.json.then_some(schema), binary: vec![] }))
     }
 }
 
@@ -110,6 +120,8 @@ impl FileFormat for Avro {
 
 struct AvroDecoder {
     plan: RecordPlan,
+    /// The schema, when messages are in JSON.
+    json: Option<Arc<AvroSchema>>,
 }
 
 /// Appends the one row of a message, or leaves the rows as they were.
@@ -132,12 +144,22 @@ fn decode_row(plan: &RecordPlan, message: &[u8], rows: &mut Rows, kind: ChangeKi
 
 impl Decoder for AvroDecoder {
     fn decode(&mut self, message: &[u8], rows: &mut Rows) -> Result<()> {
-        decode_row(&self.plan, message, rows, ChangeKind::Insert)
+        match &self.json {
+            None => decode_row(&self.plan, message, rows, ChangeKind::Insert),
+            Some(schema) => {
+                let binary = json::to_binary(schema, message);
+                let binary = binary.map_err(|e| e.at(format!("message {}", shown(message))))?;
+                decode_row(&self.plan, &binary, rows, ChangeKind::Insert)
+            }
+        }
     }
 }
 
 struct AvroEncoder {
     writer: RecordWriter,
+    /// The schema, when messages are in JSON.
+    json: Option<AvroSchema>,
+    binary: Vec<u8>,
 }
 
 impl Encoder for AvroEncoder {
@@ -148,7 +170,10 @@ impl Encoder for AvroEncoder {
         _kind: ChangeKind,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        self.writer.row(columns, row, out)
+        let Some(schema) = &self.json else { return self.writer.row(columns, row, out) };
+        self.binary.clear();
+        self.writer.row(columns, row, &mut self.binary)?;
+        json::write(schema, &self.binary, out)
     }
 }
 

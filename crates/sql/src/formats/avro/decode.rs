@@ -63,7 +63,7 @@ impl<'a> Input<'a> {
         self.take(length)
     }
     /// Runs `each` for every element of the blocks of an array or map.
-    fn blocks(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    pub(super) fn blocks(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         loop {
             let mut count = self.long()?;
             if count == 0 {

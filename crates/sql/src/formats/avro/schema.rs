@@ -180,6 +180,23 @@ impl AvroSchema {
     pub(super) fn named(&self, at: usize) -> Result<&Named> {
         self.named.get(at).ok_or_else(|| Error::bug("an Avro name that was not defined"))
     }
+    /// The name of a type, as unions in JSON have it.
+    pub(super) fn name_of(&self, schema: &Schema) -> &str {
+        match schema {
+            Schema::Null => "null",
+            Schema::Boolean => "boolean",
+            Schema::Int(_) => "int",
+            Schema::Long(_) => "long",
+            Schema::Float => "float",
+            Schema::Double => "double",
+            Schema::Bytes(_) => "bytes",
+            Schema::String => "string",
+            Schema::Array(_) => "array",
+            Schema::Map(_) => "map",
+            Schema::Union(_) => "union",
+            Schema::Named(at) => self.names.get(*at).map_or("", String::as_str),
+        }
+    }
     /// The fields of the record at the root, or of the record of a union with null.
     pub(super) fn record<'a>(&'a self, schema: &'a Schema) -> Option<&'a [(String, Schema)]> {
         match schema {

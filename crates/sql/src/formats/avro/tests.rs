@@ -113,6 +113,42 @@ fn the_bytes_and_the_schema_are_those_of_the_specification() {
 }
 
 #[test]
+fn the_json_form_out_and_in() {
+    let columns = all_types();
+    // Entries of maps come in the order of their keys.
+    let row = ROW.replace(r#"{"k":[1.5,null],"":null}"#, r#"{"":null,"k":[1.5,null]}"#);
+    let types: Vec<SqlType> = columns.iter().map(|c| c.ty.clone()).collect();
+    let want = show(&batch_of(&columns, &[&row, "{}"]), &types);
+    let avro = format("avro", &[("encoding", "json")]).unwrap();
+    let mut encoder = avro.encoder(&columns).unwrap();
+    let messages = encode(&mut *encoder, &columns, &[&row, "{}"]);
+    let text = String::from_utf8(messages[0].clone()).unwrap();
+    for part in [
+        r#"{"b":{"boolean":true},"t":{"int":-128}"#,
+        r#""y":{"bytes":"Hi"}"#,
+        r#""r":{"array":[{"org.apache.flink.avro.generated.record_r":{"x":{"int":1},"y":{"string":"2024"}}},null"#,
+    ] {
+        assert!(text.contains(part), "{part} {text}");
+    }
+    assert_eq!(decode(&*avro, &columns, &messages).unwrap(), want);
+    let own = crate::formats::testing::columns(&[
+        ("a", SqlType::bigint().not_null()),
+        ("s", SqlType::string()),
+    ]);
+    let read = |text: &str| decode(&*avro, &own, &[text.as_bytes().to_vec()]);
+    assert_eq!(read(r#"{"s":{"string":"x"},"a":1}"#).unwrap(), ["+I 1 x"]);
+    for (text, part) in [
+        (r#"{"a":1,"s":"x"}"#, "field 's'"),
+        (r#"{"a":1}"#, "without field 's'"),
+        (r#"{"a":1.5,"s":null}"#, "1.5' is no long"),
+        ("[1", "no JSON"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn types_that_avro_has_not_are_refused() {
     let refused = |ty: SqlType, options: &[(&str, &str)], part: &str| {
         let avro = format("avro", options).unwrap();

@@ -11,24 +11,34 @@ use crate::value::new_map;
 use crate::zone::Zone;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
 };
-use ::parquet::basic::Type as PhysicalType;
+use ::parquet::basic::{LogicalType, Type as PhysicalType};
+use ::parquet::schema::types::ColumnDescPtr;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Decimal128Array, Int64Array, ListArray,
     PrimitiveArray, StringArray, StructArray, new_null_array,
 };
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use millstream_core::{Error, Result};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 
 pub(super) struct Reader {
     batches: ParquetRecordBatchReader,
-    /// For each column that is wanted: its name, its type, its place in the batches.
-    columns: Vec<(String, SqlType, Option<usize>)>,
+    columns: Vec<Found>,
+}
+
+/// A column that is wanted.
+struct Found {
+    name: String,
+    ty: SqlType,
+    /// Its place in the batches, if the file has it.
+    place: Option<usize>,
     times: Times,
 }
 
@@ -47,29 +57,38 @@ impl Reader {
         columns: &[FormatColumn],
         skip: u64,
     ) -> Result<Self> {
+        let wanted = || columns.iter().filter(|c| c.wanted);
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
-        let builder = builder.map_err(broken)?;
+        let mut found = ArrowReaderMetadata::load(&file, options.clone()).map_err(broken)?;
+        let instants = instants(&found);
+        if !instants.is_empty() {
+            // Nanoseconds do not reach the years that INT96 does.
+            let fine = |name: &str| wanted().any(|c| c.name == name && has_nanos(&c.ty));
+            let schema = coarser(found.schema(), |name| instants.contains(name) && !fine(name));
+            let metadata = Arc::clone(found.metadata());
+            let options = options.with_schema(Arc::new(schema));
+            found = ArrowReaderMetadata::try_new(metadata, options).map_err(broken)?;
+        }
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, found);
         let fields = builder.schema().fields().clone();
         let mut roots: Vec<usize> = vec![];
-        let wanted = columns.iter().filter(|c| c.wanted);
-        let found = wanted.map(|c| (c, fields.iter().position(|f| *f.name() == c.name)));
+        let found = wanted().map(|c| (c, fields.iter().position(|f| *f.name() == c.name)));
         let found: Vec<(&FormatColumn, Option<usize>)> = found.collect();
         roots.extend(found.iter().filter_map(|(_, root)| *root));
         roots.sort_unstable();
         let place = |root: usize| roots.binary_search(&root).ok();
         let schema = builder.parquet_schema();
-        let instants = schema.columns().iter().any(|c| c.physical_type() == PhysicalType::INT96);
-        let columns =
-            found.iter().map(|(c, root)| (c.name.clone(), c.ty.clone(), root.and_then(place)));
-        let columns = columns.collect();
+        let column = |(c, root): &(&FormatColumn, Option<usize>)| {
+            let times = Times { zone: format.zone, instants: instants.contains(&c.name) };
+            Found { name: c.name.clone(), ty: c.ty.clone(), place: root.and_then(place), times }
+        };
+        let columns = found.iter().map(column).collect();
         let mask = ProjectionMask::roots(schema, roots.iter().copied());
         let mut builder = builder.with_projection(mask).with_batch_size(format.batch_rows);
         if skip > 0 {
             builder = builder.with_offset(usize::try_from(skip).unwrap_or(usize::MAX));
         }
-        let times = Times { zone: format.zone, instants };
-        Ok(Reader { batches: builder.build().map_err(broken)?, columns, times })
+        Ok(Reader { batches: builder.build().map_err(broken)?, columns })
     }
 }
 
@@ -77,15 +96,59 @@ impl BulkReader for Reader {
     fn next(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>> {
         let Some(batch) = self.batches.next() else { return Ok(None) };
         let batch = batch.map_err(|e| broken(e.into()))?;
-        let column = |(name, ty, place): &(String, SqlType, Option<usize>)| {
-            let Some(array) = place.and_then(|place| batch.columns().get(place)) else {
-                return Ok(new_null_array(&ty.arrow(), batch.num_rows()));
+        let column = |found: &Found| {
+            let Some(array) = found.place.and_then(|place| batch.columns().get(place)) else {
+                return Ok(new_null_array(&found.ty.arrow(), batch.num_rows()));
             };
-            conform(array, ty, self.times).map_err(|e| e.at(format!("column '{name}'")))
+            let made = conform(array, &found.ty, found.times);
+            made.map_err(|e| e.at(format!("column '{}'", found.name)))
         };
         let columns = self.columns.iter().map(column).collect::<Result<_>>()?;
         Ok(Some((columns, batch.num_rows())))
     }
+}
+
+/// The columns of a file whose points in time are all INT96.
+fn instants(found: &ArrowReaderMetadata) -> BTreeSet<String> {
+    let columns = found.parquet_schema().columns();
+    let root = |c: &ColumnDescPtr| c.path().parts().first().cloned().unwrap_or_default();
+    let int96 = columns.iter().filter(|c| c.physical_type() == PhysicalType::INT96).map(root);
+    let mut roots: BTreeSet<String> = int96.collect();
+    for other in columns.iter().filter(|c| c.physical_type() == PhysicalType::INT64) {
+        if matches!(other.logical_type_ref(), Some(LogicalType::Timestamp { .. })) {
+            roots.remove(&root(other));
+        }
+    }
+    roots
+}
+
+fn has_nanos(ty: &SqlType) -> bool {
+    match &ty.kind {
+        TypeKind::Timestamp(p) | TypeKind::TimestampLtz(p) => *p > 6,
+        TypeKind::Array(item) | TypeKind::Multiset(item) => has_nanos(item),
+        TypeKind::Map(key, value) => has_nanos(key) || has_nanos(value),
+        TypeKind::Row(fields) => fields.iter().any(|f| has_nanos(&f.ty)),
+        _ => false,
+    }
+}
+
+/// The schema with microseconds in place of nanoseconds, in some columns.
+fn coarser(schema: &Schema, which: impl Fn(&str) -> bool) -> Schema {
+    fn field(of: &Arc<Field>) -> Arc<Field> {
+        let ty = match of.data_type() {
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+            }
+            DataType::List(item) => DataType::List(field(item)),
+            DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+            other => other.clone(),
+        };
+        Arc::new(of.as_ref().clone().with_data_type(ty))
+    }
+    let fields = schema.fields().iter();
+    let fields = fields.map(|f| if which(f.name()) { field(f) } else { Arc::clone(f) });
+    Schema::new(fields.collect::<Vec<_>>())
 }
 
 fn misfit(array: &dyn Array, ty: &SqlType) -> Error {

@@ -128,16 +128,19 @@ fn int96_is_an_instant() {
     let mut writer = SerializedFileWriter::new(&mut bytes, Arc::new(schema), properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    let mut value = Int96::new();
+    let (mut value, mut far) = (Int96::new(), Int96::new());
+    far.set_data(0, 0, 5_373_484);
     // 2024-07-01 12:00:00.000000001: nanoseconds of the day, Julian day.
     let nanos = 12 * 3_600_000_000_000_i64 + 1;
     value.set_data(nanos as u32, (nanos >> 32) as u32, 2_460_493);
-    column.typed::<Int96Type>().write_batch(&[value], Some(&[1]), None).unwrap();
+    column.typed::<Int96Type>().write_batch(&[value, far], Some(&[1, 1]), None).unwrap();
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
     let parquet = format("parquet", &[]).unwrap();
     let read = |ty: SqlType| read(&*parquet, &columns(&[("t", ty)]), &bytes, 0).unwrap();
-    assert_eq!(read(SqlType::timestamp(9)), ["+I 2024-07-01 12:00:00.000000001"]);
-    assert_eq!(read(SqlType::timestamp_ltz(3)), ["+I 2024-07-01 12:00:00.000"]);
+    assert_eq!(read(SqlType::timestamp(9))[0], "+I 2024-07-01 12:00:00.000000001");
+    for ty in [SqlType::timestamp(3), SqlType::timestamp_ltz(3)] {
+        assert_eq!(read(ty), ["+I 2024-07-01 12:00:00.000", "+I 9999-12-31 00:00:00.000"]);
+    }
 }
