@@ -625,7 +625,7 @@ const HELP: &str = "\
 CREATE | DROP | ALTER   TABLE, VIEW, DATABASE, CATALOG, FUNCTION
 SELECT, WITH, VALUES    queries; Ctrl-C ends one
 INSERT INTO             writes to a table; EXECUTE STATEMENT SET BEGIN ... END for several
-EXPLAIN                 the plan of a query; EXPLAIN STATE also what is kept
+EXPLAIN                 the plan of a query, with what it keeps
 DESCRIBE, SHOW, USE     tables, columns, functions, databases
 SET 'key' = 'value'     options of the session; RESET takes them back
 QUIT                    leaves";
