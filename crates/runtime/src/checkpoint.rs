@@ -8,6 +8,7 @@
 //! Invariant: all processes of an attempt start from the same manifest, which process 0
 //! has chosen under its term; no source runs before the sinks are recovered.
 
+use crate::channel_state;
 use crate::execution::RuntimeConfig;
 use crate::job_graph::Plan;
 use millstream_checkpoint::{JobDescription, Leader, LocatedManifest, OperatorInfo, Storage};
@@ -100,7 +101,10 @@ pub(crate) fn restored(
     start: &StartPlan,
 ) -> Result<(RestoredJob, Option<Arc<LocatedManifest>>)> {
     let (located, own) = match &start.from {
-        StartFrom::Configured | StartFrom::Finished => return Ok((config.restored.clone(), None)),
+        StartFrom::Configured | StartFrom::Finished => {
+            channel_state::check(plan, &config.restored)?;
+            return Ok((config.restored.clone(), None));
+        }
         StartFrom::Own { directory: Some(directory), folder } => {
             (LocatedManifest::read(&Storage::open(directory)?, folder)?, false)
         }
@@ -123,5 +127,7 @@ pub(crate) fn restored(
     }
     let located = Arc::new(located);
     let incremental = own && located.manifest.kind == SnapshotKind::Checkpoint;
-    Ok((RestoredJob::of(&located), incremental.then_some(located)))
+    let restored = RestoredJob::of(&located);
+    channel_state::check(plan, &restored).map_err(|e| e.at(located.place()))?;
+    Ok((restored, incremental.then_some(located)))
 }

@@ -3,6 +3,7 @@
 //! Every process of a job runs the same program, builds the same graph, and calls
 //! [`execute`] with its own index; they find each other by the list of addresses.
 
+use crate::channel_state;
 use crate::checkpoint::{self, StartFrom};
 use crate::control::JobHandle;
 use crate::job_graph::{JobGraph, Plan};
@@ -175,6 +176,7 @@ pub fn check_savepoint(
     located.check_objects()?;
     let located = Arc::new(located);
     let restored = RestoredJob::of(&located);
+    channel_state::check(&plan, &restored).map_err(|e| e.at(located.place()))?;
     let info = Arc::new(config.job_info());
     plan.try_open(&|node| {
         let subtask = SubtaskInfo {

@@ -31,4 +31,5 @@ mod pressure;
 mod recovery;
 mod supervision;
 mod support;
+mod unaligned;
 mod windows;
