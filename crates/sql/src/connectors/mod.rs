@@ -18,15 +18,19 @@ mod blocks;
 mod datagen;
 mod filesystem;
 mod full_cache;
+#[cfg(feature = "jdbc")]
+mod jdbc;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod lookup;
 mod nexmark;
+mod nexmark_functions;
 mod options;
 mod print;
 mod projection;
 mod reader;
 
+pub use nexmark_functions::nexmark_functions;
 pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
 pub use projection::Needed;
 pub use reader::{TablePoll, TableReader, TableWriter};
@@ -149,6 +153,10 @@ pub trait TableSource: Send + Sync {
 pub trait TableSink: Send + Sync {
     /// Whether it takes such a stream.
     fn accepts(&self, changes: Changes) -> bool;
+    /// Whether one subtask must write all of it.
+    fn is_single(&self) -> bool {
+        false
+    }
     /// The writer of one subtask.
     ///
     /// # Errors
@@ -236,6 +244,8 @@ pub fn connectors() -> Vec<&'static Connector> {
         &blackhole::CONNECTOR,
         &datagen::CONNECTOR,
         &filesystem::CONNECTOR,
+        #[cfg(feature = "jdbc")]
+        &jdbc::CONNECTOR,
         #[cfg(feature = "kafka")]
         &kafka::KAFKA,
         &nexmark::CONNECTOR,

@@ -4,8 +4,9 @@ use millstream_sql::session::{Outcome, Session};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Where the suite is, from the crate's folder, in which tests run.
+/// Where the suite is, from the crate's folder, in which tests run; and cases beside it.
 const ROOT: &str = "tests/conformance";
+const MORE: &str = "tests/conformance-more";
 
 /// See the module.
 pub(crate) struct Case {
@@ -20,11 +21,15 @@ impl Case {
     /// All cases, by name.
     pub(crate) fn all() -> Vec<Case> {
         let mut cases = vec![];
-        for area in sorted(&PathBuf::from(ROOT).join("cases")) {
+        let areas = [ROOT, MORE].into_iter().flat_map(|root| {
+            let areas = sorted(&PathBuf::from(root).join("cases")).into_iter();
+            areas.filter(|area| area.is_dir()).map(move |area| (root, area))
+        });
+        for (root, area) in areas {
             for script in sorted(&area) {
                 let area_name = area.file_name().unwrap().to_str().unwrap();
                 let stem = script.file_stem().unwrap().to_str().unwrap();
-                let expected = format!("{ROOT}/expected/{area_name}/{stem}.json");
+                let expected = format!("{root}/expected/{area_name}/{stem}.json");
                 let expected = std::fs::read_to_string(expected).unwrap();
                 cases.push(Case {
                     name: format!("{area_name}/{stem}"),
