@@ -99,6 +99,7 @@ impl RuntimeConfig {
     pub(crate) fn job_info(&self) -> JobInfo {
         JobInfo {
             name: self.job_name.clone(),
+            id: self.storage.as_ref().map_or_else(String::new, |s| s.job_id().to_owned()),
             term: self.term,
             checkpoint_interval_ms: self.checkpoint.interval_ms,
             checkpoint_timeout_ms: self.checkpoint.timeout_ms,
