@@ -20,8 +20,7 @@
 //! | `task` | one chain behind its inputs: epochs, alignment, merge of watermarks |
 //! | `channel_state` | what waited in front of a task when a checkpoint overtook it |
 //! | [`sink`] | writers at the end of a chain, and the commits behind them |
-//! | [`state`] | keyed state as user functions see it |
-//! | [`timer`] | event-time and processing-time timers of keyed operators |
+//! | [`state`] | keyed state and timers as functions and operators see them |
 //! | [`window`] | keyed windows: assigners, triggers, evictors, functions, two operators |
 //! | [`join`] | two keyed streams: window join, co-group, interval join |
 //! | [`snapshot`] | what an operator stores at a checkpoint cut, and gets back |
@@ -54,7 +53,6 @@ mod source_node;
 pub mod state;
 mod task;
 mod timely_host;
-pub mod timer;
 pub mod watermark;
 pub mod window;
 
@@ -75,5 +73,4 @@ pub use source::{Source, SourcePoll, SourceReader};
 pub use source_node::{
     AlignmentBoard, AssignWatermarks, SourceHead, SourceNode, SourceOutput, show,
 };
-pub use timer::TimerQueue;
 pub use watermark::{WatermarkMerge, WatermarkStrategy};
