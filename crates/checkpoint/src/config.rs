@@ -43,6 +43,11 @@ pub struct CheckpointConfig {
     pub mode: CheckpointingMode,
     /// What a cancel does to checkpoints.
     pub retention: Retention,
+    /// Whether a checkpoint may overtake records that wait in front of an operator: they are
+    /// stored with it. In [`CheckpointingMode::ExactlyOnce`] only, as in Flink.
+    pub unaligned: bool,
+    /// How long after its order a checkpoint stays aligned; 0: it overtakes at once.
+    pub aligned_timeout_ms: i64,
     /// Where checkpoints go: a folder or a URL.
     pub directory: Option<String>,
     /// Where savepoints go when a request does not say.
@@ -59,6 +64,8 @@ impl Default for CheckpointConfig {
             retained: 1,
             mode: CheckpointingMode::default(),
             retention: Retention::default(),
+            unaligned: false,
+            aligned_timeout_ms: 0,
             directory: None,
             savepoint_directory: None,
         }
@@ -88,7 +95,7 @@ impl CheckpointConfig {
     /// let mut config = CheckpointConfig::default();
     /// config.set("execution.checkpointing.interval", "10 s").unwrap();
     /// assert_eq!(config.interval_ms, Some(10_000));
-    /// let error = config.set("execution.checkpointing.unaligned.enabled", "true").unwrap_err();
+    /// let error = config.set("execution.checkpointing.max-concurrent-checkpoints", "2").unwrap_err();
     /// assert!(error.to_string().contains("not supported"));
     /// ```
     ///
@@ -139,12 +146,26 @@ impl CheckpointConfig {
                 self.savepoint_directory = Some(value.trim().to_owned());
             }
             "execution.checkpointing.max-concurrent-checkpoints" => return refuse("1"),
-            "execution.checkpointing.unaligned.enabled" => return refuse("false"),
-            "execution.checkpointing.aligned-checkpoint-timeout" => return refuse("0 s"),
+            "execution.checkpointing.unaligned.enabled" | "execution.checkpointing.unaligned" => {
+                self.unaligned = match value.trim().to_ascii_lowercase().as_str() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(wrong("true or false")),
+                }
+            }
+            "execution.checkpointing.aligned-checkpoint-timeout" => {
+                self.aligned_timeout_ms = duration()?;
+            }
             _ => return Ok(false),
         }
         self.validate()?;
         Ok(true)
+    }
+
+    /// How long after its order a checkpoint overtakes what waits; `None`: it never does.
+    pub fn overtakes_after_ms(&self) -> Option<i64> {
+        let may = self.unaligned && self.mode == CheckpointingMode::ExactlyOnce;
+        may.then_some(self.aligned_timeout_ms)
     }
 
     /// Checks values against each other.
@@ -163,6 +184,9 @@ impl CheckpointConfig {
         }
         if self.timeout_ms <= 0 {
             return wrong("timeout", "positive");
+        }
+        if self.aligned_timeout_ms < 0 {
+            return wrong("aligned-checkpoint-timeout", "zero or more");
         }
         if self.retained == 0 {
             return wrong("num-retained", "at least 1");
@@ -191,4 +215,23 @@ pub fn parse_duration_ms(text: &str) -> Option<i64> {
         _ => return None,
     };
     number.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_what_is_enabled_overtakes() {
+        let mut config = CheckpointConfig::default();
+        let mut set = |name: &str, value: &str| {
+            assert!(config.set(&format!("execution.checkpointing.{name}"), value).unwrap());
+            config.overtakes_after_ms()
+        };
+        assert_eq!(set("aligned-checkpoint-timeout", "3 s"), None);
+        assert_eq!(set("unaligned.enabled", "true"), Some(3000));
+        assert_eq!(set("aligned-checkpoint-timeout", "0"), Some(0));
+        assert_eq!(set("mode", "AT_LEAST_ONCE"), None);
+    }
 }

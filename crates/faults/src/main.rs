@@ -63,6 +63,9 @@ struct RunOptions {
     /// The job writes to Kafka at least once only: shows that the verifier sees it
     #[arg(long)]
     at_least_once: bool,
+    /// Checkpoints overtake records that wait
+    #[arg(long)]
+    unaligned: bool,
     /// The repository, for its scripts
     #[arg(long, default_value = ".")]
     repository: PathBuf,
@@ -79,6 +82,7 @@ fn break_it(options: &RunOptions) -> Result<bool> {
         rate: options.rate,
         interval_ms: options.interval_ms,
         at_least_once: options.at_least_once,
+        unaligned: options.unaligned,
         repository: options.repository.canonicalize()?,
         home: home.clone(),
     };

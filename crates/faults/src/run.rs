@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) rate: u64,
     pub(crate) interval_ms: u64,
     pub(crate) at_least_once: bool,
+    pub(crate) unaligned: bool,
     pub(crate) home: PathBuf,
     pub(crate) repository: PathBuf,
 }
@@ -367,6 +368,7 @@ impl Run<'_> {
             ("execution.checkpointing.timeout", "30 s".to_owned()),
             ("execution.checkpointing.num-retained", "3".to_owned()),
             ("execution.checkpointing.dir", checkpoints),
+            ("execution.checkpointing.unaligned.enabled", self.settings.unaligned.to_string()),
             ("restart-strategy.type", "fixed-delay".to_owned()),
             ("restart-strategy.fixed-delay.attempts", "1000000".to_owned()),
             ("restart-strategy.fixed-delay.delay", "100 ms".to_owned()),

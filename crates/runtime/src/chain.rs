@@ -129,6 +129,11 @@ pub trait Downstream {
     /// # Errors
     /// Whatever an operator says.
     fn poll(&mut self, now_ms: i64) -> Result<()>;
+    /// Whether an operator is in the middle of what a watermark fires: its state cannot be
+    /// stored then.
+    fn is_firing(&self) -> bool {
+        false
+    }
     /// When [`poll`](Downstream::poll) must be called at the latest.
     fn next_deadline(&self) -> Option<i64>;
     /// Hands on every row that is still gathered in a buffer.
@@ -401,6 +406,9 @@ impl<C: Container + Clone + Default> Downstream for Output<C> {
     fn ready(&self) -> bool {
         self.is_ready()
     }
+    fn is_firing(&self) -> bool {
+        self.all().any(Downstream::is_firing)
+    }
     fn poll(&mut self, now_ms: i64) -> Result<()> {
         self.each(|r| r.poll(now_ms))
     }
@@ -511,6 +519,9 @@ impl<O: Operator> Downstream for Node<O> {
     fn end(&mut self) -> Result<()> {
         self.call(|operator, out| operator.on_end(out))?;
         self.out.end()
+    }
+    fn is_firing(&self) -> bool {
+        self.firing.is_some() || self.out.is_firing()
     }
     fn ready(&self) -> bool {
         self.firing.is_none() && self.operator.is_ready() && self.out.is_ready()

@@ -8,6 +8,7 @@
 //! Invariant: all processes of an attempt start from the same manifest, which process 0
 //! has chosen under its term; no source runs before the sinks are recovered.
 
+use crate::channel_state;
 use crate::execution::RuntimeConfig;
 use crate::job_graph::Plan;
 use millstream_checkpoint::{JobDescription, Leader, LocatedManifest, OperatorInfo};
@@ -102,6 +103,7 @@ pub(crate) fn restored(
     let (located, own) = match &start.from {
         StartFrom::Configured | StartFrom::Finished => {
             check_schemas(plan, &config.restored)?;
+            channel_state::check(plan, &config.restored)?;
             return Ok((config.restored.clone(), None));
         }
         StartFrom::Own { directory: Some(directory), folder } => {
@@ -128,6 +130,7 @@ pub(crate) fn restored(
     let incremental = own && located.manifest.kind == SnapshotKind::Checkpoint;
     let restored = RestoredJob::of(&located);
     check_schemas(plan, &restored).map_err(|e| e.at(located.place()))?;
+    channel_state::check(plan, &restored).map_err(|e| e.at(located.place()))?;
     Ok((restored, incremental.then_some(located)))
 }
 

@@ -38,10 +38,24 @@ const BUFFER_ROWS: usize = BATCH_ROWS / 4 * 5;
 /// A first guess at the encoded size of a row.
 const BYTES_PER_ROW: usize = 32;
 
+/// A container whose type only the two ends of an edge know.
+pub(crate) trait AnyContainer: Send {
+    fn encode_into(&self, out: &mut Vec<u8>) -> Result<()>;
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+impl<C: Container> AnyContainer for C {
+    fn encode_into(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.encode(out)
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
 /// The records of an envelope.
 pub(crate) enum Body {
     /// A container, as it is, for a target in this process.
-    Typed(Box<dyn Any + Send>),
+    Typed(Box<dyn AnyContainer>),
     /// An encoded container, for a target in another one.
     Bytes(Vec<u8>),
 }
@@ -50,10 +64,21 @@ impl Body {
     /// The container of type `C` that the sender put in.
     pub(crate) fn open<C: Container>(self) -> Result<C> {
         match self {
-            Body::Typed(body) => body.downcast::<C>().map(|c| *c).map_err(|_| {
+            Body::Typed(body) => body.into_any().downcast::<C>().map(|c| *c).map_err(|_| {
                 Error::bug("an edge carries another type than its two ends agreed on")
             }),
             Body::Bytes(bytes) => C::decode(&bytes),
+        }
+    }
+    /// The wire form of the container.
+    pub(crate) fn encoded(&self) -> Result<Vec<u8>> {
+        match self {
+            Body::Typed(body) => {
+                let mut bytes = Vec::new();
+                body.encode_into(&mut bytes)?;
+                Ok(bytes)
+            }
+            Body::Bytes(bytes) => Ok(bytes.clone()),
         }
     }
 }
@@ -207,6 +232,23 @@ pub enum Connection {
     All,
 }
 
+/// Deals what was stored out again: the piece for one target, and its rows.
+pub(crate) type Redeal = Box<dyn FnMut(Body, usize) -> Result<Option<(u32, Body)>>>;
+/// Makes the [`Redeal`] of an edge.
+pub(crate) type MakeRedeal = Arc<dyn Fn(PartitionContext) -> Redeal + Send + Sync>;
+
+/// What a checkpoint that does not wait may do with records that wait at the end of an edge.
+#[derive(Clone)]
+pub(crate) enum InFlight {
+    /// It stores them; at another parallelism they are dealt out again.
+    Redealt(MakeRedeal),
+    /// It stores them; at another parallelism the subtasks get them in turn.
+    InTurn,
+    /// They are processed first: who gets them cannot be decided again. Flink has the same
+    /// rule for pointwise and broadcast edges.
+    Processed,
+}
+
 /// How records are dealt out on an edge (Flink's `StreamPartitioner`).
 #[derive(Clone)]
 pub struct Partitioner<T> {
@@ -223,6 +265,25 @@ impl<T: Data> Partitioner<T> {
         make: impl Fn(PartitionContext) -> P + Send + Sync + 'static,
     ) -> Self {
         Partitioner { name, connection, make: Arc::new(move |context| Box::new(make(context))) }
+    }
+    pub(crate) fn in_flight(&self) -> InFlight {
+        match self.name {
+            "HASH" | "GLOBAL" | "CUSTOM" => InFlight::Redealt(self.redeal()),
+            "REBALANCE" | "SHUFFLE" => InFlight::InTurn,
+            _ => InFlight::Processed,
+        }
+    }
+    fn redeal(&self) -> MakeRedeal {
+        let make = Arc::clone(&self.make);
+        Arc::new(move |context| {
+            let mut partition = make(context);
+            Box::new(move |body, target| {
+                let mut pieces = vec![Batch::<T>::new(); context.targets];
+                partition.split(body.open()?, &mut pieces)?;
+                let piece = pieces.into_iter().nth(target).filter(|piece| !piece.is_empty());
+                Ok(piece.map(|piece| (piece.len() as u32, Body::Typed(Box::new(piece)))))
+            })
+        })
     }
     /// To the subtask of the same index.
     pub fn forward() -> Self {

@@ -3,6 +3,7 @@
 //! Every process of a job runs the same program, builds the same graph, and calls
 //! [`execute`] with its own index; they find each other by the list of addresses.
 
+use crate::channel_state;
 use crate::checkpoint::{self, RestoreReport, StartFrom};
 use crate::control::JobHandle;
 use crate::job_graph::{JobGraph, Plan};
@@ -103,6 +104,7 @@ impl RuntimeConfig {
     pub(crate) fn job_info(&self) -> JobInfo {
         JobInfo {
             name: self.job_name.clone(),
+            id: self.storage.as_ref().map_or_else(String::new, |s| s.job_id().to_owned()),
             term: self.term,
             checkpoint_interval_ms: self.checkpoint.interval_ms,
             checkpoint_timeout_ms: self.checkpoint.timeout_ms,
@@ -205,6 +207,7 @@ pub fn check_savepoint(
     let (report, located) = restorable(&plan, config, settings)?;
     located.check_objects()?;
     let restored = RestoredJob::of(&located);
+    channel_state::check(&plan, &restored).map_err(|e| e.at(located.place()))?;
     let info = Arc::new(config.job_info());
     plan.try_open(&|node| {
         let subtask = SubtaskInfo {

@@ -14,7 +14,7 @@
 
 use crate::chain::{Node, Output, OutputTag, Receiver, SideOutput};
 use crate::container_edge::{ContainerPartitioner, ContainerSender};
-use crate::exchange::{Body, Connection, EdgeSender, ExchangeSender, Partitioner};
+use crate::exchange::{Body, Connection, EdgeSender, ExchangeSender, InFlight, Partitioner};
 use crate::execution::RuntimeConfig;
 use crate::operator::{Operator, OperatorContext};
 use crate::sink::{self, CommitterContext, Sink, SinkOperator};
@@ -117,11 +117,13 @@ fn right_container<A, B: Container>(body: Body) -> Result<Either<A, B>> {
 }
 fn container_edge<C: Container>(from: NodeId, partitioner: ContainerPartitioner<C>) -> JobEdge {
     let (name, connection) = (partitioner.name(), partitioner.connection());
+    // Operators over columns keep one event time for all keys: see decision 0008.
+    let in_flight = InFlight::Processed;
     let make_sender: MakeSender = Arc::new(move |edge| {
         let receiver: Box<dyn Receiver<C>> = Box::new(ContainerSender::new(&partitioner, edge));
         Box::new(receiver)
     });
-    JobEdge { from: from.0, tag: None, name, connection, make_sender }
+    JobEdge { from: from.0, tag: None, name, connection, in_flight, make_sender }
 }
 
 impl<C: Container> Input<C> {
@@ -144,12 +146,13 @@ impl<A: Container, B: Container> Input<Either<A, B>> {
 
 fn edge<T: Data>(from: NodeId, tag: Option<&'static str>, partitioner: Partitioner<T>) -> JobEdge {
     let (name, connection) = (partitioner.name, partitioner.connection);
+    let in_flight = partitioner.in_flight();
     let make_sender: MakeSender = Arc::new(move |edge| {
         let receiver: Box<dyn Receiver<Batch<T>>> =
             Box::new(ExchangeSender::new(&partitioner, edge));
         Box::new(receiver)
     });
-    JobEdge { from: from.0, tag, name, connection, make_sender }
+    JobEdge { from: from.0, tag, name, connection, in_flight, make_sender }
 }
 
 impl<T: Data> Input<Batch<T>> {
@@ -177,6 +180,7 @@ pub(crate) struct JobEdge {
     pub(crate) tag: Option<&'static str>,
     pub(crate) name: &'static str,
     pub(crate) connection: Connection,
+    pub(crate) in_flight: InFlight,
     pub(crate) make_sender: MakeSender,
 }
 
@@ -394,6 +398,8 @@ pub(crate) struct PlanEdge {
     pub(crate) receivers: usize,
     pub(crate) connection: Connection,
     pub(crate) name: &'static str,
+    pub(crate) in_flight: InFlight,
+    pub(crate) from_node: usize,
     make_sender: MakeSender,
     to_node: usize,
 }
@@ -499,6 +505,8 @@ impl Plan {
                     receivers: parallelism[i],
                     connection: connection(i, edge),
                     name: if forward_to_other { "REBALANCE" } else { edge.name },
+                    in_flight: edge.in_flight.clone(),
+                    from_node: edge.from,
                     make_sender: Arc::clone(&edge.make_sender),
                     to_node: i,
                 });

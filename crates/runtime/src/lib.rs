@@ -18,6 +18,7 @@
 //! | [`exchange`] | partitioners, credits; what goes from task to task |
 //! | [`container_edge`] | edges that carry whole columnar batches |
 //! | `task` | one chain behind its inputs: epochs, alignment, merge of watermarks |
+//! | `channel_state` | what waited in front of a task when a checkpoint overtook it |
 //! | [`sink`] | writers at the end of a chain, and the commits behind them |
 //! | [`state`] | keyed state and timers as functions and operators see them |
 //! | [`window`] | keyed windows: assigners, triggers, evictors, functions, two operators |
@@ -36,6 +37,7 @@
 mod alignment;
 pub mod async_io;
 pub mod chain;
+mod channel_state;
 pub mod checkpoint;
 pub mod container_edge;
 pub mod control;

@@ -207,6 +207,9 @@ impl std::fmt::Debug for Waker {
 pub struct JobInfo {
     /// Name of the job.
     pub name: String,
+    /// Names the job's folder in storage; empty without storage. Terms of one id have an
+    /// order, terms of two ids have none.
+    pub id: String,
     /// The term of the leader under which the attempt runs. It grows from attempt to attempt
     /// (0 without storage): what is to tell the transactions of attempts apart, and their
     /// order, takes this. Found by the simulation: the order in which attempts were started
@@ -247,6 +250,7 @@ impl JobInfo {
     pub fn for_tests() -> Self {
         JobInfo {
             name: "test".into(),
+            id: "test".into(),
             term: 1,
             checkpoint_interval_ms: Some(1000),
             checkpoint_timeout_ms: 60_000,

@@ -430,6 +430,9 @@ impl<T: Data> Downstream for SourceNode<T> {
     fn ready(&self) -> bool {
         self.out.is_ready()
     }
+    fn is_firing(&self) -> bool {
+        self.out.is_firing()
+    }
     fn poll(&mut self, now_ms: i64) -> Result<()> {
         self.out.poll(now_ms)?;
         if self.out.is_ready() {

@@ -10,12 +10,18 @@
 //!   edge 2 ─┘                      └ else: wait (bounded by the senders' credits)
 //! ```
 //!
+//! An epoch ends when all of it has come and is processed. A checkpoint that may overtake
+//! does not wait for the second: what has come and is not processed is stored with it, and
+//! processed as part of the next epoch (`channel_state`; decision 0008).
+//!
 //! Invariants: no record of epoch `e + 1` reaches the chain before its state at the
-//! end of `e` was captured (Carbone et al. 2015); rows are acknowledged when they
+//! end of `e` was captured (Carbone et al. 2015); a record of `e` is in that state, or stored
+//! beside it; rows are acknowledged when they
 //! have been *processed*; a task that has failed or was cancelled takes everything
 //! and does nothing.
 
 use crate::chain::{Downstream, Receiver};
+use crate::channel_state::{Channels, Replay};
 use crate::exchange::{Body, Envelope, Payload};
 use crate::snapshot::{SnapshotKind, TaskSnapshot};
 use crate::source::SourcePoll;
@@ -78,6 +84,8 @@ pub(crate) struct InputEdge {
     pub(crate) port: usize,
     /// Index in the merge of the sender with a subtask index, if connected.
     pub(crate) members: Vec<Option<usize>>,
+    /// No checkpoint overtakes what waits on it.
+    pub(crate) never_overtaken: bool,
 }
 
 /// What a task has to know of the world for one [`Task::step`].
@@ -94,6 +102,8 @@ pub(crate) struct Orders {
     pub(crate) hold: bool,
     /// A source ends now.
     pub(crate) drain: bool,
+    /// The checkpoint that ends the current epoch does not wait for what is not processed.
+    pub(crate) overtake: bool,
 }
 
 /// What one [`Task::step`] did.
@@ -121,13 +131,24 @@ pub(crate) struct Task {
     open_senders: usize,
     current: Epoch,
     waiting: Waiting,
+    channels: Channels,
+    /// What was stored in front of it, and comes before everything else.
+    replay: Option<Replay>,
+    /// The last epoch whose rest was put in the order in which it can be overtaken.
+    sorted: Option<Epoch>,
     /// The source has said that it is at its end.
     ending: bool,
     ended: bool,
 }
 
 impl Task {
-    pub(crate) fn new(head: Head, edges: Vec<InputEdge>, first: Epoch) -> Self {
+    pub(crate) fn new(
+        head: Head,
+        edges: Vec<InputEdge>,
+        channels: Channels,
+        replay: Option<Replay>,
+        first: Epoch,
+    ) -> Self {
         let members = edges.iter().flat_map(|e| e.members.iter().flatten()).count();
         Task {
             head,
@@ -136,13 +157,21 @@ impl Task {
             open_senders: members,
             current: first,
             waiting: Waiting::new(),
+            channels,
+            replay,
+            sorted: None,
             ending: false,
             ended: false,
         }
     }
 
     pub(crate) fn open(&mut self) -> Result<()> {
-        self.head.chain().open()
+        let chain = self.head.chain();
+        chain.open()?;
+        match &self.replay {
+            Some(replay) => tell(chain, replay.begin()),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn enqueue(&mut self, edge: usize, epoch: Epoch, envelope: Envelope) {
@@ -157,11 +186,23 @@ impl Task {
     /// Does one thing.
     pub(crate) fn step(&mut self, orders: Orders, now_ms: i64) -> Result<Step> {
         self.head.chain().poll(now_ms)?;
-        if self.ended || !self.head.chain_ref().ready() {
+        if self.ended {
             return Ok(Step::Waiting);
+        }
+        if !self.head.chain_ref().ready() {
+            return match self.may_overtake(orders) {
+                true => self.overtake(orders.kind),
+                false => Ok(Step::Waiting),
+            };
         }
         if let Head::Source(_) = self.head {
             return self.step_source(orders, now_ms);
+        }
+        if let Some(step) = self.step_replay()? {
+            return Ok(step);
+        }
+        if self.waiting.contains_key(&self.current) && self.may_overtake(orders) {
+            return self.overtake(orders.kind);
         }
         if let Some(queue) = self.waiting.get_mut(&self.current) {
             if let Some((edge, envelope)) = queue.pop_front() {
@@ -182,6 +223,70 @@ impl Task {
     /// Whether nothing can come any more.
     fn is_last(&self, orders: Orders) -> bool {
         orders.inputs_at.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether the current epoch can end before everything is processed: all of it is here,
+    /// and what is not to be overtaken is processed.
+    fn may_overtake(&mut self, orders: Orders) -> bool {
+        let all_here = match self.head {
+            Head::Source(_) => true,
+            Head::Operator(_) => orders.inputs_at.is_none_or(|epoch| epoch > self.current),
+        };
+        if !orders.overtake
+            || self.current >= orders.target
+            || !all_here
+            || self.replay.is_some()
+            || self.head.chain_ref().is_firing()
+        {
+            return false;
+        }
+        let Some(queue) = self.waiting.get_mut(&self.current) else { return true };
+        let edges = &self.edges;
+        let first = |(edge, _): &(usize, Envelope)| edges[*edge].never_overtaken;
+        if edges.iter().any(|edge| edge.never_overtaken) && self.sorted != Some(self.current) {
+            // There is no order between edges, only on each.
+            let (mut before, after): (VecDeque<_>, VecDeque<_>) = queue.drain(..).partition(first);
+            before.extend(after);
+            *queue = before;
+            self.sorted = Some(self.current);
+        }
+        !queue.front().is_some_and(first)
+    }
+
+    /// Ends the current epoch, and takes what is not processed along into the next.
+    fn overtake(&mut self, kind: SnapshotKind) -> Result<Step> {
+        let mut snapshot = self.capture(kind)?;
+        let (ended, next) = (self.current, self.current.next());
+        let mut left = self.waiting.remove(&ended).unwrap_or_default();
+        if !left.is_empty() {
+            self.channels.store(&self.merge, &self.edges, &left, &mut snapshot)?;
+            left.append(self.waiting.entry(next).or_default());
+            self.waiting.insert(next, left);
+        }
+        self.current = next;
+        Ok(Step::EpochEnded(ended, snapshot))
+    }
+
+    /// Processes one stored message, if there is one.
+    fn step_replay(&mut self) -> Result<Option<Step>> {
+        let (Some(replay), Head::Operator(head)) = (&mut self.replay, &mut self.head) else {
+            return Ok(None);
+        };
+        let done = Some(Step::Processed { edge: 0, sender: 0, rows: 0 });
+        let Some(next) = replay.next() else {
+            let (watermark, idle) = replay.end();
+            self.merge.follow(watermark, idle);
+            self.replay = None;
+            return Ok(done);
+        };
+        let merged = replay.signal(&next);
+        if let Payload::Data { body, .. } = next.payload {
+            let input = self.edges.get(next.edge);
+            let input = input.ok_or_else(|| Error::bug("stored records of a missing edge"))?;
+            head.receive(input.port, body)?;
+        }
+        tell(head.chain(), merged)?;
+        Ok(done)
     }
 
     fn step_source(&mut self, orders: Orders, now_ms: i64) -> Result<Step> {
@@ -228,16 +333,7 @@ impl Task {
                 self.merge.watermark(member, Watermark::MAX)
             }
         };
-        let chain = head.chain();
-        if merged.idle == Some(false) {
-            chain.idle(false)?;
-        }
-        if let Some(watermark) = merged.watermark {
-            chain.watermark(watermark)?;
-        }
-        if merged.idle == Some(true) {
-            chain.idle(true)?;
-        }
+        tell(head.chain(), merged)?;
         Ok(Step::Processed { edge, sender, rows: done })
     }
 
@@ -284,6 +380,19 @@ impl Task {
         self.ended = true;
         self.head.chain().close()
     }
+}
+
+fn tell(chain: &mut dyn Downstream, merged: Merged) -> Result<()> {
+    if merged.idle == Some(false) {
+        chain.idle(false)?;
+    }
+    if let Some(watermark) = merged.watermark {
+        chain.watermark(watermark)?;
+    }
+    if merged.idle == Some(true) {
+        chain.idle(true)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -78,8 +78,10 @@ impl Receiver<Batch<u32>> for Chain {
 /// A task with one edge from `senders` subtasks, opened.
 fn task(chain: &Chain, senders: usize) -> Task {
     let head = TypedHead { receiver: Box::new(chain.clone()), ports: vec![|body| body.open()] };
-    let edge = InputEdge { port: 0, members: (0..senders).map(Some).collect() };
-    let mut task = Task::new(Head::Operator(Box::new(head)), vec![edge], Epoch(1));
+    let edge =
+        InputEdge { port: 0, members: (0..senders).map(Some).collect(), never_overtaken: false };
+    let mut task =
+        Task::new(Head::Operator(Box::new(head)), vec![edge], Channels::default(), None, Epoch(1));
     task.open().unwrap();
     assert_eq!(chain.take(), ["open"]);
     task
@@ -99,6 +101,7 @@ fn orders(inputs_at: Option<u64>) -> Orders {
         kind: SnapshotKind::Checkpoint,
         hold: false,
         drain: false,
+        overtake: false,
     }
 }
 /// Steps until there is nothing to do; what ended on the way, and rows acknowledged.
@@ -231,8 +234,57 @@ fn what_does_not_fit_the_plan_is_a_bug_and_not_a_panic() {
     give(&mut task, 1, 5, rows(&[1]));
     let error = task.step(orders(Some(1)), 0).unwrap_err().to_string();
     assert!(error.contains("a sender not connected"), "{error}");
-    let other = Body::Typed(Box::new(Batch::from(vec!["text"])));
+    let other = Body::Typed(Box::new(Batch::from(vec!["text".to_owned()])));
     give(&mut task, 1, 0, Payload::Data { rows: 1, body: other });
     let error = task.step(orders(Some(1)), 0).unwrap_err().to_string();
     assert!(error.contains("another type"), "{error}");
+}
+
+/// As [`run`], with a checkpoint of the current epoch that may overtake.
+fn overtaking(inputs_at: u64, target: u64) -> Orders {
+    Orders { target: Epoch(target), overtake: true, ..orders(Some(inputs_at)) }
+}
+
+#[test]
+fn a_checkpoint_that_overtakes_takes_what_waits_along() {
+    let chain = Chain::default();
+    let mut task = task(&chain, 2);
+    give(&mut task, 1, 0, rows(&[1]));
+    give(&mut task, 1, 0, Payload::Watermark(Watermark(5)));
+    give(&mut task, 2, 0, rows(&[2]));
+    chain.full.set(true);
+    // Not before all of the epoch is here, nor before its order.
+    assert!(matches!(task.step(overtaking(1, 2), 0).unwrap(), Step::Waiting));
+    assert!(matches!(task.step(overtaking(2, 1), 0).unwrap(), Step::Waiting));
+    give(&mut task, 1, 1, Payload::Watermark(Watermark(7)));
+    let Step::EpochEnded(Epoch(1), snapshot) = task.step(overtaking(2, 2), 0).unwrap() else {
+        panic!("it waits although it may overtake");
+    };
+    let stored = snapshot.into_stored().unwrap();
+    assert!(stored[""].size_bytes() > 0, "nothing is stored beside the chain: {stored:?}");
+    assert_eq!(chain.take(), ["barrier 1"]);
+    // The epoch that follows is aligned again: all is processed, in the order of before.
+    assert!(matches!(task.step(overtaking(2, 2), 0).unwrap(), Step::Waiting));
+    chain.full.set(false);
+    assert_eq!(run(&mut task, Some(3)), (vec!["epoch 2".to_owned()], 2));
+    assert_eq!(chain.take(), ["1", "watermark 5", "2", "barrier 2"]);
+}
+
+#[test]
+fn nothing_overtakes_on_an_edge_that_cannot_be_dealt_out_again() {
+    let chain = Chain::default();
+    let mut task = task(&chain, 1);
+    task.edges.push(InputEdge { port: 0, members: vec![None], never_overtaken: true });
+    task.edges[1].members = vec![Some(0)];
+    give(&mut task, 1, 0, rows(&[1]));
+    task.enqueue(1, Epoch(1), Envelope { to: 0, from: 0, payload: rows(&[9]) });
+    give(&mut task, 1, 0, rows(&[2]));
+    chain.full.set(true);
+    assert!(matches!(task.step(overtaking(2, 2), 0).unwrap(), Step::Waiting));
+    chain.full.set(false);
+    assert!(matches!(task.step(overtaking(2, 2), 0).unwrap(), Step::Processed { edge: 1, .. }));
+    assert!(matches!(task.step(overtaking(2, 2), 0).unwrap(), Step::EpochEnded(..)));
+    assert_eq!(chain.take(), ["9", "barrier 1"]);
+    run(&mut task, Some(2));
+    assert_eq!(chain.take(), ["1", "2"]);
 }

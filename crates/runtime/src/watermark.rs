@@ -296,6 +296,24 @@ impl WatermarkMerge {
     pub fn current(&self) -> Watermark {
         self.combined
     }
+    /// Every member: watermark, whether it is idle, whether it has finished.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (Watermark, bool, bool)> {
+        self.members.iter().map(|m| (m.watermark, m.idle, m.finished))
+    }
+    /// One whose members and whose outcome were stored.
+    pub(crate) fn stored(
+        members: impl IntoIterator<Item = (Watermark, bool, bool)>,
+        combined: Watermark,
+        all_idle: bool,
+    ) -> Self {
+        let member = |(watermark, idle, finished)| Member { watermark, idle, finished };
+        WatermarkMerge { members: members.into_iter().map(member).collect(), combined, all_idle }
+    }
+    /// Goes on where another one was: the outcome never goes back.
+    pub(crate) fn follow(&mut self, combined: Watermark, all_idle: bool) {
+        self.combined = self.combined.max(combined);
+        self.all_idle = all_idle;
+    }
     /// Whether every member is idle.
     pub fn is_idle(&self) -> bool {
         self.all_idle

@@ -283,6 +283,15 @@ impl TaskSnapshot {
     pub fn push(&mut self, uid: String, snapshot: OperatorSnapshot) {
         self.operators.push((uid, snapshot));
     }
+    /// What the operator `uid` stores, for more to be added.
+    pub fn operator_mut(&mut self, uid: &str) -> &mut OperatorSnapshot {
+        let at = self.operators.iter().position(|(known, _)| known == uid);
+        let at = at.unwrap_or_else(|| {
+            self.operators.push((uid.to_owned(), OperatorSnapshot::new(self.kind)));
+            self.operators.len() - 1
+        });
+        &mut self.operators[at].1
+    }
     /// Number of operators that stored something.
     pub fn len(&self) -> usize {
         self.operators.len()

@@ -36,7 +36,7 @@ impl KafkaCommitter {
         Ok(KafkaCommitter {
             raw: RawCluster::new(properties.bootstrap_servers(), REQUEST_TIMEOUT),
             properties: properties.clone(),
-            names: Names::new(&settings.prefix, &context.job.name, &context.uid),
+            names: Names::new(&settings.prefix, &context.job, &context.uid),
             settings: settings.clone(),
             sweeps: context.subtask == Some(0),
         })
@@ -61,14 +61,15 @@ impl KafkaCommitter {
         Ok(described.map(|d| Generation(d.producer_id, d.producer_epoch)))
     }
 
-    /// Aborts open transactions of the prefix, but not those of generation `spare`.
+    /// Aborts open transactions of the prefix, but not those of generation `spare`, and never
+    /// those of a later leader: a durable checkpoint may list them.
     fn sweep(&mut self, spare: Option<Generation>) -> Result<usize> {
-        let spare = spare.map(Names::generation);
         let open = self.raw.open_transactions(self.names.prefix())?;
         let mut aborted = 0;
         for listed in open {
             let Some(parsed) = self.names.parse(&listed.id) else { continue };
-            if spare.as_deref() != Some(parsed.generation) {
+            let spared = spare.is_some_and(|generation| parsed.is_held_by(generation));
+            if !spared && self.names.successor(&parsed).is_none() {
                 tracing::info!("aborting the transaction that '{}' has left open", listed.id);
                 self.raw.init_producer_id(&listed.id, self.settings.timeout)?;
                 aborted += 1;
@@ -77,10 +78,19 @@ impl KafkaCommitter {
         Ok(aborted)
     }
 
-    /// Another job that writes with this prefix right now would be fenced by us, and fence us.
+    /// Another job that writes with this prefix right now would be fenced by us, and fence us;
+    /// a later leader of this job as well.
     fn refuse_others(&mut self, known: &BTreeSet<String>) -> Result<()> {
         for listed in self.raw.open_transactions(self.names.prefix())? {
             let Some(parsed) = self.names.parse(&listed.id) else { continue };
+            // Its claim would stop the one that is in charge.
+            if let Some(term) = self.names.successor(&parsed) {
+                return Err(Error::restart(format!(
+                    "a later leader of this job (term {term}) has the open transaction '{}'",
+                    listed.id
+                ))
+                .advice("this process was late; the later attempt goes on"));
+            }
             if parsed.owner != self.names.owner() && !known.contains(parsed.owner) {
                 return Err(Error::config(format!(
                     "transactional_id_prefix '{}' is in use: another job or sink has the open \

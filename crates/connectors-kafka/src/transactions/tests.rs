@@ -281,6 +281,28 @@ fn a_zombie_fails_at_its_next_barrier_and_its_transactions_are_swept() {
     assert_eq!(sink.rows(), ["z1", "one"]);
 }
 
+/// A process that was stopped between its election and its recovery, and goes on too late.
+#[test]
+fn a_late_leader_leaves_the_transactions_of_its_successor_alone() {
+    let late = Fixture::new("late");
+    let mut sink = late.clone();
+    sink.job.term = late.job.term + 1;
+    sink.recover(&[]).unwrap();
+    let mut harness = sink.open();
+    harness.push("one".into(), 0).unwrap();
+    harness.snapshot(1).unwrap(); // and its checkpoint is durable
+    let error = late.recover(&[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Restart, "{error}");
+    assert!(error.to_string().contains("a later leader of this job (term 2)"), "{error}");
+    harness.complete_checkpoint(1).unwrap();
+    // The claim is untouched too: the successor goes on.
+    harness.push("two".into(), 0).unwrap();
+    harness.snapshot(2).unwrap();
+    harness.complete_checkpoint(2).unwrap();
+    harness.close().unwrap();
+    assert_eq!(sink.rows(), ["one", "two"]);
+}
+
 #[test]
 fn a_zombie_that_was_not_swept_hears_that_its_prefix_was_taken_over() {
     let sink = Fixture::new("takeover");

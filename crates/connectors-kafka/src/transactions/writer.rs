@@ -73,7 +73,7 @@ impl<T: Data> TransactionalWriter<T> {
         surroundings: Surroundings,
         context: &OperatorContext,
     ) -> Result<Self> {
-        let names = Names::new(&settings.prefix, &context.job.name, &context.subtask.uid);
+        let names = Names::new(&settings.prefix, &context.job, &context.subtask.uid);
         let mut raw = RawCluster::new(properties.bootstrap_servers(), REQUEST_TIMEOUT);
         let (cluster_id, _) = raw.describe()?;
         let claim = raw.describe_transactions(&[&names.claim()])?.into_iter().flatten().next();

@@ -34,4 +34,5 @@ mod pressure;
 mod recovery;
 mod supervision;
 mod support;
+mod unaligned;
 mod windows;

@@ -44,6 +44,8 @@ struct Attempt {
     cuts: u64,
     /// Whether keyed state is in RocksDB: all attempts of a job or none.
     disk: bool,
+    /// Whether its checkpoints overtake what waits.
+    unaligned: bool,
 }
 
 #[cfg(not(feature = "rocksdb"))]
@@ -60,15 +62,15 @@ fn set_backend(env: &StreamExecutionEnvironment, disk: bool) {
 
 fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
     let layout = prop::sample::select(vec![(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (2, 2)]);
-    let attempt = (1..PER_SPLIT, layout, 0u64..3);
+    let attempt = (1..PER_SPLIT, layout, 0u64..3, any::<bool>());
     (prop::collection::vec(attempt, 1..4), any::<bool>()).prop_map(|(mut attempts, disk)| {
         attempts.sort_by_key(|a| a.0);
         let last = attempts.len();
-        let attempt = |(i, (stop, (workers, processes), cuts))| {
+        let attempt = |(i, (stop, (workers, processes), cuts, unaligned))| {
             let stop = if i == last { usize::MAX } else { stop };
-            Attempt { stop, workers, processes, cuts, disk }
+            Attempt { stop, workers, processes, cuts, disk, unaligned }
         };
-        attempts.push((0, (2, 1), 0));
+        attempts.push((0, (2, 1), 0, true));
         attempts.into_iter().enumerate().map(attempt).collect()
     })
 }
@@ -87,6 +89,7 @@ fn through(
             let env = environment();
             env.enable_checkpointing(Duration::from_millis(1));
             env.set_checkpoint_storage(checkpoints.storage());
+            env.checkpoint_config(|c| c.unaligned = attempt.unaligned);
             set_backend(&env, attempt.disk);
             let never = Gate::default();
             let mut source = Script::new(events());
@@ -186,7 +189,9 @@ fn windows(attempts: &[Attempt], kind: Kind, mid_stream: bool) -> BTreeSet<Fired
             };
             let results = results.uid("windows");
             results.side_output(&LATE).sink_to(late_there.clone());
-            results.sink_to(sink_there.clone());
+            let open = Gate::default();
+            open.open();
+            slow(&results, &open, &Count::default()).sink_to(sink_there.clone());
         },
     );
     assert_eq!(late.sorted(), [], "nothing can be late");
@@ -280,7 +285,7 @@ proptest! {
         ]),
         mid_stream in any::<bool>(),
     ) {
-        let undisturbed = [Attempt { stop: usize::MAX, workers: 1, processes: 1, cuts: 0, disk: false }];
+        let undisturbed = [Attempt { stop: usize::MAX, workers: 1, processes: 1, cuts: 0, disk: false, unaligned: false }];
         let want = windows(&undisturbed, kind, false);
         prop_assert!(want.len() > 100);
         prop_assert_eq!(windows(&attempts, kind, mid_stream), want);
@@ -342,7 +347,7 @@ proptest! {
         let there = sink.clone();
         // The first attempt is cut when all subtasks have all rules, before any record.
         let disk = attempts[0].disk;
-        attempts.insert(0, Attempt { stop: 0, workers: 2, processes: 1, cuts: 0, disk });
+        attempts.insert(0, Attempt { stop: 0, workers: 2, processes: 1, cuts: 0, disk, unaligned: true });
         let known = Count::default();
         let counted = known.clone();
         through(&attempts, move || known.get() >= 2 * 17, move |env, source| {

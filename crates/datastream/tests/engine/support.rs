@@ -287,3 +287,44 @@ pub(crate) fn environment() -> StreamExecutionEnvironment {
 pub(crate) fn tasks(plan: &str) -> Vec<&str> {
     plan.lines().filter(|line| line.starts_with("task")).collect()
 }
+
+/// Takes nothing until the gate opens; then one batch at a time, with rests in between that
+/// are longer on some subtasks. Counts what it passes on.
+pub(crate) struct Slow<T> {
+    gate: Gate,
+    passed: Count,
+    rests: u64,
+    left: u64,
+    of: std::marker::PhantomData<fn() -> T>,
+}
+impl<T: Data> Operator for Slow<T> {
+    type In = Batch<T>;
+    type Out = Batch<T>;
+    fn on_batch(&mut self, batch: Batch<T>, out: &mut Output<Batch<T>>) -> Result<()> {
+        self.passed.add(batch.len() as u64);
+        self.left = self.rests;
+        out.emit(batch);
+        Ok(())
+    }
+    fn is_ready(&self) -> bool {
+        self.left == 0 && self.gate.is_open()
+    }
+    fn next_processing_time(&self) -> Option<i64> {
+        // Looks again soon, in place of a wake-up by whoever opens the gate.
+        (!self.is_ready()).then_some(0)
+    }
+    fn on_processing_time(&mut self, _: i64, _: &mut Output<Batch<T>>) -> Result<()> {
+        self.left = self.left.saturating_sub(1);
+        Ok(())
+    }
+}
+
+/// Puts a [`Slow`] behind `stream`.
+pub(crate) fn slow<T: Data>(stream: &DataStream<T>, gate: &Gate, passed: &Count) -> DataStream<T> {
+    let (gate, passed) = (gate.clone(), passed.clone());
+    stream.transform("slow", move |context| {
+        let (gate, passed) = (gate.clone(), passed.clone());
+        let rests = context.subtask.index as u64 % 3;
+        Ok(Slow { gate, passed, rests, left: 0, of: std::marker::PhantomData })
+    })
+}

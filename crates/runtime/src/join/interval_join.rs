@@ -19,7 +19,7 @@ use crate::chain::{Output, OutputTag};
 use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
 use crate::snapshot::{OperatorSnapshot, StateKind};
 use crate::state::{KeyedStates, MapRef, TimerState};
-use crate::window::{LateRecords, StoredHeader, WindowOperatorFactory};
+use crate::window::{Ahead, LateRecords, StoredHeader, WindowOperatorFactory};
 use millstream_core::{
     Batch, Data, Either, Epoch, Error, EventTime, Key, NO_TIMESTAMP, Result, Watermark,
 };
@@ -213,6 +213,7 @@ struct IntervalJoinOperator<A: Data, B: Data, K: Key, SA, SB, F, Out> {
     /// Checkpointed, with the watermark and the cleanups.
     buffers: Option<Buffers<K, A, B>>,
     watermark: EventTime,
+    ahead: Ahead,
     /// When rows go: (is left, event time).
     cleanups: TimerState<K, (bool, EventTime)>,
     of: PhantomData<fn() -> Out>,
@@ -239,9 +240,14 @@ where
             right_late: LateRecords::new(parts.right_late),
             buffers: None,
             watermark: i64::MIN,
+            ahead: Ahead::default(),
             cleanups: TimerState::default(),
             of: PhantomData,
         }
+    }
+
+    fn is_late(&self, key: &K, time: EventTime) -> bool {
+        time < self.watermark || self.ahead.has_passed(key, time.saturating_add(1))
     }
 
     /// When a row of one side goes.
@@ -252,13 +258,13 @@ where
 
     fn on_left(&mut self, row: A, time: EventTime, out: &mut Output<Batch<Out>>) -> Result<()> {
         check_time(time)?;
-        if time < self.watermark {
+        let key = (self.left_key)(&row);
+        if self.is_late(&key, time) {
             self.left_late.take(row, time, out);
             return Ok(());
         }
         let cleanup = self.cleanup_time(true, time);
         let (buffers, f) = (opened(&self.buffers)?, &mut self.f);
-        let key = (self.left_key)(&row);
         let from = time.saturating_add(self.lower_ms);
         let to = time.saturating_add(self.upper_ms);
         buffers.right.range(&key, from, to, &mut |right_timestamp, partners| {
@@ -276,13 +282,13 @@ where
 
     fn on_right(&mut self, row: B, time: EventTime, out: &mut Output<Batch<Out>>) -> Result<()> {
         check_time(time)?;
-        if time < self.watermark {
+        let key = (self.right_key)(&row);
+        if self.is_late(&key, time) {
             self.right_late.take(row, time, out);
             return Ok(());
         }
         let cleanup = self.cleanup_time(false, time);
         let (buffers, f) = (opened(&self.buffers)?, &mut self.f);
-        let key = (self.right_key)(&row);
         let from = time.saturating_sub(self.upper_ms);
         let to = time.saturating_sub(self.lower_ms);
         buffers.left.range(&key, from, to, &mut |left_timestamp, partners| {
@@ -323,7 +329,7 @@ where
     fn open(&mut self, ctx: &OperatorContext) -> Result<()> {
         self.left_late.open(ctx);
         self.right_late.open(ctx);
-        self.watermark = StoredHeader::restore(LAYOUT, &ctx.restored)?;
+        (self.watermark, self.ahead) = StoredHeader::restore(LAYOUT, &ctx.restored, &ctx.subtask)?;
         let mut states = ctx.keyed_states()?;
         let left = states.map_table(LEFT, StateKind::Map)?;
         let right = states.map_table(RIGHT, StateKind::Map)?;
@@ -354,6 +360,7 @@ where
             return Ok(Progress::Hold);
         }
         self.watermark = watermark.0;
+        self.ahead.reached(watermark.0);
         while let Some((_, key, (is_left, time))) = self.cleanups.pop_due(watermark.0)? {
             let buffers = opened(&self.buffers)?;
             if is_left {
@@ -366,7 +373,8 @@ where
     }
 
     fn snapshot(&mut self, _: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        StoredHeader::store(LAYOUT.to_owned(), self.watermark, into)?;
+        let subtask = self.buffers.as_ref().map(|buffers| &buffers.subtask);
+        StoredHeader::store(LAYOUT.to_owned(), self.watermark, &self.ahead, subtask, into)?;
         let buffers = opened(&self.buffers)?;
         self.cleanups.snapshot(CLEANUPS, &buffers.subtask, into);
         buffers.states.snapshot(into)

@@ -71,12 +71,22 @@ enum Control {
     Alignment(Vec<AlignmentUpdate>),
 }
 
+/// How an epoch ends.
+#[derive(Clone, Debug)]
+pub(super) struct Form {
+    pub(super) kind: SnapshotKind,
+    /// Where a savepoint goes.
+    pub(super) directory: Option<String>,
+    /// When its checkpoint stops waiting for what is not processed.
+    pub(super) overtakes_at_ms: Option<i64>,
+}
+
 /// What the tasks of one worker share with its coordinator.
 pub(super) struct WorkerState {
     /// The epoch that sources are to be in.
     pub(super) target: Cell<Epoch>,
-    /// The form of the snapshots that close an epoch, and where savepoints go.
-    pub(super) forms: RefCell<BTreeMap<Epoch, (SnapshotKind, Option<String>)>>,
+    /// How epochs end.
+    pub(super) forms: RefCell<BTreeMap<Epoch, Form>>,
     /// Sources read nothing from this epoch on.
     pub(super) held: Cell<Option<Epoch>>,
     /// Sources end in this epoch; the form of what is stored at the end.
@@ -117,6 +127,8 @@ pub(super) struct Coordinator {
     pub(super) checkpointing: Checkpointing,
     pub(super) board: AlignmentBoard,
     pub(super) aligned: bool,
+    /// From the order of a checkpoint; savepoints never overtake.
+    pub(super) overtakes_after_ms: Option<i64>,
     pub(super) state: Rc<WorkerState>,
 }
 
@@ -208,7 +220,11 @@ impl Running {
                     let next = epoch.next();
                     state.target.set(state.target.get().max(next));
                     let mut forms = state.forms.borrow_mut();
-                    forms.insert(epoch, (kind, directory));
+                    let after_ms = self.coordinator.overtakes_after_ms;
+                    let after_ms = after_ms.filter(|_| kind == SnapshotKind::Checkpoint);
+                    let now_ms = self.coordinator.clock.now_ms();
+                    let overtakes_at_ms = after_ms.map(|after| now_ms.saturating_add(after));
+                    forms.insert(epoch, Form { kind, directory, overtakes_at_ms });
                     if forms.len() > FORMS {
                         forms.pop_first();
                     }

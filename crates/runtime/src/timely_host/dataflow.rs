@@ -10,7 +10,8 @@ use super::chunk::{Chunk, by_address};
 use super::coordinator::{Coordinator, Driver, WorkerState};
 use super::host::{Host, OutEdge, Pace, TimeMetrics, panicked};
 use super::worker::WorkerEnv;
-use crate::exchange::{EdgeSender, Target, targets_of};
+use crate::channel_state::{Channels, Replay};
+use crate::exchange::{EdgeSender, InFlight, Target, targets_of};
 use crate::job_graph::{Built, Plan, PlanEdge, PlanNode, PlanTask};
 use crate::operator::{OperatorContext, SubtaskInfo, Waker};
 use crate::task::{Head, InputEdge, Task};
@@ -58,6 +59,7 @@ pub(super) fn build<'s>(scope: Scope<'s, u64>, plan: &Arc<Plan>, env: &WorkerEnv
         checkpointing: env.checkpointing.clone(),
         board: env.board.clone(),
         aligned: env.aligned,
+        overtakes_after_ms: env.config.checkpoint.overtakes_after_ms(),
         state,
     };
     let driver = (scope.index() == 0).then(|| Driver::new(plan, env, first)).flatten();
@@ -180,7 +182,8 @@ fn input_edges(plan: &Plan, task: &PlanTask, me: usize) -> Vec<InputEdge> {
         };
         let members =
             (0..edge.senders).map(|from| connected(from).then(|| member.next()).flatten());
-        InputEdge { port, members: members.collect() }
+        let never_overtaken = matches!(edge.in_flight, InFlight::Processed);
+        InputEdge { port, members: members.collect(), never_overtaken }
     };
     task.inputs.iter().enumerate().map(edge).collect()
 }
@@ -229,5 +232,13 @@ fn make_task(
         back_pressured: group.counter("accumulateBackPressuredTimeMs"),
         idle: group.counter("accumulateIdleTimeMs"),
     };
-    Ok((Task::new(head, input_edges(plan, task, me), first), times))
+    let edges = input_edges(plan, task, me);
+    let uid = &plan.nodes[task.head].uid;
+    let replay = match edges.is_empty() {
+        true => None,
+        false => Replay::restore(plan, task, me, &env.restored.operator(uid))
+            .map_err(|e| e.at(subtask(&plan.nodes[task.head]).to_string()))?,
+    };
+    let channels = Channels::of(plan, task, me);
+    Ok((Task::new(head, edges, channels, replay, first), times))
 }

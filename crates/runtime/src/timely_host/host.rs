@@ -28,6 +28,8 @@ use timely::scheduling::Activator;
 
 /// Steps of one activation, about as many batches; then others get their turn.
 const STEPS: usize = 32;
+/// With a slow operator they get it earlier: also the order to make a checkpoint.
+const SHARE: Duration = Duration::from_millis(10);
 
 /// One outgoing edge: what the chain put in, and the Timely output that takes it.
 pub(super) struct OutEdge {
@@ -151,9 +153,11 @@ impl Host {
             return Ok(0);
         }
         let (mut rows_done, mut more) = (0, true);
+        let (begin, mut looked_ms) = (Instant::now(), i64::MIN);
         for _ in 0..STEPS {
-            let orders = self.orders(inputs_at);
-            let step = self.task.step(orders, self.clock.now_ms())?;
+            let now_ms = self.clock.now_ms();
+            looked_ms = now_ms;
+            let step = self.task.step(self.orders(inputs_at, now_ms), now_ms)?;
             self.send();
             match step {
                 Step::Processed { edge, sender, rows } => {
@@ -182,33 +186,48 @@ impl Host {
                     break;
                 }
             }
+            if begin.elapsed() >= SHARE {
+                break;
+            }
         }
         self.task.flush()?;
         self.send();
         if more {
             self.activator.activate();
         } else {
-            self.arm();
+            self.arm(looked_ms);
         }
         Ok(rows_done)
     }
 
-    fn orders(&self, inputs_at: Option<Epoch>) -> Orders {
+    fn orders(&self, inputs_at: Option<Epoch>, now_ms: i64) -> Orders {
         let (worker, current) = (&self.worker, self.task.current());
         let target = worker.target.get();
         let drained = worker.drained.get().filter(|(epoch, _)| current >= *epoch);
+        let forms = worker.forms.borrow();
+        let form = forms.get(&current);
         let kind = match drained {
             Some((_, kind)) => kind,
-            None => worker.forms.borrow().get(&current).map(|form| form.0).unwrap_or_default(),
+            None => form.map(|form| form.kind).unwrap_or_default(),
         };
         let hold = worker.held.get().is_some_and(|epoch| current >= epoch);
-        Orders { inputs_at, target, kind, hold, drain: drained.is_some() }
+        let overtakes_at = form.and_then(|form| form.overtakes_at_ms);
+        let overtake = overtakes_at.is_some_and(|at| now_ms >= at);
+        Orders { inputs_at, target, kind, hold, drain: drained.is_some(), overtake }
+    }
+
+    /// When the task has something to do at the latest; it looked at `looked_ms`.
+    fn next_deadline(&self, looked_ms: i64) -> Option<i64> {
+        let forms = self.worker.forms.borrow();
+        let overtakes = forms.get(&self.task.current()).and_then(|form| form.overtakes_at_ms);
+        let overtakes = overtakes.filter(|at| *at > looked_ms);
+        self.task.next_deadline().into_iter().chain(overtakes).min()
     }
 
     /// Gives a snapshot to the uploader; what becomes of it is reported.
     fn keep(&self, epoch: Epoch, snapshot: TaskSnapshot, ended: bool) {
         let form = self.worker.forms.borrow().get(&epoch).cloned();
-        let directory = form.and_then(|(_, directory)| directory);
+        let directory = form.and_then(|form| form.directory);
         let id = self.id;
         let upload = Upload { id, epoch, ended, snapshot, directory };
         if let Err(error) = self.uploader.submit(upload) {
@@ -231,8 +250,8 @@ impl Host {
     }
 
     /// Asks to run again at the task's next deadline, unless an earlier call is due.
-    fn arm(&mut self) {
-        let Some(deadline) = self.task.next_deadline() else { return };
+    fn arm(&mut self, looked_ms: i64) {
+        let Some(deadline) = self.next_deadline(looked_ms) else { return };
         let wait = self.clock.wait_for(deadline);
         let now = Instant::now();
         // In real time: the job's clock may stand still, and then jump.

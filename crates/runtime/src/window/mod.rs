@@ -58,6 +58,6 @@ pub use triggers::{
     EndOfStreamTrigger, EventTimeTrigger, NeverTrigger, ProcessingTimeTrigger, PurgingTrigger,
 };
 
-pub(crate) use header::StoredHeader;
+pub(crate) use header::{Ahead, StoredHeader};
 pub(crate) use key_table::KeyTable;
 pub(crate) use late::LateRecords;

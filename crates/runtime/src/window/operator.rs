@@ -17,7 +17,7 @@ use super::pane_operator::{PANES, STATES};
 use super::place::{at_time, at_window};
 use super::state_cells::StateCells;
 use super::trigger::{TimerOp, TriggerContext};
-use super::{LateRecords, StoredHeader, TimeWindow, Trigger, TriggerResult};
+use super::{Ahead, LateRecords, StoredHeader, TimeWindow, Trigger, TriggerResult};
 use super::{WindowAssigner, WindowGrid, builder::Parts};
 use crate::chain::{Output, RecordContext};
 use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
@@ -107,6 +107,7 @@ struct Firing<T, K: Key, F: WindowFunction<K, T>> {
     event_time: bool,
     merging: bool,
     watermark: EventTime,
+    ahead: Ahead,
     event_timers: TimerState<K, TimeWindow>,
     processing_timers: TimerState<K, TimeWindow>,
     clock: Arc<dyn Clock>,
@@ -120,11 +121,14 @@ impl<T: Data, K: Key, F: WindowFunction<K, T>> Firing<T, K, F> {
         let lateness_ms = if self.event_time { self.lateness_ms } else { 0 };
         window.cleanup_time(lateness_ms)
     }
-    fn is_window_late(&self, window: TimeWindow) -> bool {
-        self.event_time && self.cleanup_time(window) <= self.watermark
+    fn is_window_late(&self, key: &K, window: TimeWindow) -> bool {
+        self.event_time && self.is_past(key, self.cleanup_time(window))
     }
-    fn is_element_late(&self, timestamp: EventTime) -> bool {
-        self.event_time && timestamp.saturating_add(self.lateness_ms) <= self.watermark
+    fn is_element_late(&self, key: &K, timestamp: EventTime) -> bool {
+        self.event_time && self.is_past(key, timestamp.saturating_add(self.lateness_ms))
+    }
+    fn is_past(&self, key: &K, time: EventTime) -> bool {
+        time <= self.watermark || self.ahead.has_passed(key, time)
     }
 
     /// Calls the trigger for `entry` and sets the timers that it asked for.
@@ -324,6 +328,7 @@ where
             event_time: parts.assigner.is_event_time(),
             merging: parts.assigner.is_merging(),
             watermark: i64::MIN,
+            ahead: Ahead::default(),
             event_timers: TimerState::default(),
             processing_timers: TimerState::default(),
             clock: Arc::new(SystemClock),
@@ -358,7 +363,7 @@ where
             let mut at = first;
             while at <= last {
                 let window = grid.window(at);
-                if !self.firing.is_window_late(window) {
+                if !self.firing.is_window_late(&key, window) {
                     self.put_back(&key, window, |function, contents, _| {
                         match contents {
                             Some(contents) => function.merge(contents, acc.clone()),
@@ -371,7 +376,7 @@ where
         }
         for (key, (start, cells)) in restored.keyed::<K, (i64, StateCells)>(STATES, subtask)? {
             let window = grid.window(start);
-            if !self.firing.is_window_late(window) {
+            if !self.firing.is_window_late(&key, window) {
                 self.put_back(&key, window, |_, _, state| *state = cells)?;
             }
         }
@@ -453,7 +458,7 @@ where
                 let hits = from..from + hits.count();
                 let joined = &windows[hits.clone()];
                 let result = joined.iter().fold(*new, |r, entry| r.cover(entry.window));
-                if firing.is_window_late(result) {
+                if firing.is_window_late(&key, result) {
                     continue;
                 }
                 // A window within one that is there already changes nothing.
@@ -552,7 +557,7 @@ where
         let stored = StoredHeader::layout(restored)?;
         let panes = self.panes.filter(|grid| stored.is_some_and(|s| s == grid.layout()));
         let layout = panes.map_or_else(Self::layout, WindowGrid::layout);
-        firing.watermark = StoredHeader::restore(&layout, restored)?;
+        (firing.watermark, firing.ahead) = StoredHeader::restore(&layout, restored, subtask)?;
         let mut states = ctx.keyed_states()?;
         let table = states.table(CONTENTS, StateKind::Window)?;
         firing.event_timers = states.timers(EVENT_TIMERS)?;
@@ -575,22 +580,21 @@ where
             self.assigned.clear();
             let assigned = self.assigner.assign(&value, timestamp, now_ms, &mut self.assigned);
             assigned.map_err(|e| e.at(format!("record {}", show(&value))))?;
+            let key = (self.key_of)(&value);
             let skipped = if self.firing.merging {
-                let key = (self.key_of)(&value);
                 self.add_to_session(key, value, timestamp, out)?
             } else {
                 let firing = &self.firing;
-                self.assigned.retain(|window| !firing.is_window_late(*window));
+                self.assigned.retain(|window| !firing.is_window_late(&key, *window));
                 if self.assigned.is_empty() {
                     Some(value)
                 } else {
-                    let key = (self.key_of)(&value);
                     self.add_to_windows(key, value, timestamp, out)?;
                     None
                 }
             };
             if let Some(value) = skipped
-                && self.firing.is_element_late(timestamp)
+                && self.firing.is_element_late(&(self.key_of)(&value), timestamp)
             {
                 self.late.take(value, timestamp, out);
             }
@@ -608,6 +612,7 @@ where
             return Ok(Progress::Hold);
         }
         self.firing.watermark = watermark.0;
+        self.firing.ahead.reached(watermark.0);
         let mut fired = 0;
         while let Some((time, key, window)) = self.firing.event_timers.pop_due(watermark.0)? {
             self.on_timer(true, time, key, window, out)?;
@@ -639,7 +644,8 @@ where
     }
 
     fn snapshot(&mut self, _: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        StoredHeader::store(Self::layout(), self.firing.watermark, into)?;
+        let (firing, subtask) = (&self.firing, self.keys.as_ref().map(|keys| &keys.subtask));
+        StoredHeader::store(Self::layout(), firing.watermark, &firing.ahead, subtask, into)?;
         let Some(keys) = &self.keys else { return Ok(()) };
         keys.states.snapshot(into)?;
         self.firing.event_timers.snapshot(EVENT_TIMERS, &keys.subtask, into);

@@ -22,7 +22,7 @@ use super::function::{AggregateFunction, WindowContext};
 use super::grid::{Pane, WindowGrid};
 use super::place::{at_time, at_window};
 use super::state_cells::StateCells;
-use super::{KeyTable, LateRecords, StoredHeader, TimeWindow};
+use super::{Ahead, KeyTable, LateRecords, StoredHeader, TimeWindow};
 use crate::chain::{Output, RecordContext};
 use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
 use crate::snapshot::{OperatorSnapshot, StateDescription, StateKind};
@@ -64,6 +64,7 @@ struct Firing<K, A, E> {
     function: Folding<A, E>,
     lateness_ms: i64,
     watermark: EventTime,
+    ahead: Ahead,
     clock: Arc<dyn Clock>,
     /// State of the process function by window, for windows that may fire again.
     states: BTreeMap<i64, KeyTable<K, StateCells>>,
@@ -106,6 +107,10 @@ impl<K: Key, A: AggregateFunction, E: EmitResult<K, A::Out>> Firing<K, A, E> {
     fn is_cleaned_up(&self, window: TimeWindow) -> bool {
         window.cleanup_time(self.lateness_ms) <= self.watermark
     }
+    /// Whether the window came out, and was forgotten, before the job was rescaled.
+    fn was_cleaned_up(&self, key: &K, window: TimeWindow) -> bool {
+        self.ahead.has_passed(key, window.cleanup_time(self.lateness_ms))
+    }
 }
 
 impl<T, K, S, A, E> PaneWindowOperator<T, K, S, A, E>
@@ -132,6 +137,7 @@ where
                 function,
                 lateness_ms: parts.lateness_ms,
                 watermark: i64::MIN,
+                ahead: Ahead::default(),
                 clock: Arc::new(SystemClock),
                 states: BTreeMap::new(),
             },
@@ -179,6 +185,26 @@ where
             }
             start -= self.grid.slide();
         }
+    }
+
+    /// Takes out the rows of keys that are ahead whose windows are all over.
+    fn without_late(
+        &mut self,
+        batch: Batch<T>,
+        out: &mut Output<Batch<E::Out>>,
+    ) -> Result<Batch<T>> {
+        let mut kept = Batch::with_capacity(batch.len());
+        for (value, time) in batch {
+            let pane = self.grid.pane_of(time);
+            let pane = pane.map_err(|e| e.at(format!("record {}", show(&value))))?;
+            let key = (self.key_of)(&value);
+            let last = pane.windows.map(|(_, last)| self.grid.window(last));
+            match last.is_some_and(|window| self.firing.was_cleaned_up(&key, window)) {
+                true => self.late.take(value, time, out),
+                false => kept.push(value, time),
+            }
+        }
+        Ok(kept)
     }
 
     /// The accumulator of one key over a window.
@@ -232,6 +258,9 @@ where
         let Some((window, accs)) = &mut self.emitting else { return Ok(true) };
         let mut emitted = 0;
         for (key, acc) in accs {
+            if self.firing.was_cleaned_up(&key, *window) {
+                continue;
+            }
             self.firing.emit(window, &key, acc, out)?;
             emitted += 1;
             if emitted % RESULTS_PER_LOOK == 0 && !out.is_ready() {
@@ -285,7 +314,8 @@ where
         self.late.open(ctx);
         self.subtask = Some(ctx.subtask.clone());
         self.firing.clock = Arc::clone(&ctx.clock);
-        self.firing.watermark = StoredHeader::restore(&self.grid.layout(), &ctx.restored)?;
+        (self.firing.watermark, self.firing.ahead) =
+            StoredHeader::restore(&self.grid.layout(), &ctx.restored, &ctx.subtask)?;
         self.next_window = self.grid.first_open_window(self.firing.watermark);
         for (key, (start, acc)) in ctx.restored.keyed::<K, (i64, A::Acc)>(PANES, &ctx.subtask)? {
             let table = Arc::make_mut(self.tables.entry(start).or_default());
@@ -300,6 +330,10 @@ where
     }
 
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Output<Batch<E::Out>>) -> Result<()> {
+        let batch = match self.firing.ahead.is_empty() {
+            true => batch,
+            false => self.without_late(batch, out)?,
+        };
         let mut rows = batch.into_iter();
         let mut next = rows.next();
         let at = Cell::new(NO_TIMESTAMP);
@@ -367,14 +401,17 @@ where
                 return Ok(Progress::More);
             }
         }
+        self.firing.ahead.reached(watermark.0);
         self.next_window = self.grid.first_open_window(watermark.0);
         self.drop_panes()?;
         Ok(Progress::Done)
     }
 
     fn snapshot(&mut self, _: Epoch, into: &mut OperatorSnapshot) -> Result<()> {
-        StoredHeader::store(self.grid.layout(), self.firing.watermark, into)?;
-        let Some(subtask) = &self.subtask else { return Ok(()) };
+        let (firing, subtask) = (&self.firing, self.subtask.as_ref());
+        let layout = self.grid.layout();
+        StoredHeader::store(layout, firing.watermark, &firing.ahead, subtask, into)?;
+        let Some(subtask) = subtask else { return Ok(()) };
         for (start, states) in &self.firing.states {
             for (key, cells) in states.iter() {
                 into.put_keyed(STATES, subtask.max_parallelism, key, &(start, cells))?;
