@@ -13,17 +13,17 @@ use std::ops::{Deref, DerefMut};
 
 /// One entry.
 #[derive(Clone)]
-pub(crate) struct Row<K, N, V> {
-    pub(crate) key: K,
-    pub(crate) namespace: N,
-    pub(crate) value: Held<V>,
+pub(super) struct Row<K, N, V> {
+    pub(super) key: K,
+    pub(super) namespace: N,
+    pub(super) value: Held<V>,
 }
 
 /// A value that can be moved out for a moment.
-pub(crate) struct Held<V>(MaybeUninit<V>);
+pub(super) struct Held<V>(MaybeUninit<V>);
 
 impl<V> Held<V> {
-    pub(crate) fn new(value: V) -> Self {
+    pub(super) fn new(value: V) -> Self {
         Held(MaybeUninit::new(value))
     }
 }
