@@ -18,7 +18,7 @@ use crate::dialect::ast::{
 use crate::expr::{Expr, Node};
 use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
-    json_value,
+    json_query_array, json_value,
 };
 use crate::plan::logical::WindowPart;
 use crate::types::{SqlType, TimeAttribute, TypeKind};
@@ -453,16 +453,18 @@ impl Binder<'_> {
                 json_value(input.clone(), path.clone(), ty, empty, error)
             }
             ("JSON_QUERY", [input, path]) => {
-                if let Some(ty) = returning
-                    && !ty.is_text()
-                {
-                    return Err(Error::config(format!(
-                        "JSON_QUERY RETURNING {ty} is not supported"
-                    ))
-                    .advice("return STRING"));
-                }
                 let (empty, error) = (problem(on_empty)?, problem(on_error)?);
-                json_query(input.clone(), path.clone(), wrapper, empty, error)
+                match returning.map(|ty| ty.kind) {
+                    Some(TypeKind::Array(element)) if element.is_text() => {
+                        json_query_array(input.clone(), path.clone(), wrapper, empty, error)
+                    }
+                    Some(kind) if !SqlType::new(kind.clone()).is_text() => {
+                        let ty = SqlType::new(kind);
+                        Err(Error::config(format!("JSON_QUERY RETURNING {ty} is not supported"))
+                            .advice("return STRING or ARRAY<STRING>"))
+                    }
+                    _ => json_query(input.clone(), path.clone(), wrapper, empty, error),
+                }
             }
             ("JSON_EXISTS", [input, path]) => {
                 let on_error = match on_error {

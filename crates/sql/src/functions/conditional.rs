@@ -83,8 +83,8 @@ fn coalesce(args: Vec<Expr>) -> Result<Expr> {
 }
 
 fn if_null(args: Vec<Expr>) -> Result<Expr> {
-    // NULL only if the replacement can be, however nullable the input is.
-    coalesce(args)
+    // A value that is never NULL needs no replacement, not even its type.
+    if args[0].ty.nullable { coalesce(args) } else { Ok(args[0].clone()) }
 }
 
 fn null_if(args: Vec<Expr>) -> Result<Expr> {

@@ -147,10 +147,10 @@ impl<'de> Visitor<'de> for Read {
         let mut all: Vec<(String, Json)> = Vec::new();
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(Read { depth: self.depth + 1 })?;
-            // Of equal names the last value counts, at the first one's place.
-            match all.iter_mut().find(|(n, _)| *n == name) {
-                Some((_, old)) => *old = value,
-                None => all.push((name, value)),
+            // Members are kept in the order of their names; of equal names the last counts.
+            match all.binary_search_by(|(n, _)| n.as_str().cmp(&name)) {
+                Ok(at) => all[at].1 = value,
+                Err(at) => all.insert(at, (name, value)),
             }
         }
         Ok(Json::Object(all))
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn writes_what_it_read_without_blanks() {
         for (text, written) in [
-            (r#" {"b": 1 , "a":[ ]} "#, r#"{"b":1,"a":[]}"#),
+            (r#" {"b": 1 , "a":[ ]} "#, r#"{"a":[],"b":1}"#),
             (r#"[1.50, 1e3, 0, 18446744073709551615]"#, "[1.5,1000.0,0,18446744073709551615]"),
             (r#""é\u0041\n""#, r#""éA\n""#),
             ("null", "null"),

@@ -7,6 +7,8 @@
 mod document;
 mod path;
 
+use std::collections::BTreeMap;
+
 use arrow_array::ArrayRef;
 use base64::Engine;
 use millstream_core::{Error, Result};
@@ -79,6 +81,19 @@ pub(super) const TABLE: &[Definition] = &[
             Ok(true)
         })
     }),
+    Definition::new(&["JSON"], &["text"], Returns::Type(SqlType::string), |args| {
+        let texts = args.text(0)?;
+        args.map_text(|row, out| {
+            let Some(text) = texts.get(row) else { return Ok(false) };
+            let json = Json::parse(text).ok_or_else(|| {
+                Error::data(format!("JSON('{text}'): the text is no JSON"))
+                    .advice("test it with IS JSON")
+            })?;
+            json.write(out);
+            Ok(true)
+        })
+    })
+    .failing(),
     Definition::new(&["JSON_QUOTE"], &["text"], Returns::Type(SqlType::string), |args| {
         let texts = args.text(0)?;
         args.map_text(|row, out| {
@@ -500,7 +515,7 @@ pub fn json_exists(input: Expr, path: Expr, on_error: ExistsOnError) -> Result<E
 /// Whether a value already is JSON text, and goes into other JSON as it is.
 fn is_raw(expr: &Expr) -> bool {
     match &expr.node {
-        Node::Call(call) => matches!(call.function.name(), "JSON_OBJECT" | "JSON_ARRAY"),
+        Node::Call(call) => matches!(call.function.name(), "JSON_OBJECT" | "JSON_ARRAY" | "JSON"),
         _ => false,
     }
 }
@@ -535,6 +550,12 @@ pub fn json_object(pairs: Vec<(Expr, Expr)>, on_null: OnNull) -> Result<Expr> {
         }
         checked("JSON_OBJECT", value)?;
     }
+    // Members stand in the order of their names; of equal names the last counts.
+    let sorted: BTreeMap<String, (Expr, Expr)> = pairs
+        .into_iter()
+        .map(|pair| (pair.0.as_text().unwrap_or_default().to_owned(), pair))
+        .collect();
+    let pairs: Vec<(Expr, Expr)> = sorted.into_values().collect();
     let plan = plan(on_null, &pairs.iter().map(|(_, value)| value).collect::<Vec<_>>());
     let args = std::iter::once(plan).chain(pairs.into_iter().flat_map(|(k, v)| [k, v])).collect();
     let function = Function::native("JSON_OBJECT", false, |args| {

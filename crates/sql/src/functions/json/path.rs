@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn paths() {
-        let document = r#"{"a":[{"c":1},{"c":2},{"d":3}],"x y":{"z":null},"n":5}"#;
+        let document = r#"{"a":[{"c":1},{"c":2},{"d":3}],"n":5,"x y":{"z":null}}"#;
         for (path, expected) in [
             ("$.n", "5"),
             ("$", document),
