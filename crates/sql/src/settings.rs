@@ -31,6 +31,13 @@ pub const KNOWN: &[Known] = &[
     known("pipeline.max-parallelism", "128", "number of key groups"),
     known("pipeline.name", "", "name of the job"),
     known("sql-client.execution.result-mode", "table", "how the shell shows results"),
+    known(
+        "table.exec.async-lookup.buffer-capacity",
+        "100",
+        "requests of a lookup join that may wait",
+    ),
+    known("table.exec.async-lookup.output-mode", "ORDERED", "ORDERED or ALLOW_UNORDERED"),
+    known("table.exec.async-lookup.timeout", "3 min", "how long an answer to a lookup may take"),
     known("table.exec.sink.not-null-enforcer", "ERROR", "ERROR or DROP for NULL in NOT NULL"),
     known("table.exec.source.cdc-events-duplicate", "false", "clean repeated changes by key"),
     known("table.exec.source.idle-timeout", "0 ms", "silence after which a source is idle"),
@@ -80,6 +87,15 @@ impl Settings {
         match key {
             "parallelism.default" => drop(tried.parallelism()?),
             "pipeline.max-parallelism" => drop(tried.number(key)?),
+            "table.exec.async-lookup.buffer-capacity" => drop(tried.lookup_capacity()?),
+            "table.exec.async-lookup.output-mode"
+                if !["ORDERED", "ALLOW_UNORDERED"]
+                    .iter()
+                    .any(|v| v.eq_ignore_ascii_case(value)) =>
+            {
+                return Err(Error::config(format!("'{key}' cannot be '{value}'"))
+                    .advice("use ORDERED or ALLOW_UNORDERED"));
+            }
             "table.local-time-zone" => drop(tried.zone()?),
             "execution.runtime-mode" if !value.eq_ignore_ascii_case("streaming") => {
                 return Err(Error::config(format!(
@@ -88,6 +104,7 @@ impl Settings {
                 .advice("use streaming; bounded input ends by itself"));
             }
             "pipeline.auto-watermark-interval"
+            | "table.exec.async-lookup.timeout"
             | "table.exec.source.idle-timeout"
             | "table.exec.state.ttl" => drop(tried.duration_ms(key)?),
             "table.exec.source.cdc-events-duplicate" => drop(tried.flag(key)?),
@@ -142,6 +159,13 @@ impl Settings {
     /// `Config`, when the value is none.
     pub fn duration_ms(&self, key: &str) -> Result<i64> {
         parse_duration_ms(self.get(key)).map_err(|e| e.at(format!("option '{key}'")))
+    }
+    /// `table.exec.async-lookup.buffer-capacity`.
+    ///
+    /// # Errors
+    /// `Config`, when it is no such number.
+    pub fn lookup_capacity(&self) -> Result<usize> {
+        self.number("table.exec.async-lookup.buffer-capacity")
     }
     /// `parallelism.default`, when it was set.
     ///

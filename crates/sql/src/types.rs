@@ -285,6 +285,13 @@ impl SqlType {
     pub fn without_attribute(self) -> Self {
         self.with_attribute(TimeAttribute::None)
     }
+    /// The same, but processing time stays what it is.
+    pub fn without_rowtime(self) -> Self {
+        match self.attribute {
+            TimeAttribute::Rowtime => self.without_attribute(),
+            _ => self,
+        }
+    }
     /// Whether the column is a rowtime or proctime attribute.
     pub fn is_time_attribute(&self) -> bool {
         self.attribute != TimeAttribute::None

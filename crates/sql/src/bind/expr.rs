@@ -374,6 +374,9 @@ impl Binder<'_> {
         if let Some((part, window)) = window_part(&name) {
             return self.window_part(part, window, call, cx);
         }
+        if is_window_proctime(&name) {
+            return self.call("PROCTIME", vec![]);
+        }
         match name.as_str() {
             "GROUPING" | "GROUPING_ID" => {
                 if let Some(clause) = cx.no_aggregates {
@@ -502,13 +505,19 @@ impl Binder<'_> {
             ))
             .advice(format!("use them in SELECT of a query grouped by {window}")));
         }
-        let ltz = match call.args.first() {
+        let time = match call.args.first() {
             Some(time) => {
                 let mut inner = Cx::plain(cx.scope, "a window");
-                matches!(self.expr(time, &mut inner)?.ty.kind, TypeKind::TimestampLtz(_))
+                Some(self.expr(time, &mut inner)?.ty)
             }
-            None => false,
+            None => None,
         };
+        let ltz = time.as_ref().is_some_and(|t| matches!(t.kind, TypeKind::TimestampLtz(_)));
+        let by_clock = time.is_some_and(|t| t.attribute == TimeAttribute::Proctime);
+        if part == WindowPart::Time && by_clock {
+            return Err(Error::config("Proctime window can not provide a rowtime attribute.")
+                .advice(format!("use {window}_PROCTIME or {window}_END")));
+        }
         let ty = match part {
             WindowPart::Time if ltz => SqlType::timestamp_ltz(3),
             _ => SqlType::timestamp(3),
@@ -553,6 +562,11 @@ fn window_part(name: &str) -> Option<(WindowPart, &'static str)> {
         _ => return None,
     };
     Some((part, window))
+}
+
+/// `TUMBLE_PROCTIME` and its kin: the time at which the window's row is looked at.
+fn is_window_proctime(name: &str) -> bool {
+    matches!(name, "TUMBLE_PROCTIME" | "HOP_PROCTIME" | "SESSION_PROCTIME")
 }
 
 /// Replaces parts of an expression, the largest first: what `replace` answers stays.

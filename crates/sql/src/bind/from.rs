@@ -8,7 +8,7 @@ use crate::dialect::Span;
 use crate::dialect::ast::{self, Alias, Hint, Ident, JoinCondition, ObjectName, TableRef};
 use crate::expr::{Expr, Node};
 use crate::plan::condition::{Side, conjuncts, side, split, time_bounds};
-use crate::plan::logical::{Field, JoinKind, Rel, Schema};
+use crate::plan::logical::{Field, JoinKind, LookupHint, Rel, Schema};
 use crate::types::{SqlType, TimeAttribute, TypeKind};
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
@@ -25,10 +25,11 @@ impl Binder<'_> {
                         .advice("write FROM a JOIN b FOR SYSTEM_TIME AS OF a.ts ON ..."));
                 }
                 let (rel, full) = self.named_table(name, hints)?;
+                let rel = self.with_ttl(rel, alias.as_ref(), &full);
                 self.aliased(rel, alias.as_ref(), &full)
             }
             TableRef::Query { query, alias, lateral: _ } => {
-                let rel = self.query(query)?;
+                let rel = self.with_ttl(self.query(query)?, alias.as_ref(), &[]);
                 self.aliased(rel, alias.as_ref(), &[])
             }
             TableRef::Function { call, alias } => {
@@ -45,6 +46,15 @@ impl Binder<'_> {
             TableRef::MatchRecognize { span, .. } => Err(self
                 .fail(*span, "MATCH_RECOGNIZE is not supported yet")
                 .advice("it comes with the issue on complex event processing")),
+        }
+    }
+
+    /// Under the STATE_TTL hint that names it.
+    fn with_ttl(&self, rel: Rel, alias: Option<&Alias>, full: &[String]) -> Rel {
+        let name = alias.map(|a| &a.name.value).or_else(|| full.last());
+        match (self.hints, name) {
+            (Some(hints), Some(name)) => hints.on_table(rel, name),
+            _ => rel,
         }
     }
 
@@ -88,6 +98,9 @@ impl Binder<'_> {
         let object = self.catalog.get(&path).map_err(|e| self.place(e, name.span()))?;
         let rel = match object {
             Object::Table(table) => self.scan(table, hints).map_err(|e| self.place(e, name.span())),
+            Object::View(_) if hints.iter().any(|h| h.name == "OPTIONS") => {
+                Err(self.place(super::hints::options_on_view(&path), name.span()))
+            }
             Object::View(view) => self.view(view),
         }?;
         Ok((rel, vec![path.catalog, path.database, path.object]))
@@ -196,15 +209,14 @@ impl Binder<'_> {
         }
         if let TableRef::Table { name, hints, as_of: Some(as_of), alias } = right {
             let (right, full) = self.named_table(name, hints)?;
+            let names: Vec<&str> = match alias {
+                Some(alias) => vec![&alias.name.value],
+                None => full.last().map(String::as_str).into_iter().collect(),
+            };
+            let lookup = self.hints.map_or_else(LookupHint::default, |h| h.of_lookup(&names));
             let (right, right_scope) = self.aliased(right, alias.as_ref(), &full)?;
-            return self.temporal_join(
-                (left, left_scope),
-                (right, right_scope),
-                kind,
-                as_of,
-                condition,
-                span,
-            );
+            let sides = ((left, left_scope), (right, right_scope));
+            return self.temporal_join(sides, kind, as_of, condition, lookup, span);
         }
         if let TableRef::Query { query, lateral: true, alias } = right {
             let inner = self.correlated(&left_scope);
@@ -312,13 +324,15 @@ impl Binder<'_> {
         Ok((rel, scope))
     }
 
+    /// `FOR SYSTEM_TIME AS OF`: by event time a version of the right table, by processing
+    /// time what a table outside answers.
     fn temporal_join(
         &self,
-        (left, left_scope): (Rel, Scope),
-        (right, right_scope): (Rel, Scope),
+        ((left, left_scope), (right, right_scope)): ((Rel, Scope), (Rel, Scope)),
         kind: JoinKind,
         as_of: &ast::Expr,
         condition: &JoinCondition,
+        lookup: LookupHint,
         span: Span,
     ) -> Result<(Rel, Scope)> {
         if !matches!(kind, JoinKind::Inner | JoinKind::Left) {
@@ -328,15 +342,14 @@ impl Binder<'_> {
         }
         let mut cx = Cx::plain(&left_scope, "FOR SYSTEM_TIME AS OF");
         let time = self.expr(as_of, &mut cx)?;
-        let (Node::Column(time_column), TimeAttribute::Rowtime) = (&time.node, time.ty.attribute)
+        let (Node::Column(time_column), TimeAttribute::Rowtime | TimeAttribute::Proctime) =
+            (&time.node, time.ty.attribute)
         else {
-            let what = match time.ty.attribute {
-                TimeAttribute::Proctime => "a lookup join by processing time is not supported yet",
-                _ => "FOR SYSTEM_TIME AS OF needs a time attribute of the left table",
-            };
-            return Err(self
-                .fail(as_of.span, what)
-                .advice("name the rowtime column of the left table"));
+            let what = "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left \
+                        table's time attribute field";
+            return Err(self.fail(as_of.span, what).advice(
+                "name the rowtime column of the left table, or a column that is PROCTIME() there",
+            ));
         };
         let time_column = *time_column;
         let JoinCondition::On(on) = condition else {
@@ -356,6 +369,9 @@ impl Binder<'_> {
         }));
         let scope = scope.with_types(&schema);
         let (left, right) = (Box::new(left), Box::new(right));
+        if time.ty.attribute == TimeAttribute::Proctime {
+            return Ok((Rel::LookupJoin { left, right, kind, condition, lookup, schema }, scope));
+        }
         Ok((Rel::TemporalJoin { left, right, kind, time_column, condition, schema }, scope))
     }
 
@@ -448,7 +464,7 @@ impl Binder<'_> {
     }
 }
 
-/// A join with its schema: padded columns are nullable; times stay time attributes in an
+/// A join with its schema: padded columns are nullable; rowtimes stay time attributes in an
 /// interval join and in a join of windows, and become ordinary timestamps in any other.
 pub(crate) fn make_join(left: Rel, right: Rel, kind: JoinKind, condition: Expr) -> Rel {
     let mut parts = split(condition.clone(), left.schema().len());
@@ -458,7 +474,7 @@ pub(crate) fn make_join(left: Rel, right: Rel, kind: JoinKind, condition: Expr) 
         for f in fields {
             let ty = f.ty.clone();
             let nullable = ty.nullable || pads;
-            let ty = if keeps_time { ty } else { ty.without_attribute() };
+            let ty = if keeps_time { ty } else { ty.without_rowtime() };
             schema.push(Field { name: f.name.clone(), ty: ty.with_nullable(nullable) });
         }
     };
@@ -491,6 +507,9 @@ pub(crate) fn push_filter(rel: Rel, conditions: Vec<Expr>) -> Rel {
             let left = push_filter(*left, to_left);
             let right = push_filter(*right, to_right);
             make_join(left, right, JoinKind::Inner, Expr::and(on)).filtered(stays)
+        }
+        Rel::StateTtl { input, ttl_ms } => {
+            Rel::StateTtl { input: Box::new(push_filter(*input, conditions)), ttl_ms }
         }
         Rel::Filter { input, condition } if matches!(*input, Rel::Join { .. }) => {
             let mut all = conjuncts(condition);

@@ -15,6 +15,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod expr;
 mod from;
+mod hints;
 mod literal;
 mod over;
 mod query;
@@ -54,6 +55,8 @@ pub(crate) struct Binder<'a> {
     ctes: Vec<&'a Cte>,
     /// Columns of the query around this one.
     outer: Option<Scope>,
+    /// Hints of the query whose `FROM` is bound.
+    hints: Option<&'a hints::QueryHints>,
     /// Views that are being expanded.
     depth: usize,
 }
@@ -67,7 +70,17 @@ impl<'a> Binder<'a> {
         text: &'a str,
     ) -> Self {
         let home = (catalog.current_catalog().to_owned(), catalog.current_database().to_owned());
-        Binder { catalog, registry, settings, text, home, ctes: vec![], outer: None, depth: 0 }
+        Binder {
+            catalog,
+            registry,
+            settings,
+            text,
+            home,
+            ctes: vec![],
+            outer: None,
+            hints: None,
+            depth: 0,
+        }
     }
 
     /// For the text of a view or a column, in its own home.
@@ -84,6 +97,7 @@ impl<'a> Binder<'a> {
             home,
             ctes: vec![],
             outer: None,
+            hints: None,
             depth: self.depth + 1,
         })
     }
@@ -100,8 +114,16 @@ impl<'a> Binder<'a> {
             home: self.home.clone(),
             ctes: all,
             outer: self.outer.clone(),
+            hints: None,
             depth: self.depth,
         }
+    }
+
+    /// For the `FROM` of a query with hints.
+    fn hinted<'b>(&'b self, hints: &'b hints::QueryHints) -> Binder<'b> {
+        let mut binder = self.with_ctes(&[]);
+        binder.hints = Some(hints);
+        binder
     }
 
     /// For a subquery that sees the columns of the query around it.

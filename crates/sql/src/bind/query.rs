@@ -204,35 +204,13 @@ impl Binder<'_> {
         Ok(Rel::Values { rows: bound, schema })
     }
 
-    /// Hints behind SELECT: those that only choose among plans say nothing here.
-    fn check_hints(&self, hints: &[ast::Hint]) -> Result<()> {
-        const PLAN_ONLY: &[&str] =
-            &["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN"];
-        for hint in hints {
-            if matches!(hint.name.as_str(), "STATE_TTL" | "LOOKUP") {
-                let what = format!("hint {} is not supported yet", hint.name);
-                return Err(self
-                    .fail(hint.span, what)
-                    .advice("SET 'table.exec.state.ttl' for all state of the query"));
-            }
-            if !PLAN_ONLY.contains(&hint.name.as_str()) {
-                let error = self.fail(hint.span, format!("hint {} is not known", hint.name));
-                let known = PLAN_ONLY.iter().copied().chain(["STATE_TTL", "LOOKUP", "OPTIONS"]);
-                return Err(match millstream_core::nearest::hint(&hint.name, known) {
-                    Some(hint) => error.advice(hint),
-                    None => error.advice("remove it"),
-                });
-            }
-        }
-        Ok(())
-    }
-
     fn select(&self, select: &Select, order_by: &[OrderItem], query: &Query) -> Result<Rel> {
-        self.check_hints(&select.hints)?;
+        let hints = self.query_hints(&select.hints)?;
         let (mut rel, scope) = match &select.from {
-            Some(table) => self.from(table)?,
+            Some(table) => self.hinted(&hints).from(table)?,
             None => (Rel::Values { rows: vec![vec![]], schema: vec![] }, Scope::default()),
         };
+        self.hints_were_found(&hints)?;
         if let Some(filter) = &select.filter {
             rel = self.filter(rel, &scope, filter)?;
         }

@@ -235,7 +235,10 @@ fn is_correlated(expr: &Expr) -> bool {
 pub(super) fn no_outer(rel: &Rel) -> Result<()> {
     let exprs: Vec<&Expr> = match rel {
         Rel::Project { exprs, .. } => exprs.iter().collect(),
-        Rel::Filter { condition, .. } | Rel::Join { condition, .. } => vec![condition],
+        Rel::Filter { condition, .. }
+        | Rel::Join { condition, .. }
+        | Rel::TemporalJoin { condition, .. }
+        | Rel::LookupJoin { condition, .. } => vec![condition],
         Rel::Unnest { expr, .. } => vec![expr],
         Rel::Expand { projections, .. } => projections.iter().flatten().collect(),
         Rel::Values { rows, .. } => rows.iter().flatten().collect(),

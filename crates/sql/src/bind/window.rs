@@ -82,7 +82,7 @@ impl Binder<'_> {
             TypeKind::TimestampLtz(_) => SqlType::timestamp_ltz(3),
             _ => SqlType::timestamp(3),
         };
-        let time_type = time_type.not_null().with_attribute(TimeAttribute::Rowtime);
+        let time_type = time_type.not_null().with_attribute(ty.attribute);
         let mut schema = input.schema().clone();
         for (name, ty) in
             [("window_start", stamp.clone()), ("window_end", stamp), ("window_time", time_type)]
@@ -196,10 +196,7 @@ impl Binder<'_> {
 
     fn need_time(&self, ty: &SqlType, span: Span) -> Result<()> {
         match ty.attribute {
-            TimeAttribute::Rowtime => Ok(()),
-            TimeAttribute::Proctime => Err(self
-                .fail(span, "windows over processing time are not supported yet")
-                .advice("use a rowtime: a column with WATERMARK FOR")),
+            TimeAttribute::Rowtime | TimeAttribute::Proctime => Ok(()),
             TimeAttribute::None => {
                 let what = format!(
                     "the window function requires the timecol is a time attribute type, but is {ty}"

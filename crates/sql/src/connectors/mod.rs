@@ -17,8 +17,10 @@ mod blackhole;
 mod blocks;
 mod datagen;
 mod filesystem;
+mod full_cache;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub mod lookup;
 mod nexmark;
 mod options;
 mod print;
@@ -120,6 +122,15 @@ pub trait TableSource: Send + Sync {
     /// # Errors
     /// Bug: there are not as many entries as columns.
     fn project(&self, _needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        Ok(None)
+    }
+    /// The same table as one that is asked for rows by the values of `keys` (columns of the
+    /// source, ascending, at least one); `None`: it cannot be looked up. A request has one
+    /// column for each key, in the order of `keys`, in the column's type.
+    ///
+    /// # Errors
+    /// `Config`: not by these columns, or an option is wrong.
+    fn lookup(&self, _keys: &[usize]) -> Result<Option<lookup::Lookup>> {
         Ok(None)
     }
     /// The reader of one subtask.

@@ -2,7 +2,7 @@
 
 use crate::expr::{Expr, Node};
 use crate::plan::logical::Schema;
-use crate::types::{TimeAttribute, TypeKind};
+use crate::types::TypeKind;
 use crate::value::Value;
 
 /// The operands of a conjunction, flat.
@@ -117,7 +117,8 @@ pub(crate) fn time_bounds(
             }
             _ => continue,
         };
-        if *times.get_or_insert((l.0, r.0)) != (l.0, r.0) {
+        let attribute = |i: usize| left.iter().chain(right).nth(i).map(|f| f.ty.attribute);
+        if attribute(l.0) != attribute(r.0) || *times.get_or_insert((l.0, r.0)) != (l.0, r.0) {
             continue;
         }
         let at = r.1 - l.1;
@@ -146,12 +147,12 @@ pub(crate) fn time_bounds(
     Some(TimeBounds { left_time, right_time: right_time - left.len(), lower_ms, upper_ms })
 }
 
-/// `rowtime`, `rowtime + interval` or `rowtime - interval`: the column and milliseconds.
+/// A time attribute, alone or with `+ interval` or `- interval`: the column and milliseconds.
 fn time_term(expr: &Expr, left: &Schema, right: &Schema) -> Option<(usize, i64)> {
     match &expr.node {
         Node::Column(i) => {
             let field = left.iter().chain(right).nth(*i)?;
-            (field.ty.attribute == TimeAttribute::Rowtime).then_some((*i, 0))
+            field.ty.is_time_attribute().then_some((*i, 0))
         }
         Node::Cast { input, .. } => time_term(input, left, right),
         Node::Call(call) => {

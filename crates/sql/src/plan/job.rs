@@ -226,6 +226,10 @@ impl JobBuilder {
             }
             Op::Sort(spec) => operator!(rt::sort::Sort::new(spec.clone())?),
             Op::Expand(spec) => operator!(rt::expand::Expand::new(spec.clone())),
+            Op::LookupJoin(spec, table, _) => {
+                let table = Arc::clone(&table);
+                operator!(rt::join::lookup::LookupJoin::new(spec.clone(), Arc::clone(&table))?)
+            }
             Op::Correlate(spec) => {
                 operator!(rt::correlate::Correlate::new(spec.clone(), &functions)?)
             }

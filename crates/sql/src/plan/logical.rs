@@ -208,6 +208,28 @@ impl JoinKind {
     }
 }
 
+/// What a LOOKUP hint says of a lookup join; by default nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookupHint {
+    /// Whether several requests may be on their way.
+    pub asynchronous: Option<bool>,
+    /// How many may wait for an answer.
+    pub capacity: Option<usize>,
+    /// How long an answer may take, retries included.
+    pub timeout_ms: Option<i64>,
+    /// Whether a key without rows is asked for again.
+    pub retry: Option<LookupRetry>,
+}
+
+/// Keys without rows are asked for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupRetry {
+    /// Time from an answer to the next request.
+    pub delay_ms: i64,
+    /// Requests after the first.
+    pub max_attempts: usize,
+}
+
 /// A node of the logical plan.
 #[derive(Clone, Debug)]
 pub enum Rel {
@@ -325,6 +347,29 @@ pub enum Rel {
         /// What comes out.
         schema: Schema,
     },
+    /// `FOR SYSTEM_TIME AS OF` processing time: rows of a table outside with the same key.
+    LookupJoin {
+        /// Left input.
+        left: Box<Rel>,
+        /// A scan of the table, with projections and filters over it.
+        right: Box<Rel>,
+        /// Only `Inner` and `Left`.
+        kind: JoinKind,
+        /// Over the columns of both.
+        condition: Expr,
+        /// How it is asked.
+        lookup: LookupHint,
+        /// What comes out.
+        schema: Schema,
+    },
+    /// The same rows; the operator above keeps what it keeps of them for this long (hint
+    /// STATE_TTL).
+    StateTtl {
+        /// Input.
+        input: Box<Rel>,
+        /// 0: for ever.
+        ttl_ms: i64,
+    },
     /// `UNNEST`: the input's columns, then those of the element (and its number).
     Unnest {
         /// Input.
@@ -376,9 +421,12 @@ impl Rel {
             | Rel::Over { schema, .. }
             | Rel::Join { schema, .. }
             | Rel::TemporalJoin { schema, .. }
+            | Rel::LookupJoin { schema, .. }
             | Rel::Unnest { schema, .. }
             | Rel::SetOp { schema, .. } => schema,
-            Rel::Filter { input, .. } | Rel::Sort { input, .. } => input.schema(),
+            Rel::Filter { input, .. } | Rel::Sort { input, .. } | Rel::StateTtl { input, .. } => {
+                input.schema()
+            }
         }
     }
 
@@ -394,10 +442,11 @@ impl Rel {
             | Rel::WindowTable { input, .. }
             | Rel::Over { input, .. }
             | Rel::Unnest { input, .. }
+            | Rel::StateTtl { input, .. }
             | Rel::Sort { input, .. } => vec![input],
-            Rel::Join { left, right, .. } | Rel::TemporalJoin { left, right, .. } => {
-                vec![left, right]
-            }
+            Rel::Join { left, right, .. }
+            | Rel::TemporalJoin { left, right, .. }
+            | Rel::LookupJoin { left, right, .. } => vec![left, right],
             Rel::SetOp { inputs, .. } => inputs.iter().collect(),
         }
     }
@@ -424,6 +473,18 @@ impl Rel {
         }
         let exprs = self.columns();
         Rel::project(self, exprs, names.to_vec())
+    }
+
+    /// What a STATE_TTL hint says of the rows that an operator above takes, in milliseconds.
+    pub fn hinted_ttl_ms(&self) -> Option<i64> {
+        match self {
+            Rel::StateTtl { ttl_ms, .. } => Some(*ttl_ms),
+            Rel::Project { input, .. }
+            | Rel::Filter { input, .. }
+            | Rel::Expand { input, .. }
+            | Rel::Watermark { input, .. } => input.hinted_ttl_ms(),
+            _ => None,
+        }
     }
 
     /// Rows of `input` for which all of `conditions` hold.
@@ -498,6 +559,12 @@ impl Rel {
                 name(time_column),
                 condition.display(&names)
             ),
+            Rel::LookupJoin { kind, condition, .. } => format!(
+                "LogicalLookupJoin(joinType=[{}], condition=[{}])",
+                kind.text(),
+                condition.display(&names)
+            ),
+            Rel::StateTtl { ttl_ms, .. } => format!("LogicalHint(STATE_TTL=[{ttl_ms} ms])"),
             Rel::Unnest { expr, outer, .. } => {
                 let kind = if *outer { "LEFT" } else { "INNER" };
                 format!("LogicalCorrelate(joinType=[{kind}], unnest=[{}])", expr.display(&names))

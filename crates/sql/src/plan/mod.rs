@@ -10,5 +10,6 @@ pub(crate) mod adapters;
 pub(crate) mod condition;
 pub(crate) mod job;
 pub mod logical;
+pub(crate) mod lookups;
 pub mod stream;
 pub(crate) mod translate;

@@ -7,6 +7,7 @@
 //! Invariant: an operator's spec names columns of its inputs' schemas; an input that does
 //! not come forward is dealt out so that rows of one key meet.
 
+use crate::connectors::lookup::LookupTable;
 use crate::connectors::{TableSink, TableSource};
 use crate::expr::Expr;
 use crate::plan::logical::{Schema, WindowKind};
@@ -85,6 +86,8 @@ pub(crate) struct WindowColumns {
     pub(crate) kind: WindowKind,
     /// Whether the time is a TIMESTAMP_LTZ.
     pub(crate) ltz: bool,
+    /// Whether the windows are of processing time.
+    pub(crate) by_clock: bool,
 }
 
 impl WindowColumns {
@@ -117,6 +120,7 @@ pub(crate) enum Op {
     WindowJoin(spec::WindowJoinSpec),
     IntervalJoin(spec::IntervalJoinSpec),
     TemporalJoin(spec::TemporalJoinSpec),
+    LookupJoin(spec::LookupJoinSpec, Arc<dyn LookupTable>, String),
     TopN(spec::TopNSpec),
     Deduplicate(spec::DeduplicateSpec),
     WindowRank(spec::WindowRankSpec),
@@ -213,6 +217,19 @@ impl Node {
             Op::TemporalJoin(s) => {
                 format!("TemporalJoin(joinType=[{:?}], {})", s.kind, self.on(&s.keys))
             }
+            Op::LookupJoin(s, _, table) => {
+                let keys: Vec<String> = s
+                    .right_keys
+                    .iter()
+                    .zip(&s.keys)
+                    .map(|(right, left)| format!("{right} = {}", name(left)))
+                    .collect();
+                format!(
+                    "LookupJoin(table=[{table}], joinType=[{:?}], lookup=[{}])",
+                    s.kind,
+                    keys.join(", ")
+                )
+            }
             Op::TopN(s) => {
                 let end = match s.end {
                     spec::RankEnd::Constant(n) => n.to_string(),
@@ -296,6 +313,9 @@ impl Node {
                 format!("rows of both inputs within {} ms", s.upper_ms.abs().max(s.lower_ms.abs()))
             }
             Op::TemporalJoin(_) => "versions since the watermark, and waiting left rows".into(),
+            Op::LookupJoin(s, ..) if s.cache.max_keys > 0 => {
+                format!("answers of at most {} keys, not checkpointed", s.cache.max_keys)
+            }
             Op::TopN(s) if s.input_retracts => {
                 format!("all rows of each partition, {}", ttl(&s.ttl_ms))
             }

@@ -686,6 +686,19 @@ pub struct WatermarkSpec {
     pub output: SchemaRef,
 }
 
+/// Which answers of an outside table are kept; by default none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupCache {
+    /// Most keys kept with their answers; 0: no cache.
+    pub max_keys: usize,
+    /// How long an answer is kept since it came.
+    pub expire_after_write_ms: Option<i64>,
+    /// How long an answer is kept since it was last used.
+    pub expire_after_access_ms: Option<i64>,
+    /// Whether it is kept that a key has no rows.
+    pub keeps_missing: bool,
+}
+
 /// Join with an outside table: `JOIN dim FOR SYSTEM_TIME AS OF proctime`.
 /// Output: left columns, then columns of the outside table.
 #[derive(Clone, Debug)]
@@ -694,12 +707,12 @@ pub struct LookupJoinSpec {
     pub kind: JoinKind,
     /// Columns of the left input that are looked up.
     pub keys: Vec<usize>,
+    /// The names of the outside table's columns that they are compared with.
+    pub right_keys: Vec<String>,
     /// The rest of the condition.
     pub condition: Option<Predicate>,
-    /// Most keys kept with their answers; 0: no cache.
-    pub cache_rows: usize,
-    /// How long an answer is kept.
-    pub cache_ttl_ms: Option<i64>,
+    /// Which answers are kept.
+    pub cache: LookupCache,
     /// Batches that may wait for answers at a time.
     pub capacity: usize,
     /// How long an answer may take.

@@ -8,6 +8,8 @@
 
 mod case;
 mod compare;
+mod lookups;
+mod processing_time;
 mod queries;
 
 use case::Case;

@@ -14,7 +14,7 @@ const TABLES: &str = "
 ";
 
 /// The rows that are left, sorted, as `a|b`, with spaces in between; or the error.
-fn answer(query: &str) -> String {
+pub(crate) fn answer(query: &str) -> String {
     let mut session = Session::new();
     session.settings_mut().set("parallelism.default", "2").unwrap();
     let mut bag: BTreeMap<String, i64> = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! Options and columns of a table of files.
 
+use super::super::full_cache;
 use super::super::projection::Projection;
 use super::super::{Connector, OptionKind, OptionSpec, Options, TableColumn, TableSpec};
 use super::sink::FileSink;
@@ -39,9 +40,14 @@ pub(crate) const CONNECTOR: Connector = Connector {
             "30 min",
             "age after which a file is finished",
         ),
+        full_cache::ONLY_FULL,
+        full_cache::RELOAD_STRATEGY,
+        full_cache::RELOAD_INTERVAL,
     ],
     formats: &[("format", "")],
-    source: Some(|table, options| Ok(Arc::new(FileSource::new(Files::of(table, &options)?)?))),
+    source: Some(|table, options| {
+        Ok(Arc::new(FileSource::new(Files::of(table, &options)?, options)?))
+    }),
     sink: Some(|table, options| Ok(Arc::new(FileSink::new(Files::of(table, &options)?)?))),
 };
 

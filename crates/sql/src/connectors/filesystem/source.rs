@@ -7,7 +7,9 @@
 //! Invariant: the stored offset of a file is behind the last message whose rows were given
 //! out.
 
-use super::super::{Changes, Needed, TablePoll, TableReader, TableSource};
+use super::super::full_cache::FullTable;
+use super::super::lookup::Lookup;
+use super::super::{Changes, Needed, Options, TablePoll, TableReader, TableSource};
 use super::config::{FileMetadata, Files, Place};
 use super::listing::{io_error, list, partition_values};
 use crate::connectors::projection::Projection;
@@ -39,13 +41,14 @@ const DONE: u64 = u64::MAX;
 #[derive(Clone)]
 pub(super) struct FileSource {
     files: Files,
+    options: Options,
 }
 
 impl FileSource {
-    pub(super) fn new(files: Files) -> Result<Self> {
+    pub(super) fn new(files: Files, options: Options) -> Result<Self> {
         // Refused when the query is planned, not when it runs.
         files.format.decoder(&files.format_columns())?;
-        Ok(FileSource { files })
+        Ok(FileSource { files, options })
     }
 }
 
@@ -56,7 +59,18 @@ impl TableSource for FileSource {
     fn project(&self, needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
         let projection = Projection::new(&self.files.columns, needed)?;
         let files = Files { projection, ..self.files.clone() };
-        Ok(Some(Arc::new(FileSource { files })))
+        Ok(Some(Arc::new(FileSource { files, options: self.options.clone() })))
+    }
+    fn lookup(&self, keys: &[usize]) -> Result<Option<Lookup>> {
+        if self.changes() != Changes::Append {
+            return Err(Error::config("a table of changes cannot be looked up")
+                .advice("use a format whose rows are all insertions, such as csv or json"));
+        }
+        // New files come with the next reading of the whole table.
+        let files = Files { monitor_ms: None, ..self.files.clone() };
+        let schema = Arc::clone(files.projection.schema());
+        let source = Arc::new(FileSource { files, options: self.options.clone() });
+        Ok(Some(FullTable::lookup_of(source, schema, keys, &self.options)))
     }
     fn create_reader(&self, context: &OperatorContext) -> Result<Box<dyn TableReader>> {
         Ok(Box::new(FileReader::open(self.files.clone(), context)?))

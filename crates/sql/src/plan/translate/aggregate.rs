@@ -72,7 +72,7 @@ impl Translator<'_> {
             calls,
             input_retracts: node.changes.retracts(),
             update_before: true,
-            ttl_ms: self.ttl_ms,
+            ttl_ms: self.ttl_of(input),
             output: arrow_schema(&schema),
         };
         let key = (0..keys.len()).collect();

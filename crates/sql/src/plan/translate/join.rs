@@ -64,6 +64,10 @@ impl Translator<'_> {
         let inputs_append = left_node.changes.and(right_node.changes) == Changes::Append;
         let mut window = None;
         let (op, changes) = if let Some((left_end, right_end, columns)) = windows {
+            if columns.by_clock {
+                return Err(Error::config("Processing time Window Join is not supported yet.")
+                    .advice("use windows over a rowtime column"));
+            }
             if !inputs_append {
                 return Err(Error::config(
                     "a window join does not take changes (updates and deletes)",
@@ -87,25 +91,27 @@ impl Translator<'_> {
         } else if let Some(bounds) = bounds
             && inputs_append
         {
+            let by_clock = left.schema()[bounds.left_time].ty.attribute == TimeAttribute::Proctime;
             let spec = spec::IntervalJoinSpec {
                 kind: spec_kind,
                 keys,
                 condition: predicate,
                 lower_ms: -bounds.upper_ms,
                 upper_ms: -bounds.lower_ms,
-                rowtimes: Some((bounds.left_time, bounds.right_time)),
+                rowtimes: (!by_clock).then_some((bounds.left_time, bounds.right_time)),
                 left: left_schema,
                 right: right_schema,
                 output: out,
             };
             (Op::IntervalJoin(spec), Changes::Append)
         } else {
-            let side = |node: &Node, schema: SchemaRef| JoinSide {
+            let side = |node: &Node, rel: &Rel, schema: SchemaRef| JoinSide {
                 schema,
                 unique_key: node.key.clone().filter(|_| node.changes.retracts()),
-                ttl_ms: self.ttl_ms,
+                ttl_ms: self.ttl_of(rel),
             };
-            let (ls, rs) = (side(&left_node, left_schema), side(&right_node, right_schema));
+            let ls = side(&left_node, left, left_schema);
+            let rs = side(&right_node, right, right_schema);
             let spec = spec::JoinSpec {
                 kind: spec_kind,
                 keys,

@@ -5,18 +5,21 @@
 //! | aggregate by window_start, window_end | window aggregate |
 //! | filter on ROW_NUMBER | deduplication, Top-N, window Top-N |
 //! | join on both windows; on a range of times; else | window, interval, updating join |
+//! | FOR SYSTEM_TIME AS OF rowtime; of processing time | temporal join; lookup join |
 //! | sort by rowtime; with LIMIT; else | sort by watermark, Top-N, refused |
 //!
 //! Source: Flink's pages on each operator; the code is our own.
 
 mod aggregate;
 mod join;
+mod lookup;
 mod over;
 mod rank;
 mod source;
 mod window;
 
 use aggregate::reads;
+use join::spec_kind;
 use rank::sort_columns;
 
 use super::condition::{self, conjuncts};
@@ -82,6 +85,14 @@ impl<'a> Translator<'a> {
     /// `Config`, for what streaming cannot do.
     pub(crate) fn translate(&self, rel: &Rel) -> Result<Node> {
         self.rel(rel, &vec![Needed::All; rel.schema().len()])
+    }
+
+    /// How long an operator keeps what it keeps of the rows of `input`.
+    fn ttl_of(&self, input: &Rel) -> Option<i64> {
+        match input.hinted_ttl_ms() {
+            Some(ttl_ms) => Some(ttl_ms).filter(|ms| *ms > 0),
+            None => self.ttl_ms,
+        }
     }
 
     fn local_time(&self, ltz: bool) -> Option<Arc<dyn LocalTime>> {
@@ -191,6 +202,10 @@ impl<'a> Translator<'a> {
             Rel::TemporalJoin { left, right, kind, time_column, condition, schema } => {
                 self.temporal_join(left, right, *kind, *time_column, condition, schema)
             }
+            Rel::LookupJoin { left, right, kind, condition, lookup, schema } => {
+                self.lookup_join(left, right, *kind, condition, lookup, needed, schema)
+            }
+            Rel::StateTtl { input, .. } => self.rel(input, needed),
             Rel::Unnest { input, expr, ordinality, outer, schema } => {
                 self.unnest(input, expr, *ordinality, *outer, schema)
             }

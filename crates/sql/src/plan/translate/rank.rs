@@ -17,6 +17,14 @@ impl Translator<'_> {
         });
         let input_schema = arrow_schema(&schema);
         if limit.is_none() && offset == 0 {
+            // Rows come in the order of processing time.
+            if let [key] = keys
+                && key.ascending
+                && schema[key.column].ty.attribute == TimeAttribute::Proctime
+                && !node.changes.retracts()
+            {
+                return Ok(node);
+            }
             if !by_rowtime {
                 return Err(Error::config("Sort on a non-time-attribute field is not supported")
                     .advice("add LIMIT, or order by the rowtime column ascending"));
@@ -162,6 +170,10 @@ impl Translator<'_> {
             && partition.contains(&from)
             && partition.contains(&to)
         {
+            if window.by_clock {
+                return Err(Error::config("Processing time Window TopN is not supported.")
+                    .advice("use a rowtime column, or leave window_start out of PARTITION BY"));
+            }
             let is_window = |c: &usize| {
                 Some(*c) == window.start || Some(*c) == window.end || Some(*c) == window.time
             };

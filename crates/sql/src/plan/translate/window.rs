@@ -53,7 +53,7 @@ impl Translator<'_> {
                 let time = select.len();
                 let time_field = base.schema()[window.time_column].clone();
                 select.push(Expr::column(window.time_column, time_field.ty.clone()));
-                let ltz = matches!(time_field.ty.kind, TypeKind::TimestampLtz(_));
+                let domain = WindowTime::of(&time_field.ty, time);
                 names.push(Field { name: "$time".into(), ty: time_field.ty });
                 let condition = (!filters.is_empty()).then(|| Expr::and(filters));
                 node = calc(node, condition, select, names);
@@ -73,8 +73,7 @@ impl Translator<'_> {
                     .window_aggregate_node(
                         node,
                         assigner,
-                        time,
-                        ltz,
+                        domain,
                         &window.kind,
                         spec_keys,
                         &moved,
@@ -86,7 +85,8 @@ impl Translator<'_> {
         }
         // Rows that carry a window from further below.
         let node = self.all(input)?;
-        let Some(columns) = node.window.clone() else { return Ok(None) };
+        // Windows of processing time that ended in the past: their columns are but columns.
+        let Some(columns) = node.window.clone().filter(|w| !w.by_clock) else { return Ok(None) };
         let part = |k: usize| match Some(k) {
             k if k == columns.start => Some(WindowPart::Start),
             k if k == columns.end => Some(WindowPart::End),
@@ -100,12 +100,12 @@ impl Translator<'_> {
         }
         let spec_keys: Vec<usize> = keys.iter().copied().filter(|k| part(*k).is_none()).collect();
         let assigner = WindowAssigner::Attached { start, end };
-        let time = columns.time.unwrap_or(end);
+        let rowtime = columns.time.unwrap_or(end);
+        let time = WindowTime { domain: TimeDomain::Event { rowtime }, ltz: columns.ltz };
         self.window_aggregate_node(
             node,
             assigner,
             time,
-            columns.ltz,
             &columns.kind,
             spec_keys,
             calls,
@@ -119,8 +119,7 @@ impl Translator<'_> {
         &self,
         node: Node,
         window: WindowAssigner,
-        rowtime: usize,
-        ltz: bool,
+        time: WindowTime,
         kind: &WindowKind,
         keys: Vec<usize>,
         calls: &[AggregateCall],
@@ -130,7 +129,9 @@ impl Translator<'_> {
         let calls =
             calls.iter().map(|c| self.agg_call(c, &node.schema)).collect::<Result<Vec<_>>>()?;
         let window_columns = vec![WindowColumn::Start, WindowColumn::End, WindowColumn::Time];
+        let (ltz, by_clock) = (time.ltz, time.by_clock());
         let time_type = if ltz { SqlType::timestamp_ltz(3) } else { SqlType::timestamp(3) };
+        let attribute = if by_clock { TimeAttribute::Proctime } else { TimeAttribute::Rowtime };
         let stamp = SqlType::timestamp(3).not_null();
         let mut output: Schema = keys.iter().map(|k| node.schema[*k].clone()).collect();
         let result_names = &schema[parts.len()..];
@@ -141,13 +142,13 @@ impl Translator<'_> {
         for (name, ty) in [
             ("window_start", stamp.clone()),
             ("window_end", stamp),
-            ("window_time", time_type.not_null().with_attribute(TimeAttribute::Rowtime)),
+            ("window_time", time_type.not_null().with_attribute(attribute)),
         ] {
             output.push(Field { name: name.into(), ty });
         }
         let spec = spec::WindowAggregateSpec {
             window,
-            time: TimeDomain::Event { rowtime },
+            time: time.domain,
             local_time: self.local_time(ltz),
             keys: keys.clone(),
             calls,
@@ -162,6 +163,7 @@ impl Translator<'_> {
             time: Some(first_window + 2),
             kind: kind.clone(),
             ltz,
+            by_clock,
         };
         let count = keys.len();
         let op = Op::WindowAggregate(spec);
@@ -199,7 +201,7 @@ impl Translator<'_> {
         let node = self.all(input)?;
         let calls =
             calls.iter().map(|c| self.agg_call(c, &node.schema)).collect::<Result<Vec<_>>>()?;
-        let ltz = matches!(node.schema[window.time_column].ty.kind, TypeKind::TimestampLtz(_));
+        let time = WindowTime::of(&node.schema[window.time_column].ty, window.time_column);
         let column = |p: &WindowPart| match p {
             WindowPart::Start => WindowColumn::Start,
             WindowPart::End => WindowColumn::End,
@@ -207,8 +209,8 @@ impl Translator<'_> {
         };
         let spec = spec::WindowAggregateSpec {
             window: assigner(&window.kind),
-            time: TimeDomain::Event { rowtime: window.time_column },
-            local_time: self.local_time(ltz),
+            time: time.domain,
+            local_time: self.local_time(time.ltz),
             keys: keys.to_vec(),
             calls,
             input_retracts: node.changes.retracts(),
@@ -234,7 +236,14 @@ impl Translator<'_> {
         }
         let node = self.rel(input, &wanted)?;
         let width = node.schema.len();
-        let ltz = matches!(node.schema[window.time_column].ty.kind, TypeKind::TimestampLtz(_));
+        let time = WindowTime::of(&node.schema[window.time_column].ty, window.time_column);
+        if time.by_clock() {
+            return Err(Error::config(
+                "Processing time Window TableFunction is not supported yet.",
+            )
+            .advice("aggregate by window_start and window_end, or use a rowtime column"));
+        }
+        let ltz = time.ltz;
         let by = match window.kind {
             WindowKind::Session { .. } => Distribution::by(&window.partition_by),
             _ => Distribution::Forward,
@@ -245,16 +254,38 @@ impl Translator<'_> {
             time: Some(width + 2),
             kind: window.kind.clone(),
             ltz,
+            by_clock: false,
         };
         let spec = spec::WindowTableSpec {
             window: assigner(&window.kind),
-            time: TimeDomain::Event { rowtime: window.time_column },
+            time: time.domain,
             local_time: self.local_time(ltz),
             partition: window.partition_by.clone(),
             output: arrow_schema(schema),
         };
         let changes = node.changes;
         Ok(one(Op::WindowTable(spec), node, by, schema, changes, None, Some(columns)))
+    }
+}
+
+/// The time that windows follow.
+pub(super) struct WindowTime {
+    domain: TimeDomain,
+    /// Whether it is an instant, aligned on the session's local clock.
+    ltz: bool,
+}
+
+impl WindowTime {
+    /// Of the time attribute in a column.
+    fn of(ty: &SqlType, column: usize) -> Self {
+        let domain = match ty.attribute {
+            TimeAttribute::Proctime => TimeDomain::Processing,
+            _ => TimeDomain::Event { rowtime: column },
+        };
+        WindowTime { domain, ltz: matches!(ty.kind, TypeKind::TimestampLtz(_)) }
+    }
+    fn by_clock(&self) -> bool {
+        matches!(self.domain, TimeDomain::Processing)
     }
 }
 
@@ -276,6 +307,7 @@ pub(super) fn assigner(kind: &WindowKind) -> WindowAssigner {
 pub(super) fn below_window(rel: &Rel) -> Option<(&Rel, &Window, Vec<Expr>, Vec<Expr>)> {
     match rel {
         Rel::WindowTable { input, window, .. } => Some((input, window, rel.columns(), vec![])),
+        Rel::StateTtl { input, .. } => below_window(input),
         Rel::Filter { input, condition } => {
             let (base, window, exprs, mut filters) = below_window(input)?;
             filters.extend(conjuncts(substitute(condition.clone(), &exprs)));

@@ -29,7 +29,7 @@ use super::{evaluate, matchable, pair_schema, pick};
 use crate::runtime::ChangeBatch;
 use crate::runtime::change_batch::arrow_bug;
 use crate::runtime::row::{RowCodec, Rows};
-use crate::runtime::spec::LookupJoinSpec;
+use crate::runtime::spec::{LookupCache, LookupJoinSpec};
 use crate::runtime::state_table::is_past;
 
 const STATE: &str = "lookup-waiting-batches";
@@ -48,6 +48,13 @@ pub type LookupFuture = Pin<Box<dyn Future<Output = Result<LookupAnswer>> + Send
 
 /// A table in an outside system.
 pub trait LookupTable: Send + Sync + 'static {
+    /// Called by each subtask before its first request.
+    ///
+    /// # Errors
+    /// Ends the attempt.
+    fn open(&self, _context: &OperatorContext) -> Result<()> {
+        Ok(())
+    }
     /// Asks for the rows with these keys: one row a key, distinct, none with a NULL. Runs on
     /// an I/O thread and must not block it.
     ///
@@ -61,28 +68,42 @@ type Key = Box<[u8]>;
 type Found = Arc<Vec<Box<[u8]>>>;
 
 /// Answers that are known already, first in first out.
-#[derive(Default)]
 struct Cache {
-    rows: usize,
-    ttl_ms: Option<i64>,
-    found: HashMap<Key, (Found, i64)>,
+    spec: LookupCache,
+    found: HashMap<Key, Kept>,
     order: VecDeque<Key>,
 }
 
+struct Kept {
+    found: Found,
+    written_ms: i64,
+    used_ms: i64,
+}
+
 impl Cache {
-    fn get(&self, key: &[u8], now_ms: i64) -> Option<Found> {
-        let (found, since) = self.found.get(key)?;
-        let fresh = self.ttl_ms.is_none_or(|ttl| !is_past(*since, ttl, now_ms));
-        fresh.then(|| found.clone())
+    fn new(spec: LookupCache) -> Self {
+        Cache { spec, found: HashMap::new(), order: VecDeque::new() }
+    }
+    fn get(&mut self, key: &[u8], now_ms: i64) -> Option<Found> {
+        let kept = self.found.get_mut(key)?;
+        let fresh = |since, ttl: Option<i64>| ttl.is_none_or(|ttl| !is_past(since, ttl, now_ms));
+        if !fresh(kept.written_ms, self.spec.expire_after_write_ms)
+            || !fresh(kept.used_ms, self.spec.expire_after_access_ms)
+        {
+            return None;
+        }
+        kept.used_ms = now_ms;
+        Some(kept.found.clone())
     }
     fn put(&mut self, key: &[u8], found: &Found, now_ms: i64) {
-        if self.rows == 0 {
+        if self.spec.max_keys == 0 || (found.is_empty() && !self.spec.keeps_missing) {
             return;
         }
-        if self.found.insert(key.into(), (found.clone(), now_ms)).is_none() {
+        let kept = Kept { found: found.clone(), written_ms: now_ms, used_ms: now_ms };
+        if self.found.insert(key.into(), kept).is_none() {
             self.order.push_back(key.into());
         }
-        while self.order.len() > self.rows {
+        while self.order.len() > self.spec.max_keys {
             if let Some(oldest) = self.order.pop_front() {
                 self.found.remove(&oldest);
             }
@@ -164,7 +185,7 @@ impl LookupJoin {
             right_codec: RowCodec::of_schema(&spec.right)?,
             queue: VecDeque::new(),
             running: None,
-            cache: Cache { rows: spec.cache_rows, ttl_ms: spec.cache_ttl_ms, ..Cache::default() },
+            cache: Cache::new(spec.cache),
             next_id: 0,
             table,
             spec,
@@ -325,6 +346,7 @@ impl Operator for LookupJoin {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        self.table.open(context)?;
         let (sender, reports) = channel();
         let (runtime, context) = (shared_runtime()?, context.clone());
         let waiting = context.restored.list::<Vec<u8>>(STATE, &context.subtask)?;
@@ -430,9 +452,14 @@ mod tests {
         let spec = LookupJoinSpec {
             kind,
             keys: vec![0],
+            right_keys: vec!["id".into()],
             condition: None,
-            cache_rows: 10,
-            cache_ttl_ms: Some(1000),
+            cache: LookupCache {
+                max_keys: 10,
+                expire_after_write_ms: Some(1000),
+                expire_after_access_ms: None,
+                keeps_missing: true,
+            },
             capacity: 2,
             timeout_ms,
             left: left(),
