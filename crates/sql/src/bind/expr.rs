@@ -68,6 +68,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) groupings: Vec<Vec<Expr>>,
     /// Uses of `TUMBLE_START` and its kin: part, function (`TUMBLE`), arguments.
     pub(crate) window_parts: Vec<(WindowPart, String, Vec<ast::Expr>)>,
+    /// Items of SELECT whose aliases mean something here (in QUALIFY).
+    pub(crate) aliases: &'s [ast::SelectItem],
     /// Number of grouping keys: aggregates of NOT NULL columns are NULL only without any.
     pub(crate) group_count: Option<usize>,
 }
@@ -86,6 +88,7 @@ impl<'s> Cx<'s> {
             scalars: vec![],
             groupings: vec![],
             window_parts: vec![],
+            aliases: &[],
             group_count: None,
         }
     }
@@ -151,6 +154,10 @@ impl Binder<'_> {
             }
             ExprKind::Timestamp(text) => {
                 literal::temporal(text, SqlType::timestamp(literal::fraction_digits(text)))
+            }
+            ExprKind::TimestampLtz(text) => {
+                let ty = SqlType::timestamp_ltz(literal::fraction_digits(text));
+                Expr::text(text.clone()).cast(ty, false)
             }
             ExprKind::Interval { negative, text, unit } => literal::interval(*negative, text, unit),
             ExprKind::Unary(op, inner) => {
@@ -314,12 +321,19 @@ impl Binder<'_> {
         base.field(index).ok_or_else(|| Error::bug("a field vanished"))
     }
 
-    fn name(&self, parts: &[Ident], cx: &Cx<'_>) -> Result<Expr> {
+    fn name(&self, parts: &[Ident], cx: &mut Cx<'_>) -> Result<Expr> {
         let (found, base) = match cx.scope.find(parts)? {
             Some(found) => (found, 0),
             None => match cx.outer.map(|o| o.find(parts)).transpose()?.flatten() {
                 Some(found) => (found, OUTER),
                 None => {
+                    if let [only] = parts
+                        && let Some(item) = cx.aliases.iter().find(|item| {
+                            item.alias.as_ref().is_some_and(|a| a.value == only.value)
+                        })
+                    {
+                        return self.expr(&item.expr, cx);
+                    }
                     if let [only] = parts
                         && let Some(call) = self.bare_function(only)
                     {
@@ -387,6 +401,10 @@ impl Binder<'_> {
                 cx.groupings.push(args);
                 let ty = SqlType::bigint().not_null();
                 return Ok(Expr::column(GROUPINGS + cx.groupings.len() - 1, ty));
+            }
+            // Flink's answer is 0 for all sets of keys.
+            "GROUP_ID" if call.args.is_empty() && cx.no_aggregates.is_none() => {
+                return Ok(Expr::bigint(0));
             }
             "ROW_NUMBER" | "RANK" | "DENSE_RANK" | "LAG" | "LEAD" | "NTILE" => {
                 return Err(Error::config(format!("{name} needs an OVER clause"))

@@ -145,6 +145,11 @@ impl Binder<'_> {
                 .advice("add ORDER BY with the rowtime column"));
         }
         let aggregate = match name {
+            "LAG" | "LEAD" if spec.frame.is_some() => {
+                return Err(self
+                    .fail(spec.span, format!("ROW/RANGE not allowed with {name}"))
+                    .advice("leave the frame out"));
+            }
             "LAG" | "LEAD" => self.lag(name, call, cx)?,
             _ if is_aggregate(name) => {
                 let may_be_empty = cx.group_count == Some(0) && !cx.aggregates.is_empty();

@@ -235,8 +235,10 @@ impl Binder<'_> {
         let selected = exprs.len();
         let mut having =
             select.having.as_ref().map(|h| self.condition(h, &mut cx, "HAVING")).transpose()?;
+        cx.aliases = &select.items;
         let mut qualify =
             select.qualify.as_ref().map(|q| self.condition(q, &mut cx, "QUALIFY")).transpose()?;
+        cx.aliases = &[];
         // Order by: a number or alias of the list, or an expression of its own.
         let mut keys = vec![];
         for item in order_by {
@@ -433,8 +435,24 @@ impl Binder<'_> {
         names: &mut Vec<String>,
     ) -> Result<()> {
         if let ExprKind::Star(table) = &item.expr.kind {
+            // `column.*`: the fields of a ROW.
+            if !table.is_empty()
+                && scope.columns_of(table).is_none()
+                && scope.find(table)?.is_some()
+            {
+                let name = ast::Expr {
+                    kind: ExprKind::Name(table.clone()),
+                    span: item.expr.span,
+                };
+                let row = self.expr(&name, cx)?;
+                if let TypeKind::Row(fields) = &row.ty.kind {
+                    names.extend(fields.iter().map(|f| f.name.clone()));
+                    exprs.extend((0..fields.len()).filter_map(|i| row.clone().field(i)));
+                    return Ok(());
+                }
+            }
             let columns: Vec<usize> = if table.is_empty() {
-                (0..scope.columns.len()).filter(|i| !scope.columns[*i].hidden).collect()
+                scope.star()
             } else {
                 scope.columns_of(table).ok_or_else(|| {
                     let mut parts = table.clone();

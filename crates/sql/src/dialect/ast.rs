@@ -242,6 +242,8 @@ pub enum ExprKind {
     Date(String),
     Time(String),
     Timestamp(String),
+    /// `TIMESTAMP WITH LOCAL TIME ZONE '...'`.
+    TimestampLtz(String),
     Interval {
         negative: bool,
         text: String,
@@ -787,7 +789,7 @@ pub enum Show {
     Tables { from: Option<ObjectName>, like: Option<String>, negated: bool },
     Views { from: Option<ObjectName>, like: Option<String>, negated: bool },
     Columns { table: ObjectName, like: Option<String>, negated: bool },
-    Functions { user_only: bool },
+    Functions { user_only: bool, like: Option<String>, negated: bool },
     CreateTable(ObjectName),
     CreateView(ObjectName),
     Jars,

@@ -637,10 +637,14 @@ impl Parser<'_> {
                 let (like, negated) = self.like()?;
                 Show::Columns { table, like, negated }
             }
-            "FUNCTIONS" => Show::Functions { user_only: false },
+            "FUNCTIONS" => {
+                let (like, negated) = self.like()?;
+                Show::Functions { user_only: false, like, negated }
+            }
             "USER" => {
                 self.need_word("FUNCTIONS")?;
-                Show::Functions { user_only: true }
+                let (like, negated) = self.like()?;
+                Show::Functions { user_only: true, like, negated }
             }
             "CREATE" if self.take_word("VIEW") => Show::CreateView(self.object_name()?),
             "CREATE" => {

@@ -16,7 +16,7 @@
 mod cdc;
 pub(crate) mod columns;
 mod csv;
-mod json;
+pub(crate) mod json;
 mod raw;
 pub(crate) mod times;
 

@@ -97,16 +97,10 @@ fn null_if(args: Vec<Expr>) -> Result<Expr> {
 fn if_else(args: Vec<Expr>) -> Result<Expr> {
     match <[Expr; 3]>::try_from(args) {
         Ok([condition, yes, no]) => {
-            // Flink's IF has the type of its second argument unless both are numbers, and is
-            // nullable if any argument is, the condition too.
+            // Flink's IF is nullable if any argument is, the condition too.
             let nullable = condition.ty.nullable || yes.ty.nullable || no.ty.nullable;
-            let labelled = yes.ty.is_text() && no.ty.is_text();
-            let kind = yes.ty.kind.clone();
             let mut expr = case(vec![(condition, yes)], Some(no))?;
             expr.ty.nullable = nullable;
-            if labelled {
-                expr.ty.kind = kind;
-            }
             Ok(expr)
         }
         Err(_) => Err(Error::bug("IF without three arguments")),

@@ -9,7 +9,7 @@ use crate::dialect::ast::{
 use crate::dialect::{Tokens, next_statement, unparse};
 use crate::plan::logical::Field;
 use crate::session::result::Column;
-use crate::types::TimeAttribute;
+use crate::types::{SqlType, TimeAttribute};
 use millstream_core::{Error, Result};
 use std::sync::Arc;
 
@@ -313,15 +313,15 @@ impl Session {
                 }
                 Outcome::Table(described)
             }
-            Show::Functions { user_only: true } => names_table("function name", vec![]),
-            Show::Functions { user_only: false } => {
+            Show::Functions { user_only: true, .. } => names_table("function name", vec![]),
+            Show::Functions { user_only: false, like, negated } => {
                 let mut names: Vec<String> =
                     self.registry.names().iter().map(|n| n.to_lowercase()).collect();
                 let aggregates = crate::bind::aggregate::AGGREGATE_FUNCTIONS;
                 names.extend(aggregates.iter().map(|n| n.to_lowercase()));
                 names.sort_unstable();
                 names.dedup();
-                names_table("function name", names)
+                names_table("function name", filtered(names, like, *negated))
             }
             Show::CreateTable(name) => {
                 let path = self.catalog.path(name);
@@ -417,14 +417,14 @@ fn create_text(table: &TableDef) -> String {
             .as_ref()
             .map_or_else(String::new, |c| format!(" COMMENT {}", unparse::literal(c)));
         parts.push(match &column.kind {
-            ColumnKind::Physical => format!("  {name} {ty}{comment}"),
+            ColumnKind::Physical => format!("  {name} {}{comment}", written(&ty)),
             ColumnKind::Computed { text, .. } => format!("  {name} AS {text}{comment}"),
             ColumnKind::Metadata { key, is_virtual } => {
                 let from = key
                     .as_ref()
                     .map_or_else(String::new, |k| format!(" FROM {}", unparse::literal(k)));
                 let is_virtual = if *is_virtual { " VIRTUAL" } else { "" };
-                format!("  {name} {ty} METADATA{from}{is_virtual}{comment}")
+                format!("  {name} {} METADATA{from}{is_virtual}{comment}", written(&ty))
             }
         });
     }
@@ -458,6 +458,21 @@ fn create_text(table: &TableDef) -> String {
         })
         .collect();
     text + &format!("\nWITH (\n{}\n)\n", options.join(",\n"))
+}
+
+/// A type as Flink writes it out: STRING and BYTES with their lengths.
+fn written(ty: &SqlType) -> String {
+    let mut text = String::new();
+    for (i, part) in ty.to_string().split('`').enumerate() {
+        // Names of fields stand between the backticks.
+        if i % 2 == 1 {
+            text += &format!("`{part}`");
+            continue;
+        }
+        let part = part.replace("STRING", "VARCHAR(2147483647)");
+        text += &part.replace("BYTES", "VARBINARY(2147483647)");
+    }
+    text
 }
 
 /// Whether the value of an option must not be shown.

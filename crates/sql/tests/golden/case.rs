@@ -4,8 +4,11 @@ use millstream_sql::session::{Outcome, Session};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Where the suite is, from the crate's folder, in which tests run.
-const ROOT: &str = "tests/conformance";
+/// Where the suites are, from the crate's folder, in which tests run: the project's own
+/// yardstick, and what scripts/flink-diff found on top of it.
+const ROOTS: [&str; 2] = ["tests/conformance", "tests/conformance-more"];
+/// Input of both.
+const DATA: &str = "tests/conformance/data";
 
 /// See the module.
 pub(crate) struct Case {
@@ -20,11 +23,15 @@ impl Case {
     /// All cases, by name.
     pub(crate) fn all() -> Vec<Case> {
         let mut cases = vec![];
-        for area in sorted(&PathBuf::from(ROOT).join("cases")) {
+        let areas = ROOTS.iter().flat_map(|root| {
+            let areas = sorted(&PathBuf::from(root).join("cases"));
+            areas.into_iter().map(move |area| (root, area))
+        });
+        for (root, area) in areas {
             for script in sorted(&area) {
                 let area_name = area.file_name().unwrap().to_str().unwrap();
                 let stem = script.file_stem().unwrap().to_str().unwrap();
-                let expected = format!("{ROOT}/expected/{area_name}/{stem}.json");
+                let expected = format!("{root}/expected/{area_name}/{stem}.json");
                 let expected = std::fs::read_to_string(expected).unwrap();
                 cases.push(Case {
                     name: format!("{area_name}/{stem}"),
@@ -45,7 +52,7 @@ impl Case {
         let out = tempfile::tempdir().unwrap();
         let script = self
             .script
-            .replace("${IN}", &format!("{ROOT}/data"))
+            .replace("${IN}", DATA)
             .replace("${OUT}", out.path().to_str().unwrap());
         let mut session = Session::new();
         session.settings_mut().set("parallelism.default", "2").unwrap();

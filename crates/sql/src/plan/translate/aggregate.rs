@@ -26,6 +26,10 @@ impl Translator<'_> {
             }
             "JSON_ARRAYAGG" => AggFunction::JsonArrayAgg { absent_on_null: option(0) == "ABSENT" },
             "SINGLE_VALUE" => AggFunction::SingleValue,
+            "PERCENTILE" => AggFunction::Percentile {
+                fractions: call.options.iter().filter_map(|f| f.parse().ok()).collect(),
+                array: matches!(call.ty.kind, TypeKind::Array(_)),
+            },
             "LAG" => AggFunction::Lag { offset: option(0).parse().unwrap_or(1) },
             other => {
                 return Err(Error::config(format!("{other} is not supported in streaming mode"))
