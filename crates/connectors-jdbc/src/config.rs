@@ -7,11 +7,13 @@ use std::time::Duration;
 
 /// How to reach the database.
 #[derive(Clone)]
-pub(crate) struct ConnectionConfig {
+pub struct ConnectionConfig {
     pub(crate) url: String,
     pub(crate) password: Option<String>,
     /// How long a lost connection is tried again before the attempt fails.
     pub(crate) retry_timeout: Duration,
+    /// When set, this many times in place of `retry_timeout`.
+    pub(crate) max_retries: Option<u32>,
     pub(crate) connect_timeout: Duration,
 }
 
@@ -21,6 +23,7 @@ impl Default for ConnectionConfig {
             url: String::new(),
             password: None,
             retry_timeout: Duration::from_secs(60),
+            max_retries: None,
             connect_timeout: Duration::from_secs(10),
         }
     }
@@ -36,6 +39,39 @@ impl fmt::Debug for ConnectionConfig {
 }
 
 impl ConnectionConfig {
+    /// The database at `postgres://user@host:5432/database`.
+    pub fn new(url: impl Into<String>) -> Self {
+        ConnectionConfig { url: url.into(), ..ConnectionConfig::default() }
+    }
+    /// The password; never shown. An empty one is none.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        let password = password.into();
+        self.password = (!password.is_empty()).then_some(password);
+        self
+    }
+    /// How long a lost connection is tried again before the attempt fails; 60 s when not called.
+    pub fn retry_timeout(mut self, timeout: Duration) -> Self {
+        self.retry_timeout = timeout;
+        self
+    }
+    /// How often what failed for want of the server is tried again, in place of
+    /// [`retry_timeout`](Self::retry_timeout): after one second, then two, and so on.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+    /// How long making a connection may take; 10 s when not called.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+    /// Checks it, without I/O.
+    ///
+    /// # Errors
+    /// `Config`: no user or database, TLS, or a URL that cannot be read.
+    pub fn check(&self) -> Result<()> {
+        self.parse().map(|_| ())
+    }
     /// The client's form of it.
     pub(crate) fn parse(&self) -> Result<postgres::Config> {
         if self.url.is_empty() {

@@ -9,11 +9,13 @@ use postgres::{Client, NoTls};
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(100);
+/// With a number of retries: before the first of them; before the second twice as long.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the session is set to: names mean what the statements say, whatever the user's or the
 /// database's settings are.
 const SESSION: &str = "SET search_path = pg_catalog; SET TimeZone = 'UTC'; \
-                       SET standard_conforming_strings = on; SET client_encoding = 'UTF8'";
+                       SET DateStyle = 'ISO, YMD'; SET standard_conforming_strings = on; SET client_encoding = 'UTF8'";
 
 /// Why a piece of work was not done.
 pub(crate) enum Failure {
@@ -64,6 +66,7 @@ impl Database {
         mut work: impl FnMut(&mut Client) -> Result<R, Failure>,
     ) -> Result<R> {
         let deadline = Instant::now() + self.config.retry_timeout;
+        let mut failures = 0;
         let place = format!("PostgreSQL {}", self.config.address());
         loop {
             let error = match self.client().and_then(&mut work) {
@@ -76,14 +79,45 @@ impl Database {
             if !is_transient(&error) {
                 return Err(refused(what, &error).at(place));
             }
-            if Instant::now() + PAUSE >= deadline {
-                let waited_s = self.config.retry_timeout.as_secs_f64();
-                let why = format!("{what}: no success within {waited_s} s: {}", text(&error));
-                return Err(Error::retry(why)
-                    .at(place)
-                    .advice("check that the server runs; retry_timeout sets the wait"));
+            failures += 1;
+            let (pause, given_up, limit) = match self.config.max_retries {
+                Some(retries) => {
+                    let limit = format!("{retries} retries");
+                    (RETRY_PAUSE * failures, failures > retries, limit)
+                }
+                None => {
+                    let limit = format!("{} s", self.config.retry_timeout.as_secs_f64());
+                    (PAUSE, Instant::now() + PAUSE >= deadline, limit)
+                }
+            };
+            if given_up {
+                let why = format!("{what}: no success within {limit}: {}", text(&error));
+                return Err(Error::retry(why).at(place).advice(
+                    "check that the server runs; retry_timeout or max-retries sets the wait",
+                ));
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
         }
+    }
+
+    /// Runs `work` once, on the connection that there is: it goes on with what was begun there.
+    pub(crate) fn go_on<R>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut Client) -> Result<R, Failure>,
+    ) -> Result<R> {
+        let place = format!("PostgreSQL {}", self.config.address());
+        let Some(client) = &mut self.client else {
+            return Err(Error::bug("a connection that was never made").at(place));
+        };
+        work(client).map_err(|failure| match failure {
+            Failure::Ours(error) => error.at(place),
+            Failure::Database(error) if is_transient(&error) => {
+                Error::restart(format!("{what}: {}", text(&error)))
+                    .advice("check that the server runs; the job reads again from its checkpoint")
+                    .at(place)
+            }
+            Failure::Database(error) => refused(what, &error).at(place),
+        })
     }
 }

@@ -5,7 +5,7 @@ use crate::config::ConnectionConfig;
 use crate::database::Database;
 use crate::statement::{check_name, qualified};
 use crate::table::{self, Wanted};
-use crate::value::{IntoSql, SqlValue};
+use crate::value::{IntoSql, SqlType, SqlValue};
 use crate::writer::{Change, DirectWriter, LogWriter, Plan, ToChange};
 use millstream_core::{Data, Error, Result};
 use millstream_runtime::{Committer, CommitterContext, OperatorContext, Sink, SinkWriter};
@@ -76,7 +76,9 @@ impl<T: Data> JdbcSink<T> {
         let mut database = Database::new(self.connection.clone());
         let targets =
             table::check(&mut database, &self.schema, &self.table, &self.wanted, &self.key)?;
-        Ok(Plan::new(&qualified(&self.schema, &self.table), targets, &self.key))
+        let index = |name: &String| self.wanted.iter().position(|w| w.name == *name);
+        let key = self.key.iter().filter_map(index).collect();
+        Ok(Plan::new(&qualified(&self.schema, &self.table), targets, key))
     }
 }
 
@@ -117,6 +119,11 @@ impl<T: Data> JdbcSinkBuilder<T> {
         self.connection.password = (!password.is_empty()).then_some(password);
         self
     }
+    /// URL, password and retries at once.
+    pub fn connection(mut self, connection: ConnectionConfig) -> Self {
+        self.connection = connection;
+        self
+    }
     /// The schema; `public` when not called.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = schema.into();
@@ -127,7 +134,8 @@ impl<T: Data> JdbcSinkBuilder<T> {
         self.table = table.into();
         self
     }
-    /// A column, and its value for a record. The function's type must fit the column's; text
+    /// A column, and its value for a record. A column that the table has in lower case only is
+    /// meant by any case, as by SQL without quotes. The function's type must fit the column's; text
     /// fits whatever has a text form (`numeric`, `uuid`, `jsonb`, dates, enums).
     pub fn column<V: IntoSql>(
         mut self,
@@ -136,6 +144,17 @@ impl<T: Data> JdbcSinkBuilder<T> {
     ) -> Self {
         let wanted = Wanted { name: name.into(), wire: V::TYPE };
         self.columns.push((wanted, Arc::new(move |record| value(record).into_sql())));
+        self
+    }
+    /// A column whose type is known when the sink is built only; `value` answers values of
+    /// this type, or NULL.
+    pub fn column_of(
+        mut self,
+        name: impl Into<String>,
+        wire: SqlType,
+        value: impl Fn(&T) -> SqlValue + Send + Sync + 'static,
+    ) -> Self {
+        self.columns.push((Wanted { name: name.into(), wire }, Arc::new(value)));
         self
     }
     /// Upserts by these columns, which must be exactly those of a primary key or unique index.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   INSERT INTO "public"."orders" ("id", "amount")
-//!   SELECT CAST(u.c1 AS integer), CAST(u.c2 AS numeric(10,2))
+//!   SELECT CAST(u.c1 AS integer), CAST(u.c2 AS numeric)
 //!   FROM UNNEST($1::int8[], $2::text[]) AS u(c1, c2)
 //!   ON CONFLICT ("id") DO UPDATE SET "amount" = EXCLUDED."amount"
 //! ```
@@ -41,7 +41,7 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// What is bound.
     pub(crate) wire: SqlType,
-    /// The column's own type, as the server spells it.
+    /// The column's own type, as the server spells it, without length and digits.
     pub(crate) type_name: String,
 }
 

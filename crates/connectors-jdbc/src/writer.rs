@@ -50,10 +50,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(table: &str, columns: Vec<Target>, key: &[String]) -> Self {
-        let insert = statement::insert(table, &columns, key);
-        let index = |name: &String| columns.iter().position(|c| c.name == *name);
-        let indices: Vec<usize> = key.iter().filter_map(index).collect();
+    /// `indices`: the columns of the key.
+    pub(crate) fn new(table: &str, columns: Vec<Target>, indices: Vec<usize>) -> Self {
+        let name = |i: &usize| columns.get(*i).map(|c| c.name.clone());
+        let key: Vec<String> = indices.iter().filter_map(name).collect();
+        let insert = statement::insert(table, &columns, &key);
         let of_key: Vec<&Target> = indices.iter().filter_map(|i| columns.get(*i)).collect();
         let delete = (!of_key.is_empty()).then(|| statement::delete(table, &of_key));
         Plan { insert, delete, key: indices, columns }

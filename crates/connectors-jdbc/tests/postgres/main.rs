@@ -1,4 +1,4 @@
-//! The sink against a real PostgreSQL; `scripts/postgres start` gives one.
+//! Sink, scan and lookups against a real PostgreSQL; `scripts/postgres start` gives one.
 //!
 //! Every test makes tables of its own and drops them, so that tests run together and again.
 
@@ -6,6 +6,7 @@
 
 mod crash;
 mod exactly_once;
+mod lookup;
 mod outage;
 mod refused;
 mod server;

@@ -18,6 +18,8 @@ mod blocks;
 mod datagen;
 mod filesystem;
 mod full_cache;
+#[cfg(feature = "jdbc")]
+mod jdbc;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod lookup;
@@ -149,6 +151,10 @@ pub trait TableSource: Send + Sync {
 pub trait TableSink: Send + Sync {
     /// Whether it takes such a stream.
     fn accepts(&self, changes: Changes) -> bool;
+    /// Whether one subtask must write all of it.
+    fn is_single(&self) -> bool {
+        false
+    }
     /// The writer of one subtask.
     ///
     /// # Errors
@@ -236,6 +242,8 @@ pub fn connectors() -> Vec<&'static Connector> {
         &blackhole::CONNECTOR,
         &datagen::CONNECTOR,
         &filesystem::CONNECTOR,
+        #[cfg(feature = "jdbc")]
+        &jdbc::CONNECTOR,
         #[cfg(feature = "kafka")]
         &kafka::KAFKA,
         &nexmark::CONNECTOR,

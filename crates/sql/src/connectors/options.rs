@@ -8,6 +8,7 @@
 
 use super::{Connector, TableSpec};
 use crate::settings::parse_duration_ms;
+use crate::zone::Zone;
 use millstream_core::nearest;
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ impl OptionSpec {
 pub struct Options {
     values: BTreeMap<String, String>,
     specs: Vec<(String, &'static [OptionSpec])>,
+    zone: Option<Zone>,
 }
 
 impl fmt::Debug for Options {
@@ -119,7 +121,17 @@ pub const MASK: &str = "******";
 /// ```
 pub fn masked<'a>(name: &str, value: &'a str) -> &'a str {
     let name = name.to_ascii_lowercase();
-    if SECRET_PARTS.iter().any(|part| name.contains(part)) { MASK } else { value }
+    let secret = SECRET_PARTS.iter().any(|part| name.contains(part)) || holds_password(value);
+    if secret { MASK } else { value }
+}
+
+/// Whether a value is a URL with a password in it.
+fn holds_password(value: &str) -> bool {
+    let Some((_, rest)) = value.split_once(":") else { return false };
+    let place = rest.trim_start_matches(|c| c != '/').trim_start_matches('/');
+    let login = place.split(['/', '?']).next().and_then(|place| place.rsplit_once('@'));
+    let query = value.split_once('?').map_or(String::new(), |(_, q)| q.to_ascii_lowercase());
+    login.is_some_and(|(login, _)| login.contains(':')) || query.contains("password=")
 }
 
 impl Options {
@@ -133,7 +145,9 @@ impl Options {
             }
         }
         let known = connector.formats.iter().map(|(option, _)| *option).collect::<Vec<_>>();
-        Self::check(connector.name, &known, specs, &table.options).map_err(|e| e.at(table.place()))
+        let checked = Self::check(connector.name, &known, specs, &table.options);
+        let checked = checked.map_err(|e| e.at(table.place()))?;
+        Ok(Options { zone: Some(table.zone), ..checked })
     }
 
     /// Checks `given` against tables of declarations, each with the prefix of its names.
@@ -176,7 +190,7 @@ impl Options {
                 }
             }
         }
-        Ok(Options { values: given.clone(), specs })
+        Ok(Options { values: given.clone(), specs, zone: None })
     }
 
     /// Options of a format, for its tests.
@@ -200,9 +214,21 @@ impl Options {
         };
         let values = self.values.iter().filter_map(own).collect();
         let specs = vec![(String::new(), format.options)];
-        Ok(Some((name.clone(), Options { values, specs })))
+        Ok(Some((name.clone(), Options { values, specs, zone: self.zone })))
     }
 
+    /// Gives an option a value if it is one and has none.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
+        let known = |(_, table): &(String, &[OptionSpec])| table.iter().any(|s| s.matches(name));
+        if self.specs.iter().any(known) && !self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Zone {
+        self.zone.unwrap_or(Zone::UTC)
+    }
     /// The value of an option: what was given, or its default.
     pub fn text(&self, name: &str) -> Option<&str> {
         if let Some(value) = self.values.get(name) {
@@ -346,5 +372,11 @@ mod tests {
         let options =
             check(&[("path", "x"), ("properties.sasl.jaas.config", "password=hunter2")]).unwrap();
         assert!(!format!("{options:?}").contains("hunter2"));
+        for url in ["jdbc:postgresql://h/d?user=u&password=p", "https://u:p@h:1/x"] {
+            assert_eq!(masked("url", url), MASK);
+        }
+        for plain in ["jdbc:postgresql://h:1/d?user=u", "10:20", "https://h/x@y:z", "a@b:c"] {
+            assert_eq!(masked("url", plain), plain);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: a reader's stored position is behind the last row that it gave out.
 
 use crate::runtime::ChangeBatch;
-use millstream_core::{Epoch, Result};
+use millstream_core::{Epoch, Result, Watermark};
 use millstream_runtime::OperatorSnapshot;
 
 /// What a reader has to say.
@@ -39,6 +39,13 @@ pub trait TableWriter {
     /// # Errors
     /// Ends the attempt.
     fn write(&mut self, batch: &ChangeBatch) -> Result<()>;
+    /// No row comes any more whose event time is not after this.
+    ///
+    /// # Errors
+    /// Ends the attempt.
+    fn on_watermark(&mut self, _watermark: Watermark) -> Result<()> {
+        Ok(())
+    }
     /// Everything written is safe when this returns.
     ///
     /// # Errors

@@ -13,10 +13,20 @@
 //!
 //! Source: Flink's pages on formats, whose option names and meanings are used.
 
+#[cfg(feature = "avro")]
+mod avro;
 mod cdc;
 pub(crate) mod columns;
 mod csv;
+<<<<<<< HEAD
 pub(crate) mod json;
+=======
+mod json;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(feature = "protobuf")]
+mod protobuf;
+>>>>>>> main
 mod raw;
 pub(crate) mod times;
 
@@ -26,6 +36,7 @@ use crate::types::SqlType;
 use arrow_array::ArrayRef;
 use columns::Rows;
 use millstream_core::{Error, Result};
+use std::fs::File;
 use std::sync::Arc;
 
 /// A column of a format: those that come in a message, or go into one.
@@ -47,6 +58,14 @@ pub(crate) trait Format: Send + Sync {
     /// does not end there.
     fn record_end(&self, bytes: &[u8]) -> Option<usize> {
         memchr::memchr(b'\n', bytes).map(|at| at + 1)
+    }
+    /// Whether its messages may be lines of a file.
+    fn has_lines(&self) -> bool {
+        true
+    }
+    /// What its files are, if they are more than messages with line ends.
+    fn files(&self) -> Option<&dyn FileFormat> {
+        None
     }
     /// A decoder for one reader.
     ///
@@ -85,6 +104,61 @@ pub(crate) trait Encoder: Send {
     ) -> Result<()>;
 }
 
+/// A format whose files are wholes: with a header, blocks, a footer.
+pub(crate) trait FileFormat: Send + Sync {
+    /// Whether its files can have such columns.
+    ///
+    /// # Errors
+    /// `Config`: they cannot.
+    fn check(&self, columns: &[FormatColumn]) -> Result<()>;
+    /// Reads a file, behind its first `skip` rows.
+    ///
+    /// # Errors
+    /// Data: it is no such file, or has columns of other types.
+    fn reader(
+        &self,
+        file: File,
+        columns: &[FormatColumn],
+        skip: u64,
+    ) -> Result<Box<dyn BulkReader>>;
+    /// Writes a file.
+    ///
+    /// # Errors
+    /// `Config`: it cannot have such columns.
+    fn writer(&self, columns: &[FormatColumn]) -> Result<Box<dyn BulkWriter>>;
+}
+
+/// Reads one file, in batches.
+pub(crate) trait BulkReader: Send {
+    /// The next rows: the columns that are wanted, in their order, and how many rows; `None`
+    /// at the end.
+    ///
+    /// # Errors
+    /// Data: the file is broken.
+    fn next(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>>;
+}
+
+/// Makes the bytes of one file.
+pub(crate) trait BulkWriter: Send {
+    /// Appends rows; the bytes may come later.
+    ///
+    /// # Errors
+    /// Data: the format has no form for a value.
+    fn write(&mut self, columns: &[ArrayRef], rows: usize, out: &mut Vec<u8>) -> Result<()>;
+    /// About how many bytes are still to come for what was written.
+    fn waiting_bytes(&self) -> u64;
+    /// Appends what waits, as far as it can.
+    ///
+    /// # Errors
+    /// Bug: the library refuses.
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<()>;
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Bug: the library refuses.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
+}
+
 /// A format: its name, its options.
 pub struct FormatInfo {
     /// Value of the option `format`.
@@ -105,8 +179,25 @@ impl FormatInfo {
 
 /// All formats of this build.
 pub fn formats() -> &'static [FormatInfo] {
-    const ALL: &[FormatInfo] =
-        &[json::INFO, csv::INFO, raw::INFO, cdc::DEBEZIUM, cdc::CANAL, cdc::MAXWELL, cdc::OGG];
+    const ALL: &[FormatInfo] = &[
+        json::INFO,
+        csv::INFO,
+        raw::INFO,
+        cdc::DEBEZIUM,
+        cdc::CANAL,
+        cdc::MAXWELL,
+        cdc::OGG,
+        #[cfg(feature = "parquet")]
+        parquet::INFO,
+        #[cfg(feature = "avro")]
+        avro::INFO,
+        #[cfg(feature = "avro")]
+        avro::CONFLUENT,
+        #[cfg(feature = "avro")]
+        avro::DEBEZIUM_CONFLUENT,
+        #[cfg(feature = "protobuf")]
+        protobuf::INFO,
+    ];
     ALL
 }
 

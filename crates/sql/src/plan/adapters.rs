@@ -282,6 +282,14 @@ impl Operator for SinkAdapter {
     fn on_batch(&mut self, batch: ChangeBatch, _out: &mut Output<Batch<()>>) -> Result<()> {
         self.with(|w| w.write(&batch))
     }
+    fn on_watermark(
+        &mut self,
+        watermark: Watermark,
+        _out: &mut Output<Batch<()>>,
+    ) -> Result<Progress> {
+        self.with(|w| w.on_watermark(watermark))?;
+        Ok(Progress::Done)
+    }
     fn on_barrier(&mut self, _epoch: Epoch, _out: &mut Output<Batch<()>>) -> Result<()> {
         self.with(|w| w.flush())
     }

@@ -86,6 +86,10 @@ impl JobBuilder {
             return Err(Error::bug("a sink needs one input"));
         };
         let (from, parallelism) = self.node(input)?;
+        let (parallelism, distribution) = match sink.is_single() {
+            true => (1, &Distribution::Single),
+            false => (parallelism, distribution),
+        };
         let spec = NodeSpec { parallelism: Some(parallelism), ..named(&plan.name()) };
         let sink = Arc::clone(sink);
         let mut inputs = vec![Input::container(from, partitioner(distribution))];

@@ -156,8 +156,14 @@ pub(crate) const LINES: &[(&str, &[(&str, &str)])] = &[
             ("TIMESTAMPDIFF", "`TIMESTAMPDIFF(unit, from, to)`: whole units in between"),
             ("DATE_FORMAT", "a timestamp in a Java pattern"),
             ("TO_DATE", "a text, with an optional pattern, as DATE; NULL if it is none"),
-            ("TO_TIMESTAMP", "a text, with an optional pattern, as TIMESTAMP(3); NULL if it is none"),
-            ("TO_TIMESTAMP_LTZ", "a number since 1970 with its precision (0: seconds, 3: ms), or a text"),
+            (
+                "TO_TIMESTAMP",
+                "a text, with an optional pattern, as TIMESTAMP(3); NULL if it is none",
+            ),
+            (
+                "TO_TIMESTAMP_LTZ",
+                "a number since 1970 with its precision (0: seconds, 3: ms), or a text",
+            ),
             ("FROM_UNIXTIME", "seconds since 1970 as text in the session's zone"),
             ("UNIX_TIMESTAMP", "seconds since 1970 of now, or of a text in the session's zone"),
             ("CONVERT_TZ", "a text moved from one zone to another"),

@@ -84,3 +84,36 @@ fn the_latest_row_of_each_key() {
     let last = rows(&script);
     assert!(last.iter().any(|row| row.ends_with(" 3 2")), "{last:?}");
 }
+
+#[cfg(feature = "avro")]
+#[test]
+fn records_of_avro() {
+    let name = topic("avro");
+    let common = common(&name);
+    let script = format!(
+        "CREATE TABLE t (k BIGINT NOT NULL, v ROW<a INT, b ARRAY<STRING>>, p TIMESTAMP(3)) WITH (
+           'connector' = 'kafka', {common}, 'format' = 'avro',
+           'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');
+         INSERT INTO t VALUES (1, ROW(2, ARRAY['x']), TIMESTAMP '2024-02-29 01:02:03.5'),
+           (-1, CAST(NULL AS ROW<a INT, b ARRAY<STRING>>), CAST(NULL AS TIMESTAMP(3)));
+         SELECT * FROM t;"
+    );
+    assert_eq!(rows(&script), ["+I -1 null null", "+I 1 (2, [x]) 2024-02-29 01:02:03.500"]);
+    // Another table over the same bytes: what does not fit is named with its place.
+    let script = format!(
+        "CREATE TABLE t (k STRING NOT NULL) WITH ('connector' = 'kafka', {common},
+           'format' = 'avro', 'scan.startup.mode' = 'earliest-offset',
+           'scan.bounded.mode' = 'latest-offset');
+         SELECT * FROM t;"
+    );
+    let mut session = Session::new();
+    let failed = session.run(&script, |outcome| match outcome {
+        Outcome::Query(query) => query.collect().map(|_| ()),
+        _ => Ok(()),
+    });
+    let error = failed.unwrap_err().to_string();
+    // The row of -1 is read as text of that length.
+    for part in [&name, ", offset ", "a negative length", "byte 1 of a message of 3"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}

@@ -3,11 +3,14 @@
 use super::super::full_cache;
 use super::super::projection::Projection;
 use super::super::{Connector, OptionKind, OptionSpec, Options, TableColumn, TableSpec};
+use super::listing::list;
+use super::partition_commit::{self, PartitionCommit};
 use super::sink::FileSink;
 use super::source::FileSource;
 use crate::formats::{self, Format, FormatColumn};
 use crate::types::{SqlType, TypeKind};
 use millstream_core::{Error, Result};
+use regex::Regex;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +32,18 @@ pub(crate) const CONNECTOR: Connector = Connector {
             "look for new files at this interval, without end",
         ),
         OptionSpec::new(
+            "source.path.regex-pattern",
+            OptionKind::Text,
+            "",
+            "a regular expression: files whose whole path does not match are passed over",
+        ),
+        OptionSpec::new(
+            "source.report-statistics",
+            OptionKind::OneOf(&["ALL", "NONE"]),
+            "ALL",
+            "taken, without effect",
+        ),
+        OptionSpec::new(
             "sink.rolling-policy.file-size",
             OptionKind::Size,
             "128 mb",
@@ -40,6 +55,25 @@ pub(crate) const CONNECTOR: Connector = Connector {
             "30 min",
             "age after which a file is finished",
         ),
+        OptionSpec::new(
+            "sink.rolling-policy.inactivity-interval",
+            OptionKind::Duration,
+            "30 min",
+            "time without new rows after which a file is finished",
+        ),
+        OptionSpec::new(
+            "sink.rolling-policy.check-interval",
+            OptionKind::Duration,
+            "1 min",
+            "taken, without effect: files are finished when they are due",
+        ),
+        partition_commit::TRIGGER,
+        partition_commit::DELAY,
+        partition_commit::ZONE,
+        partition_commit::POLICY,
+        partition_commit::FILE_NAME,
+        partition_commit::EXTRACTOR,
+        partition_commit::PATTERN,
         full_cache::ONLY_FULL,
         full_cache::RELOAD_STRATEGY,
         full_cache::RELOAD_INTERVAL,
@@ -101,6 +135,10 @@ pub(super) struct Files {
     pub(super) monitor_ms: Option<i64>,
     pub(super) roll_size_bytes: u64,
     pub(super) roll_interval_ms: i64,
+    pub(super) inactivity_ms: i64,
+    /// What the whole path of a file must match.
+    pub(super) pattern: Option<Regex>,
+    pub(super) partition_commit: Option<PartitionCommit>,
     pub(super) projection: Projection,
 }
 
@@ -111,6 +149,12 @@ impl Files {
                 .advice("add 'format' = 'json', 'csv', ...")
         })?;
         let format = formats::find(&name)?.make(&format_options)?;
+        if !format.has_lines() && format.files().is_none() {
+            return Err(Error::config(format!(
+                "the format '{name}' is one of messages, not of files"
+            ))
+            .advice("use it with 'connector' = 'kafka'; files can be json, csv, avro, parquet"));
+        }
         let place = |(i, column): (usize, &TableColumn)| {
             if let Some(key) = &column.metadata {
                 let known = FileMetadata::ALL.iter().find(|(name, _)| name == key);
@@ -145,6 +189,8 @@ impl Files {
             return Err(Error::config(format!("files of '{scheme}://' are not supported yet"))
                 .advice("use a path of this machine"));
         }
+        let keys: Vec<&str> =
+            table.partition_keys.iter().map(|i| table.columns[*i].name.as_str()).collect();
         Ok(Files {
             path: PathBuf::from(path),
             format,
@@ -162,8 +208,25 @@ impl Files {
             roll_interval_ms: options
                 .duration_ms("sink.rolling-policy.rollover-interval")
                 .unwrap_or(1_800_000),
+            inactivity_ms: options
+                .duration_ms("sink.rolling-policy.inactivity-interval")
+                .unwrap_or(1_800_000),
+            pattern: pattern(options)?,
+            partition_commit: PartitionCommit::of(options, &keys)?,
             projection: Projection::all(&table.columns),
         })
+    }
+
+    /// All files of the table that there are now; with `optional` the path may be missing.
+    pub(super) fn list(&self, optional: bool) -> Result<Vec<PathBuf>> {
+        let mut files = list(&self.path, optional)?;
+        if let Some(pattern) = &self.pattern {
+            files.retain(|file| {
+                let whole = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+                pattern.is_match(&whole.to_string_lossy())
+            });
+        }
+        Ok(files)
     }
 
     /// The columns of the format; wanted are those that the projection needs.
@@ -178,6 +241,16 @@ impl Files {
             })
             .collect()
     }
+}
+
+fn pattern(options: &Options) -> Result<Option<Regex>> {
+    let name = "source.path.regex-pattern";
+    let Some(text) = options.text(name) else { return Ok(None) };
+    let compiled = Regex::new(&format!("^(?:{text})$"));
+    compiled.map(Some).map_err(|e| {
+        Error::config(format!("option '{name}' is no regular expression: {e}"))
+            .advice("write one that matches whole paths")
+    })
 }
 
 fn no_metadata(key: &str) -> Error {

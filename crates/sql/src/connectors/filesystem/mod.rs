@@ -7,8 +7,10 @@
 //! Names that start with `.` or `_` are passed over: that is where files are that are being
 //! written.
 
+mod compression;
 mod config;
 mod listing;
+mod partition_commit;
 mod sink;
 mod source;
 

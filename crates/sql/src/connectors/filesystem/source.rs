@@ -10,12 +10,13 @@
 use super::super::full_cache::FullTable;
 use super::super::lookup::Lookup;
 use super::super::{Changes, Needed, Options, TablePoll, TableReader, TableSource};
+use super::compression;
 use super::config::{FileMetadata, Files, Place};
-use super::listing::{io_error, list, partition_values};
+use super::listing::{io_error, partition_values};
 use crate::connectors::projection::Projection;
 use crate::formats::columns::{Column, Rows};
-use crate::formats::{Decoder, Format};
-use crate::runtime::ChangeBatch;
+use crate::formats::{BulkReader, Decoder, Format};
+use crate::runtime::{ChangeBatch, ChangeKind};
 use crate::value::{Value, array_of};
 use arrow_array::{ArrayRef, UInt32Array};
 use arrow_select::take::take;
@@ -23,7 +24,7 @@ use millstream_core::{Epoch, Error, Result};
 use millstream_runtime::{OperatorContext, OperatorSnapshot, SubtaskInfo};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -47,7 +48,10 @@ pub(super) struct FileSource {
 impl FileSource {
     pub(super) fn new(files: Files, options: Options) -> Result<Self> {
         // Refused when the query is planned, not when it runs.
-        files.format.decoder(&files.format_columns())?;
+        match files.format.files() {
+            Some(format) => format.check(&files.format_columns())?,
+            None => files.format.decoder(&files.format_columns()).map(|_| ())?,
+        }
         Ok(FileSource { files, options })
     }
 }
@@ -79,10 +83,12 @@ impl TableSource for FileSource {
 
 struct FileReader {
     files: Files,
-    decoder: Box<dyn Decoder>,
+    /// `None`: a format of whole files.
+    decoder: Option<Box<dyn Decoder>>,
     rows: Rows,
     subtask: SubtaskInfo,
-    /// Checkpointed: the files of this subtask, with the offset of the next message.
+    /// Checkpointed: the files of this subtask, with the offset of the next message; the number
+    /// of the next row for a format of whole files.
     known: BTreeMap<PathBuf, u64>,
     /// Rebuilt on restore: files that are not finished.
     waiting: VecDeque<PathBuf>,
@@ -99,7 +105,10 @@ impl FileReader {
     fn open(files: Files, context: &OperatorContext) -> Result<Self> {
         let subtask = context.subtask.clone();
         let columns = files.format_columns();
-        let decoder = files.format.decoder(&columns)?;
+        let decoder = match files.format.files() {
+            Some(_) => None,
+            None => Some(files.format.decoder(&columns)?),
+        };
         let wanted = columns.iter().filter(|c| c.wanted);
         let rows = Rows::new(wanted.map(|c| (c.name.as_str(), &c.ty)));
         let mut all: BTreeMap<PathBuf, u64> = BTreeMap::new();
@@ -107,7 +116,7 @@ impl FileReader {
             all.extend(context.restored.list_union::<(PathBuf, u64)>(STATE)?);
         } else {
             let optional = files.monitor_ms.is_some();
-            all.extend(list(&files.path, optional)?.into_iter().map(|file| (file, 0)));
+            all.extend(files.list(optional)?.into_iter().map(|file| (file, 0)));
         }
         let mine = all.into_iter().enumerate().filter(|(i, _)| is_mine(*i, &subtask));
         let known: BTreeMap<_, _> = mine.map(|(_, file)| file).collect();
@@ -128,7 +137,7 @@ impl FileReader {
 
     /// Looks for new files; each is the subtask's that its name belongs to.
     fn look(&mut self) -> Result<()> {
-        for file in list(&self.files.path, true)? {
+        for file in self.files.list(true)? {
             let name = file.as_os_str().as_encoded_bytes().to_vec();
             let group = millstream_core::key_group_of(&name, self.subtask.max_parallelism);
             let mine = self.subtask.key_groups().iter().any(|own| own == group);
@@ -140,18 +149,52 @@ impl FileReader {
         Ok(())
     }
 
+    /// The next rows of the current file: the columns of the format, how many rows, their
+    /// kinds.
+    fn decoded(&mut self) -> Result<Option<Decoded>> {
+        let Some(open) = &mut self.current else { return Ok(None) };
+        let (made, next) = match &mut open.body {
+            Body::Messages(messages) => {
+                let Some(decoder) = &mut self.decoder else {
+                    return Err(Error::bug("messages without a decoder"));
+                };
+                messages.fill_rows(
+                    &open.path,
+                    &*self.files.format,
+                    &mut **decoder,
+                    &mut self.rows,
+                )?;
+                if self.rows.len() == 0 {
+                    return Ok(None);
+                }
+                let made = self.rows.finish()?;
+                let kinds = made.kinds().map(<[_]>::to_vec);
+                ((made.rows().columns().to_vec(), made.len(), kinds), messages.offset)
+            }
+            Body::Bulk(reader, row) => {
+                let read = reader.next();
+                let read = read.map_err(|e| {
+                    e.at(format!("file '{}', row {}", open.path.display(), *row + 1))
+                })?;
+                let Some((columns, rows)) = read else { return Ok(None) };
+                *row += rows as u64;
+                ((columns, rows, None), *row)
+            }
+        };
+        self.known.insert(open.path.clone(), next);
+        Ok(Some(made))
+    }
+
     /// The next batch of the current file; `None` at its end.
     fn batch(&mut self) -> Result<Option<ChangeBatch>> {
-        let Some(open) = &mut self.current else { return Ok(None) };
-        open.fill_rows(&*self.files.format, &mut *self.decoder, &mut self.rows)?;
-        if self.rows.len() == 0 {
+        let decoded = self.decoded()?;
+        let Some(open) = &self.current else { return Ok(None) };
+        let Some((decoded, rows, kinds)) = decoded else {
             self.known.insert(open.path.clone(), DONE);
             self.current = None;
             return Ok(None);
-        }
-        self.known.insert(open.path.clone(), open.offset);
-        let made = self.rows.finish()?;
-        let mut decoded = made.rows().columns().iter();
+        };
+        let mut decoded = decoded.iter();
         let mut columns: Vec<ArrayRef> = vec![];
         for index in self.files.projection.needed() {
             columns.push(match &self.files.places[*index] {
@@ -162,16 +205,18 @@ impl FileReader {
                 _ => {
                     let constant = open.constants.get(index);
                     let constant = constant.ok_or_else(|| Error::bug("a file without its name"))?;
-                    repeat(constant, made.len())?
+                    repeat(constant, rows)?
                 }
             });
         }
-        let columns = self.files.projection.apply(&columns, made.len())?;
+        let columns = self.files.projection.apply(&columns, rows)?;
         let schema = Arc::clone(self.files.projection.schema());
-        let kinds = made.kinds().map(<[_]>::to_vec);
-        Ok(Some(ChangeBatch::from_columns(schema, columns, made.len(), kinds)?))
+        Ok(Some(ChangeBatch::from_columns(schema, columns, rows, kinds)?))
     }
 }
+
+/// Columns of the format, how many rows, their kinds.
+type Decoded = (Vec<ArrayRef>, usize, Option<Vec<ChangeKind>>);
 
 /// An array of one value, so many times.
 fn repeat(one: &ArrayRef, rows: usize) -> Result<ArrayRef> {
@@ -206,42 +251,61 @@ impl TableReader for FileReader {
 /// A file that is being read.
 struct OpenFile {
     path: PathBuf,
-    file: File,
+    body: Body,
+    /// Values that all rows of the file share, by column: an array of one each.
+    constants: BTreeMap<usize, ArrayRef>,
+}
+
+enum Body {
+    Messages(Messages),
+    /// A format of whole files, and the number of the next row.
+    Bulk(Box<dyn BulkReader>, u64),
+}
+
+/// A file of messages.
+struct Messages {
+    file: Box<dyn Read + Send>,
     /// What was read and is not decoded yet starts at `start`.
     buffer: Vec<u8>,
     start: usize,
-    /// Where in the file `start` is.
+    /// Where in the file (behind its compression) `start` is.
     offset: u64,
     at_end: bool,
     /// Messages since it was opened, and whether it was opened at its first byte.
     messages: u64,
     from_start: bool,
-    /// Values that all rows of the file share, by column: an array of one each.
-    constants: BTreeMap<usize, ArrayRef>,
 }
 
 impl OpenFile {
     fn open(files: &Files, path: PathBuf, offset: u64) -> Result<Self> {
-        let refused = |e: std::io::Error| io_error(&path, "read", &e);
-        let mut file = File::open(&path).map_err(refused)?;
-        file.seek(SeekFrom::Start(offset)).map_err(refused)?;
         let constants = constants(files, &path)?;
-        Ok(OpenFile {
-            file,
-            buffer: vec![],
-            start: 0,
-            offset,
-            at_end: false,
-            messages: 0,
-            from_start: offset == 0,
-            constants,
-            path,
-        })
+        let refused = |e: std::io::Error| io_error(&path, "read", &e);
+        let body = match files.format.files() {
+            Some(format) => {
+                let file = File::open(&path).map_err(refused)?;
+                let reader = format.reader(file, &files.format_columns(), offset);
+                let reader = reader.map_err(|e| e.at(format!("file '{}'", path.display())))?;
+                Body::Bulk(reader, offset)
+            }
+            None => Body::Messages(Messages {
+                file: compression::open(&path, offset)?,
+                buffer: vec![],
+                start: 0,
+                offset,
+                at_end: false,
+                messages: 0,
+                from_start: offset == 0,
+            }),
+        };
+        Ok(OpenFile { path, body, constants })
     }
+}
 
+impl Messages {
     /// Decodes messages until there are enough rows for a batch, or no more messages.
     fn fill_rows(
         &mut self,
+        path: &Path,
         format: &dyn Format,
         decoder: &mut dyn Decoder,
         rows: &mut Rows,
@@ -253,7 +317,7 @@ impl OpenFile {
             let (length, end) = match format.record_end(pending) {
                 Some(end) => (end - 1, end),
                 None if !self.at_end => {
-                    self.read_more()?;
+                    self.read_more(path)?;
                     continue;
                 }
                 None if pending.is_empty() => return Ok(()),
@@ -265,8 +329,8 @@ impl OpenFile {
             self.messages += 1;
             decoder.decode(message, rows).map_err(|e| {
                 let place = match self.from_start {
-                    true => format!("file '{}', line {}", self.path.display(), self.messages),
-                    false => format!("file '{}', byte {}", self.path.display(), self.offset),
+                    true => format!("file '{}', line {}", path.display(), self.messages),
+                    false => format!("file '{}', byte {}", path.display(), self.offset),
                 };
                 e.at(place)
             })?;
@@ -276,7 +340,7 @@ impl OpenFile {
         Ok(())
     }
 
-    fn read_more(&mut self) -> Result<()> {
+    fn read_more(&mut self, path: &Path) -> Result<()> {
         self.buffer.drain(..self.start);
         self.start = 0;
         let length = self.buffer.len();
@@ -284,7 +348,7 @@ impl OpenFile {
             return Err(Error::data(format!(
                 "a message of more than {MAX_MESSAGE_BYTES} bytes at byte {} of '{}'",
                 self.offset,
-                self.path.display()
+                path.display()
             ))
             .advice("check that the file is of the format of the table"));
         }
@@ -292,7 +356,7 @@ impl OpenFile {
         let wanted = CHUNK_BYTES.max(length);
         self.buffer.resize(length + wanted, 0);
         let read = self.file.read(&mut self.buffer[length..]);
-        let read = read.map_err(|e| io_error(&self.path, "read", &e))?;
+        let read = read.map_err(|e| io_error(path, "read", &e))?;
         self.buffer.truncate(length + read);
         self.at_end = read == 0;
         Ok(())

@@ -96,3 +96,128 @@ fn changes_go_out_and_come_back() {
     copy(&*from, &*sink(&to).unwrap(), 1).unwrap();
     assert_eq!(read(&*source(&to).unwrap(), 1), ["-D 1", "+I 2"]);
 }
+
+#[test]
+fn compressed_files_are_read_by_their_names() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let text = "{\"k\":1}\n{\"k\":2}\n";
+    let mut gz = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+    gz.write_all(text.as_bytes()).unwrap();
+    std::fs::write(folder.path().join("a.json.gz"), gz.finish().unwrap()).unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::default());
+    zlib.write_all(text.as_bytes()).unwrap();
+    std::fs::write(folder.path().join("b.deflate"), zlib.finish().unwrap()).unwrap();
+    std::fs::write(folder.path().join("c.json"), text).unwrap();
+    let table = table(folder.path(), &[("k", SqlType::int())], &[("format", "json")]);
+    let want = ["+I 1", "+I 1", "+I 1", "+I 2", "+I 2", "+I 2"];
+    assert_eq!(sorted(read(&*source(&table).unwrap(), 1)), want);
+    std::fs::write(folder.path().join("d.gz"), "no gzip").unwrap();
+    let text = try_read(&*source(&table).unwrap(), 1).unwrap_err().to_string();
+    assert!(text.contains("d.gz"), "{text}");
+    std::fs::remove_file(folder.path().join("d.gz")).unwrap();
+    std::fs::write(folder.path().join("d.bz2"), "").unwrap();
+    let text = try_read(&*source(&table).unwrap(), 1).unwrap_err().to_string();
+    assert!(text.contains("compression 'bz2'"), "{text}");
+}
+
+#[test]
+fn files_whose_paths_match() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.json"), "{\"k\":1}").unwrap();
+    std::fs::write(folder.path().join("b.txt"), "no json").unwrap();
+    let with = |pattern: &str| {
+        let more = [("format", "json"), ("source.path.regex-pattern", pattern)];
+        table(folder.path(), &[("k", SqlType::int())], &more)
+    };
+    assert_eq!(read(&*source(&with("/.*[.]json")).unwrap(), 1), ["+I 1"]);
+    assert!(read(&*source(&with("json")).unwrap(), 1).is_empty());
+    assert!(source(&with("(")).err().unwrap().to_string().contains("regular expression"));
+}
+
+#[test]
+fn partitions_are_told_when_they_are_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.jsonl");
+    std::fs::write(&input, "{\"a\":1,\"d\":\"2024-01-01\"}\n{\"a\":2,\"d\":\"2024-01-02\"}")
+        .unwrap();
+    let columns = [("a", SqlType::int()), ("d", SqlType::date())];
+    let from = source(&table(&input, &columns, &[("format", "json")])).unwrap();
+    let out = folder.path().join("out");
+    let more = [
+        ("format", "csv"),
+        ("sink.partition-commit.policy.kind", "success-file"),
+        ("sink.partition-commit.trigger", "partition-time"),
+        ("sink.partition-commit.delay", "1 d"),
+    ];
+    let mut to = table(&out, &columns, &more);
+    assert!(sink(&to).err().unwrap().to_string().contains("PARTITIONED BY"));
+    to.partition_keys = vec![1];
+    let target = sink(&to).unwrap();
+    assert!(target.is_single());
+    let context = millstream_runtime::OperatorContext::for_tests("table");
+    let mut reader = from.create_reader(&context).unwrap();
+    let super::super::TablePoll::Rows(batch) = reader.poll(0).unwrap() else { panic!("no rows") };
+    let mut writer = target.create_writer(&context).unwrap();
+    let told = |day: &str| out.join(format!("d={day}/_SUCCESS")).exists();
+    writer.write(&batch).unwrap();
+    // 2024-01-02 00:00:00.001
+    writer.on_watermark(millstream_core::Watermark(1_704_153_600_001)).unwrap();
+    writer.flush().unwrap();
+    writer.snapshot(millstream_core::Epoch(1), &mut Default::default()).unwrap();
+    assert!(!told("2024-01-01"), "the files are not visible yet");
+    writer.on_checkpoint_complete(millstream_core::Epoch(1)).unwrap();
+    assert!(told("2024-01-01") && !told("2024-01-02"));
+    assert_eq!(read(&*source(&to).unwrap(), 1).len(), 2);
+    writer.end().unwrap();
+    assert!(told("2024-01-02"));
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_files_with_partitions_and_a_restore_in_the_middle() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.jsonl");
+    let lines: String =
+        (0..5000).map(|i| format!("{{\"a\":{i},\"d\":\"p{}\"}}\n", i % 2)).collect();
+    std::fs::write(&input, lines).unwrap();
+    let columns = [("a", SqlType::int()), ("d", SqlType::string())];
+    let from = source(&table(&input, &columns, &[("format", "json")])).unwrap();
+    for format in [
+        "parquet",
+        #[cfg(feature = "avro")]
+        "avro",
+    ] {
+        let out = folder.path().join(format);
+        let mut to = table(&out, &columns, &[("format", format)]);
+        to.partition_keys = vec![1];
+        copy(&*from, &*sink(&to).unwrap(), 1).unwrap();
+        let table = source(&to).unwrap();
+        let all = sorted(read(&*table, 2));
+        assert_eq!(all.len(), 5000);
+        assert!(all.contains(&"+I 4999 p1".to_owned()));
+        let context = millstream_runtime::OperatorContext::for_tests("table");
+        let mut reader = table.create_reader(&context).unwrap();
+        let mut rows = vec![];
+        let mut take =
+            |reader: &mut Box<dyn super::super::TableReader>| match reader.poll(0).unwrap() {
+                super::super::TablePoll::Rows(batch) => {
+                    rows.extend(crate::formats::testing::show(
+                        &batch,
+                        &[SqlType::int(), SqlType::string()],
+                    ));
+                    true
+                }
+                _ => false,
+            };
+        assert!(take(&mut reader));
+        let mut snapshot = millstream_runtime::OperatorSnapshot::default();
+        reader.snapshot(millstream_core::Epoch(1), &mut snapshot).unwrap();
+        let mut context = millstream_runtime::OperatorContext::for_tests("table");
+        context.restored =
+            millstream_runtime::Restored::from_stored(vec![snapshot.into_stored().unwrap()]);
+        let mut reader = table.create_reader(&context).unwrap();
+        while take(&mut reader) {}
+        assert_eq!(sorted(rows), all, "{format}");
+    }
+}

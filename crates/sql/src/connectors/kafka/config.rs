@@ -198,8 +198,13 @@ fn missing(name: &str) -> Error {
 impl Topic {
     fn of(table: &TableSpec, options: &Options, upsert: bool) -> Result<Self> {
         let format = |option: &str, prefix: &str| -> Result<Option<Arc<dyn Format>>> {
-            let found = options.of_format(option, prefix)?;
-            found.map(|(name, own)| formats::find(&name)?.make(&own)).transpose()
+            let Some((name, mut own)) = options.of_format(option, prefix)? else { return Ok(None) };
+            // The registry's names of a topic's schemas.
+            let part = if option == "key.format" { "key" } else { "value" };
+            if let Some(topic) = options.text("topic").filter(|topic| !topic.contains(';')) {
+                own.set_default("subject", &format!("{topic}-{part}"));
+            }
+            formats::find(&name)?.make(&own).map(Some)
         };
         let value_format = match (format("value.format", "value.")?, format("format", "")?) {
             (Some(_), Some(_)) => {

@@ -84,16 +84,32 @@ impl Cache {
     fn new(spec: LookupCache) -> Self {
         Cache { spec, found: HashMap::new(), order: VecDeque::new() }
     }
-    fn get(&mut self, key: &[u8], now_ms: i64) -> Option<Found> {
-        let kept = self.found.get_mut(key)?;
+    fn is_fresh(&self, kept: &Kept, now_ms: i64) -> bool {
         let fresh = |since, ttl: Option<i64>| ttl.is_none_or(|ttl| !is_past(since, ttl, now_ms));
-        if !fresh(kept.written_ms, self.spec.expire_after_write_ms)
-            || !fresh(kept.used_ms, self.spec.expire_after_access_ms)
-        {
+        fresh(kept.written_ms, self.spec.expire_after_write_ms)
+            && fresh(kept.used_ms, self.spec.expire_after_access_ms)
+    }
+    fn get(&mut self, key: &[u8], now_ms: i64) -> Option<Found> {
+        let kept = self.found.get(key)?;
+        if !self.is_fresh(kept, now_ms) {
             return None;
         }
+        let kept = self.found.get_mut(key)?;
         kept.used_ms = now_ms;
         Some(kept.found.clone())
+    }
+    /// Looks at a few keys in turn and forgets those that are too old: keys that nobody asks
+    /// for again do not stay, and no call takes long.
+    fn expire_some(&mut self, now_ms: i64) {
+        for _ in 0..2 {
+            let Some(key) = self.order.pop_front() else { return };
+            match self.found.get(&key) {
+                Some(kept) if self.is_fresh(kept, now_ms) => self.order.push_back(key),
+                _ => {
+                    self.found.remove(&key);
+                }
+            }
+        }
     }
     fn put(&mut self, key: &[u8], found: &Found, now_ms: i64) {
         if self.spec.max_keys == 0 || (found.is_empty() && !self.spec.keeps_missing) {
@@ -102,6 +118,10 @@ impl Cache {
         let kept = Kept { found: found.clone(), written_ms: now_ms, used_ms: now_ms };
         if self.found.insert(key.into(), kept).is_none() {
             self.order.push_back(key.into());
+        }
+        // A limit on keys makes room by itself.
+        if self.spec.max_keys == usize::MAX {
+            self.expire_some(now_ms);
         }
         while self.order.len() > self.spec.max_keys {
             if let Some(oldest) = self.order.pop_front() {
@@ -510,6 +530,23 @@ mod tests {
         assert_eq!(asked.len(), 2, "{asked:?}");
         let mut restored = Harness::at(join(JoinKind::Inner, &table, 60_000), 0, 1, vec![state]);
         assert_eq!(wait_for(&mut restored, 6).len(), 6);
+    }
+
+    #[test]
+    fn keys_that_nobody_asks_for_leave_a_cache_that_is_bounded_by_time() {
+        let mut cache = Cache::new(LookupCache {
+            max_keys: usize::MAX,
+            expire_after_write_ms: None,
+            expire_after_access_ms: Some(10),
+            keeps_missing: true,
+        });
+        let found: Found = Arc::new(vec![]);
+        for now_ms in 0..1000_i64 {
+            cache.put(&now_ms.to_be_bytes(), &found, now_ms);
+            assert!(cache.get(&0_i64.to_be_bytes(), now_ms).is_some(), "it is asked for");
+        }
+        assert!(cache.found.len() < 40, "{}", cache.found.len());
+        assert_eq!(cache.found.len(), cache.order.len());
     }
 
     #[test]
