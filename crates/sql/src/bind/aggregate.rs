@@ -227,7 +227,7 @@ fn aggregate_type(
             .advice(format!("give it {low}"))),
     };
     let first = || {
-        args.first().map(|a| a.ty.clone().without_attribute()).ok_or_else(|| {
+        args.first().map(|a| a.ty.clone().computed()).ok_or_else(|| {
             Error::config(format!("{name} needs an argument")).advice("name a column")
         })
     };

@@ -105,7 +105,7 @@ impl Binder<'_> {
             Node::Column(_) => bound,
             // What is computed from a time attribute is none.
             _ if bound.ty.attribute == TimeAttribute::Rowtime => {
-                Expr { ty: bound.ty.without_attribute(), node: bound.node }
+                Expr { ty: bound.ty.computed(), node: bound.node }
             }
             _ => bound,
         })
@@ -555,7 +555,7 @@ impl Binder<'_> {
             return Err(self.fail(query.span, what).advice("select one column"));
         };
         let counts = !field.ty.nullable && field.ty.kind == TypeKind::BigInt;
-        let ty = field.ty.clone().null_allowed().without_attribute();
+        let ty = field.ty.clone().null_allowed().computed();
         let scalar = ScalarQuery::of(rel).map_err(|e| self.place(e, query.span))?;
         let correlated = !scalar.equal.is_empty();
         cx.scalars.push(scalar);

@@ -254,7 +254,7 @@ impl Binder<'_> {
             return Err(wrong("takes one to three arguments"));
         }
         let mut args = call.args.iter().map(|a| self.expr(a, cx)).collect::<Result<Vec<_>>>()?;
-        let ty = args[0].ty.clone().null_allowed().without_attribute();
+        let ty = args[0].ty.clone().null_allowed().computed();
         let offset = match args.get(1).map(|o| o.as_literal().cloned()) {
             None => 1,
             Some(Some(Value::Int(n))) if n >= 0 => n,

@@ -153,7 +153,7 @@ impl Binder<'_> {
                 return Err(self.fail(span, what).advice("cast one of the two"));
             };
             let keeps_time = op == SetOp::Union && all;
-            let ty = if keeps_time { ty } else { ty.without_attribute() };
+            let ty = if keeps_time { ty } else { ty.computed() };
             schema.push(Field { name: l.name.clone(), ty });
         }
         let left = converted(left, &schema)?;
@@ -689,7 +689,7 @@ impl Binder<'_> {
         for field in &mut schema {
             // A plain grouping gives keys as they are; only windows keep time going.
             if window.is_some() {
-                field.ty = field.ty.clone().without_attribute();
+                field.ty = field.ty.clone().computed();
             }
         }
         let key_types: Vec<SqlType> = schema.iter().map(|f| f.ty.clone()).collect();
@@ -839,7 +839,7 @@ fn expand(rel: Rel, sets: &[Vec<usize>], keys: usize, width: usize) -> Rel {
         let everywhere = sets.iter().all(|s| s.contains(&i));
         if !everywhere {
             field.ty.nullable = true;
-            field.ty = field.ty.clone().without_attribute();
+            field.ty = field.ty.clone().computed();
         }
     }
     let projections = sets

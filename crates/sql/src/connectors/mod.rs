@@ -30,6 +30,7 @@ mod projection;
 mod reader;
 
 pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
+pub use print::divert_to_standard_error;
 pub use projection::Needed;
 pub use reader::{TablePoll, TableReader, TableWriter};
 

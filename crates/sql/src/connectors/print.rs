@@ -15,7 +15,16 @@ use crate::zone::Zone;
 use millstream_core::{Error, Result};
 use millstream_runtime::OperatorContext;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+
+static DIVERTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on tables print on standard error, because a program writes something of its own
+/// on standard output.
+pub fn divert_to_standard_error() {
+    DIVERTED.store(true, Ordering::Relaxed);
+}
 
 pub(crate) const CONNECTOR: Connector = Connector {
     name: "print",
@@ -163,14 +172,16 @@ impl TableWriter for PrintWriter {
             write_row(&mut self.text, batch.kind(row), batch, row, &self.print.columns)?;
         }
         let bytes = self.text.as_bytes();
-        let written = match self.print.standard_error {
+        let standard_error = self.print.standard_error || DIVERTED.load(Ordering::Relaxed);
+        let written = match standard_error {
             true => std::io::stderr().lock().write_all(bytes),
             false => std::io::stdout().lock().write_all(bytes),
         };
         written.map_err(|e| Error::restart(format!("the output cannot be written: {e}")))
     }
     fn flush(&mut self) -> Result<()> {
-        let flushed = match self.print.standard_error {
+        let standard_error = self.print.standard_error || DIVERTED.load(Ordering::Relaxed);
+        let flushed = match standard_error {
             true => std::io::stderr().flush(),
             false => std::io::stdout().flush(),
         };

@@ -782,9 +782,9 @@ pub enum AlterTable {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Show {
-    Catalogs,
+    Catalogs { like: Option<String>, negated: bool },
     CurrentCatalog,
-    Databases,
+    Databases { like: Option<String>, negated: bool },
     CurrentDatabase,
     Tables { from: Option<ObjectName>, like: Option<String>, negated: bool },
     Views { from: Option<ObjectName>, like: Option<String>, negated: bool },

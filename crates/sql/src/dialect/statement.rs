@@ -615,8 +615,14 @@ impl Parser<'_> {
         }
         self.advance();
         Ok(Statement::Show(match kind.as_str() {
-            "CATALOGS" => Show::Catalogs,
-            "DATABASES" => Show::Databases,
+            "CATALOGS" => {
+                let (like, negated) = self.like()?;
+                Show::Catalogs { like, negated }
+            }
+            "DATABASES" => {
+                let (like, negated) = self.like()?;
+                Show::Databases { like, negated }
+            }
             "CURRENT" if self.take_word("CATALOG") => Show::CurrentCatalog,
             "CURRENT" => {
                 self.need_word("DATABASE")?;

@@ -26,7 +26,7 @@ pub(super) const TABLE: &[Definition] = &[
 
 /// The common type of results, or Flink's complaint.
 fn common(what: &str, args: &[&Expr]) -> Result<SqlType> {
-    common_type(args.iter().map(|a| &a.ty)).map(SqlType::without_attribute).ok_or_else(|| {
+    common_type(args.iter().map(|a| &a.ty)).map(SqlType::computed).ok_or_else(|| {
         let types: Vec<String> = args.iter().map(|a| a.ty.base_text()).collect();
         Error::config(format!("Illegal mixing of types in {what}: {}", types.join(", ")))
             .advice("cast the values to one type")

@@ -242,7 +242,7 @@ fn unit_of(args: &CallArgs<'_>, i: usize) -> Result<Unit> {
 /// `time op interval` for `+` and `-`; the type is that of the time.
 pub(super) fn shift(op: &str, time: Expr, interval: Expr) -> Result<Expr> {
     let nullable = time.ty.nullable || interval.ty.nullable;
-    let ty = time.ty.clone().with_nullable(nullable).without_attribute();
+    let ty = time.ty.clone().with_nullable(nullable).computed();
     let kernel: Kernel =
         if op == "+" { |args| run_shift(args, 1) } else { |args| run_shift(args, -1) };
     Ok(call_expr(Function::native(op, false, kernel), vec![time, interval], ty))
@@ -470,7 +470,7 @@ pub(super) fn floor_ceil(name: &str, args: Vec<Expr>) -> Result<Expr> {
         return Err(Error::config(format!("{name} does not take this unit"))
             .advice("use SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER, YEAR or longer"));
     }
-    let ty = args[0].ty.clone().without_attribute();
+    let ty = args[0].ty.clone().computed();
     let kernel: Kernel =
         if name == "CEIL" { |args| run_floor(args, true) } else { |args| run_floor(args, false) };
     Ok(call_expr(Function::native(name, false, kernel), args, ty))

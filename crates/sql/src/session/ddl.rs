@@ -287,12 +287,16 @@ impl Session {
     fn show(&self, show: &Show) -> Result<Outcome> {
         let catalog = &self.catalog;
         Ok(match show {
-            Show::Catalogs => names_table("catalog name", catalog.list_catalogs()),
+            Show::Catalogs { like, negated } => names_table(
+                "catalog name",
+                filtered(catalog.list_catalogs(), like, *negated),
+            ),
             Show::CurrentCatalog => {
                 names_table("current catalog name", vec![catalog.current_catalog().to_owned()])
             }
-            Show::Databases => {
-                names_table("database name", catalog.list_databases(catalog.current_catalog())?)
+            Show::Databases { like, negated } => {
+                let names = catalog.list_databases(catalog.current_catalog())?;
+                names_table("database name", filtered(names, like, *negated))
             }
             Show::CurrentDatabase => {
                 names_table("current database name", vec![catalog.current_database().to_owned()])

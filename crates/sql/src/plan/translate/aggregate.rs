@@ -64,7 +64,7 @@ impl Translator<'_> {
         // Without a window time does not go on.
         let schema: Schema = schema
             .iter()
-            .map(|f| Field { name: f.name.clone(), ty: f.ty.clone().without_attribute() })
+            .map(|f| Field { name: f.name.clone(), ty: f.ty.clone().computed() })
             .collect();
         let changes = match (calls.is_empty(), node.changes) {
             // The first of equal rows is the only one.

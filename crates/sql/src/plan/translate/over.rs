@@ -16,10 +16,10 @@ impl Translator<'_> {
             let first = group.order_by.first();
             let attribute =
                 first.map_or(TimeAttribute::None, |k| node.schema[k.column].ty.attribute);
+            let by_time = first.is_some_and(|k| node.schema[k.column].ty.is_time_attribute());
             let by = Distribution::by(&group.partition_by);
             let (input_schema, output_schema) = (arrow_schema(&node.schema), arrow_schema(&output));
             width = output.len();
-            let by_time = attribute != TimeAttribute::None;
             if group.order_by.is_empty() {
                 let what = "the rank function of an OVER window requires an ORDER BY clause";
                 return Err(Error::config(what).advice("add ORDER BY with a column"));

@@ -179,7 +179,7 @@ impl Translator<'_> {
             };
             let keys: Vec<usize> = partition.into_iter().filter(|c| !is_window(c)).collect();
             let by_time = |k: &SortKey| {
-                !k.ascending && node.schema[k.column].ty.attribute != TimeAttribute::None
+                !k.ascending && node.schema[k.column].ty.is_time_attribute()
             };
             let keeps_last = matches!(group.order_by.as_slice(), [k] if by_time(k));
             let by = Distribution::by(&keys);
@@ -200,7 +200,9 @@ impl Translator<'_> {
         }
         let by = Distribution::by(&partition);
         let by_time = match group.order_by.as_slice() {
-            [k] => Some(node.schema[k.column].ty.attribute).filter(|a| *a != TimeAttribute::None),
+            [k] => Some(&node.schema[k.column].ty)
+                .filter(|ty| ty.is_time_attribute())
+                .map(|ty| ty.attribute),
             _ => None,
         };
         if let (Some(attribute), true, 1, RankEnd::Constant(1), false) =
