@@ -63,7 +63,10 @@ impl TableSink for Print {
         let subtask = &context.subtask;
         Ok(Box::new(PrintWriter {
             prefix: prefix(&self.identifier, subtask.index, subtask.parallelism),
-            print: self.clone(),
+            print: Print {
+                standard_error: self.standard_error || DIVERTED.load(Ordering::Relaxed),
+                ..self.clone()
+            },
             text: String::new(),
         }))
     }
@@ -172,16 +175,14 @@ impl TableWriter for PrintWriter {
             write_row(&mut self.text, batch.kind(row), batch, row, &self.print.columns)?;
         }
         let bytes = self.text.as_bytes();
-        let standard_error = self.print.standard_error || DIVERTED.load(Ordering::Relaxed);
-        let written = match standard_error {
+        let written = match self.print.standard_error {
             true => std::io::stderr().lock().write_all(bytes),
             false => std::io::stdout().lock().write_all(bytes),
         };
         written.map_err(|e| Error::restart(format!("the output cannot be written: {e}")))
     }
     fn flush(&mut self) -> Result<()> {
-        let standard_error = self.print.standard_error || DIVERTED.load(Ordering::Relaxed);
-        let flushed = match standard_error {
+        let flushed = match self.print.standard_error {
             true => std::io::stderr().flush(),
             false => std::io::stdout().flush(),
         };
