@@ -109,7 +109,11 @@ pub fn cast(
     match (from.family(), to.family()) {
         (F::Null, _) => Ok(new_null_array(&to.arrow(), array.len())),
         (F::Array, F::Array) | (F::Map, F::Map) | (F::Row, F::Row) | (F::Multiset, F::Multiset) => {
-            if try_cast && may_fail(from, to) { job.whole_rows() } else { job.nested() }
+            if try_cast && may_fail(from, to) {
+                job.whole_rows()
+            } else {
+                job.nested()
+            }
         }
         (F::Character, F::Character) => job.text_to_text(),
         (_, F::Character) => job.to_text(),

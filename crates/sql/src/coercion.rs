@@ -6,9 +6,7 @@
 //! Source: Flink's behaviour in shared/conformance and "Data Types" in its documentation.
 //! Decimal results follow SQL Server's rules with 38 digits, as Hive and Spark do.
 
-use crate::types::{
-    Family, MAX_DECIMAL_PRECISION, RowField, SqlType, TimeAttribute, TypeKind,
-};
+use crate::types::{Family, MAX_DECIMAL_PRECISION, RowField, SqlType, TimeAttribute, TypeKind};
 
 /// The smallest type that holds the values of all given types, if there is one.
 ///

@@ -328,9 +328,10 @@ impl Binder<'_> {
                 Some(found) => (found, OUTER),
                 None => {
                     if let [only] = parts
-                        && let Some(item) = cx.aliases.iter().find(|item| {
-                            item.alias.as_ref().is_some_and(|a| a.value == only.value)
-                        })
+                        && let Some(item) = cx
+                            .aliases
+                            .iter()
+                            .find(|item| item.alias.as_ref().is_some_and(|a| a.value == only.value))
                     {
                         return self.expr(&item.expr, cx);
                     }

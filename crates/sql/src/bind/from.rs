@@ -244,9 +244,11 @@ impl Binder<'_> {
         span: Span,
     ) -> Result<(Rel, Scope)> {
         let named = |c: &super::scope::ScopeColumn| c.table.last().cloned();
-        let twice = left_scope.columns.iter().filter_map(named).find(|name| {
-            right_scope.columns.iter().any(|c| c.table.last() == Some(name))
-        });
+        let twice = left_scope
+            .columns
+            .iter()
+            .filter_map(named)
+            .find(|name| right_scope.columns.iter().any(|c| c.table.last() == Some(name)));
         if let Some(name) = twice {
             return Err(self
                 .fail(span, format!("Duplicate relation name '{name}' in FROM clause"))

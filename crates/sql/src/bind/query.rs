@@ -440,10 +440,7 @@ impl Binder<'_> {
                 && scope.columns_of(table).is_none()
                 && scope.find(table)?.is_some()
             {
-                let name = ast::Expr {
-                    kind: ExprKind::Name(table.clone()),
-                    span: item.expr.span,
-                };
+                let name = ast::Expr { kind: ExprKind::Name(table.clone()), span: item.expr.span };
                 let row = self.expr(&name, cx)?;
                 if let TypeKind::Row(fields) = &row.ty.kind {
                     names.extend(fields.iter().map(|f| f.name.clone()));

@@ -15,8 +15,8 @@ use crate::zone::Zone;
 use millstream_core::{Error, Result};
 use millstream_runtime::OperatorContext;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 static DIVERTED: AtomicBool = AtomicBool::new(false);
 

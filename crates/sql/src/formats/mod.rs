@@ -18,15 +18,11 @@ mod avro;
 mod cdc;
 pub(crate) mod columns;
 mod csv;
-<<<<<<< HEAD
 pub(crate) mod json;
-=======
-mod json;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "protobuf")]
 mod protobuf;
->>>>>>> main
 mod raw;
 pub(crate) mod times;
 

@@ -241,10 +241,8 @@ fn map(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
 }
 
 fn row(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
-    let fields = args
-        .iter()
-        .enumerate()
-        .map(|(i, arg)| (format!("EXPR${i}"), arg.ty.clone().computed()));
+    let fields =
+        args.iter().enumerate().map(|(i, arg)| (format!("EXPR${i}"), arg.ty.clone().computed()));
     let ty = SqlType::row(fields).not_null();
     Ok(call_expr(function, args, ty))
 }

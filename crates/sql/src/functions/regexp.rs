@@ -715,6 +715,8 @@ mod tests {
             compiled(&similar_pattern(pattern, None)).unwrap().find(text, 0).is_some()
         };
         assert!(is("abc", "a%") && is("abc", "(abc|x)") && !is("abc", "b"));
-        assert!(is("a.c", "a.c") && is("abc", "a.c") && !is("a", "a.") && is("x1", "[a-z][[:DIGIT:]]"));
+        assert!(
+            is("a.c", "a.c") && is("abc", "a.c") && !is("a", "a.") && is("x1", "[a-z][[:DIGIT:]]")
+        );
     }
 }

@@ -287,10 +287,9 @@ impl Session {
     fn show(&self, show: &Show) -> Result<Outcome> {
         let catalog = &self.catalog;
         Ok(match show {
-            Show::Catalogs { like, negated } => names_table(
-                "catalog name",
-                filtered(catalog.list_catalogs(), like, *negated),
-            ),
+            Show::Catalogs { like, negated } => {
+                names_table("catalog name", filtered(catalog.list_catalogs(), like, *negated))
+            }
             Show::CurrentCatalog => {
                 names_table("current catalog name", vec![catalog.current_catalog().to_owned()])
             }

@@ -111,17 +111,20 @@ fn scalar(kind: Kind, ty: &SqlType) -> Result<Shape> {
     let fits = matches!(
         (&kind, &ty.kind),
         (Kind::Bool, K::Boolean)
-        | (Kind::String, K::Char(_) | K::Varchar(_))
-        | (Kind::Bytes, K::Binary(_) | K::Varbinary(_))
-        | (Kind::Float, K::Float)
-        | (Kind::Double, K::Double)
-        | (Kind::Int32 | Kind::Sint32 | Kind::Sfixed32, K::Int)
-        | (Kind::Uint32 | Kind::Fixed32, K::Int | K::BigInt)
-        | (Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64, K::BigInt)
-        | (
-            Kind::Enum(_),
-            K::Char(_) | K::Varchar(_) | K::TinyInt | K::SmallInt | K::Int | K::BigInt,
-        )
+            | (Kind::String, K::Char(_) | K::Varchar(_))
+            | (Kind::Bytes, K::Binary(_) | K::Varbinary(_))
+            | (Kind::Float, K::Float)
+            | (Kind::Double, K::Double)
+            | (Kind::Int32 | Kind::Sint32 | Kind::Sfixed32, K::Int)
+            | (Kind::Uint32 | Kind::Fixed32, K::Int | K::BigInt)
+            | (
+                Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64,
+                K::BigInt
+            )
+            | (
+                Kind::Enum(_),
+                K::Char(_) | K::Varchar(_) | K::TinyInt | K::SmallInt | K::Int | K::BigInt,
+            )
     );
     if fits { Ok(Shape::Scalar(kind)) } else { Err(misfit(&format!("{kind:?}"), ty)) }
 }

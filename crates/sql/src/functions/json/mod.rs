@@ -715,7 +715,8 @@ fn write_members<'a>(
     out: &mut String,
     members: impl Iterator<Item = (String, &'a Value, &'a SqlType)>,
 ) {
-    let sorted: BTreeMap<String, _> = members.map(|(name, value, ty)| (name, (value, ty))).collect();
+    let sorted: BTreeMap<String, _> =
+        members.map(|(name, value, ty)| (name, (value, ty))).collect();
     out.push('{');
     for (i, (name, (value, ty))) in sorted.into_iter().enumerate() {
         if i > 0 {

@@ -247,9 +247,12 @@ impl<'a> Translator<'a> {
             {
                 let context = EvalContext::new(self.zone, 0, 0);
                 let value = |e: &Expr| fold(e.clone(), &context).ok()?.as_literal().cloned();
-                let zero = |v: &Value| matches!(v, Value::Int(0) | Value::Decimal(0)) || *v == Value::Float(0.0);
+                let zero = |v: &Value| {
+                    matches!(v, Value::Int(0) | Value::Decimal(0)) || *v == Value::Float(0.0)
+                };
                 let null = |v: &Value| v.is_null();
-                by_zero |= value(b).as_ref().is_some_and(zero) && !value(a).as_ref().is_some_and(null);
+                by_zero |=
+                    value(b).as_ref().is_some_and(zero) && !value(a).as_ref().is_some_and(null);
             }
         });
         match by_zero {

@@ -178,9 +178,8 @@ impl Translator<'_> {
                 Some(*c) == window.start || Some(*c) == window.end || Some(*c) == window.time
             };
             let keys: Vec<usize> = partition.into_iter().filter(|c| !is_window(c)).collect();
-            let by_time = |k: &SortKey| {
-                !k.ascending && node.schema[k.column].ty.is_time_attribute()
-            };
+            let by_time =
+                |k: &SortKey| !k.ascending && node.schema[k.column].ty.is_time_attribute();
             let keeps_last = matches!(group.order_by.as_slice(), [k] if by_time(k));
             let by = Distribution::by(&keys);
             let spec = spec::WindowRankSpec {
