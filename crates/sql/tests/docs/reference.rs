@@ -116,7 +116,8 @@ fn every_aggregate_has_a_line() {
     ran.unwrap();
     let scalar: BTreeSet<String> =
         Registry::builtin().names().iter().map(|n| n.to_lowercase()).collect();
-    let aggregates: Vec<String> = names.difference(&scalar).map(|n| n.to_uppercase()).collect();
-    let lines: Vec<&str> = AGGREGATES.iter().map(|(name, _)| *name).collect();
+    let aggregates: BTreeSet<String> =
+        names.difference(&scalar).map(|n| n.to_uppercase()).collect();
+    let lines: BTreeSet<String> = AGGREGATES.iter().map(|(name, _)| name.to_string()).collect();
     assert_eq!(aggregates, lines);
 }

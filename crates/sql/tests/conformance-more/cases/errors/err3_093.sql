@@ -1,4 +1,0 @@
--- case: CREATE TABLE b (a INT) WITH ();
--- compare: append-unordered
-CREATE TABLE r (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
-CREATE TABLE b (a INT) WITH ();
