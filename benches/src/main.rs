@@ -7,6 +7,7 @@
 mod bids;
 mod hand;
 mod jobs;
+mod large;
 mod state;
 mod usage;
 
@@ -16,7 +17,7 @@ use std::process::Command;
 /// Measures Millstream side by side with hand-written code.
 #[derive(Parser)]
 struct Args {
-    /// Which cases: count, q5, q7, latency, slow, idle, state (all when none is named)
+    /// Which cases: count, q5, q7, latency, slow, idle, checkpoints, state, large (all when none is named)
     cases: Vec<String>,
     /// Runs of each side
     #[arg(long, default_value_t = 5)]
@@ -33,23 +34,27 @@ fn main() {
     let args = Args::parse();
     let events = args.millions * 1_000_000;
     if let Some(one) = &args.one {
-        let figures = state::run(one, events).unwrap_or_else(|| jobs::run(one, events));
+        let figures = state::run(one, events).or_else(|| large::run(one, events));
+        let figures = figures.unwrap_or_else(|| jobs::run(one, events));
         println!("{figures}");
         return;
     }
     let wanted = |case: &str| args.cases.is_empty() || args.cases.iter().any(|c| c == case);
     println!("{} cores, {} runs of {} M events", cores(), args.runs, args.millions);
     for case in ["count", "q5", "q7"].into_iter().filter(|c| wanted(c)) {
-        compare(case, &args);
+        compare(case, [case, &format!("hand-{case}")], ["engine", "hand-written"], &args);
+    }
+    if wanted("checkpoints") {
+        compare("checkpoints", state::CHECKPOINTS, ["every second", "without"], &args);
     }
     for case in ["latency", "slow", "fast", "idle"] {
         if wanted(case) || (case == "fast" && wanted("slow")) {
             println!("{case:9} {}", child(case, &args));
         }
     }
-    if wanted("state") {
-        for case in state::CASES {
-            println!("{case:24} {}", child(case, &args));
+    for (group, cases) in [("state", &state::CASES[..]), ("large", &large::CASES[..])] {
+        for case in cases.iter().filter(|_| wanted(group)) {
+            println!("{case:28} {}", child(case, &args));
         }
     }
 }
@@ -88,8 +93,7 @@ fn median(mut all: Vec<f64>) -> f64 {
     all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn compare(case: &str, args: &Args) {
-    let sides = [case.to_owned(), format!("hand-{case}")];
+fn compare(case: &str, sides: [&str; 2], labels: [&str; 2], args: &Args) {
     let mut rates = [vec![], vec![]];
     let mut per_cpu = [vec![], vec![]];
     for _ in 0..args.runs {
@@ -99,12 +103,13 @@ fn compare(case: &str, args: &Args) {
             per_cpu[side].push(figure(&line, "mev_per_cpu_s"));
         }
     }
-    let [engine, hand] = rates.map(median);
-    let [engine_cpu, hand_cpu] = per_cpu.map(median);
+    let ([first, second], [first_cpu, second_cpu]) = (rates.map(median), per_cpu.map(median));
     println!(
-        "{case:9} engine {engine:6.1} M ev/s {engine_cpu:6.1} M ev/CPU-s   hand-written {hand:6.1} \
-         M ev/s {hand_cpu:6.1} M ev/CPU-s   ratio {:.2} by time, {:.2} by CPU",
-        engine / hand,
-        engine_cpu / hand_cpu
+        "{case:9} {} {first:6.1} M ev/s {first_cpu:6.1} M ev/CPU-s   {} {second:6.1} M ev/s \
+         {second_cpu:6.1} M ev/CPU-s   ratio {:.2} by time, {:.2} by CPU",
+        labels[0],
+        labels[1],
+        first / second,
+        first_cpu / second_cpu
     );
 }

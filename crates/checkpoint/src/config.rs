@@ -66,6 +66,21 @@ impl Default for CheckpointConfig {
 }
 
 impl CheckpointConfig {
+    /// The names of all options, for "did you mean".
+    pub const NAMES: [&str; 12] = [
+        "execution.checkpointing.interval",
+        "execution.checkpointing.min-pause",
+        "execution.checkpointing.timeout",
+        "execution.checkpointing.tolerable-failed-checkpoints",
+        "execution.checkpointing.num-retained",
+        "execution.checkpointing.mode",
+        "execution.checkpointing.externalized-checkpoint-retention",
+        "execution.checkpointing.dir",
+        "execution.checkpointing.savepoint-dir",
+        "execution.checkpointing.max-concurrent-checkpoints",
+        "execution.checkpointing.unaligned.enabled",
+        "execution.checkpointing.aligned-checkpoint-timeout",
+    ];
     /// Sets the option that Flink calls `name`; whether there is one of that name.
     ///
     /// ```

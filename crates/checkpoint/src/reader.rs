@@ -101,7 +101,9 @@ impl StoredOperator {
         self.state().states.iter().position(|s| s.name == state).map(|i| i as u32)
     }
 
-    fn read(&self, section: &Section) -> Result<Vec<u8>> {
+    /// `follows` answers where the sections end that are behind this one, in the order in
+    /// which they will be asked for.
+    fn read(&self, section: &Section, follows: impl Fn() -> u64) -> Result<Vec<u8>> {
         let end = section.offset.saturating_add(section.size_bytes);
         let range = section.offset as usize..end as usize;
         let (bytes, path) = match &self.subtask().data {
@@ -109,7 +111,7 @@ impl StoredOperator {
             DataPlace::Inline(all) => (all.get(range).map(<[u8]>::to_vec), None),
             DataPlace::Object(object) => {
                 let path = self.located.path(object);
-                (Some(self.read_object(object, &path, section)?), Some(path))
+                (Some(self.read_object(object, &path, section, follows)?), Some(path))
             }
         };
         match bytes {
@@ -123,7 +125,13 @@ impl StoredOperator {
         }
     }
 
-    fn read_object(&self, object: &StoredObject, path: &str, section: &Section) -> Result<Vec<u8>> {
+    fn read_object(
+        &self,
+        object: &StoredObject,
+        path: &str,
+        section: &Section,
+        follows: impl Fn() -> u64,
+    ) -> Result<Vec<u8>> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = |window: &(u64, Vec<u8>)| {
             let begin = section.offset.checked_sub(window.0)? as usize;
@@ -132,12 +140,31 @@ impl StoredOperator {
         if let Some(bytes) = cut(&window) {
             return Ok(bytes);
         }
-        let end = section.offset + section.size_bytes.max(WINDOW_BYTES);
-        let end = end.min(object.size_bytes).max(section.offset + section.size_bytes);
+        let own_end = section.offset + section.size_bytes;
+        let end = follows().min(object.size_bytes).max(own_end);
+        if end == own_end {
+            return self.located.parent.get_range(path, section.offset..end);
+        }
         *window = (section.offset, self.located.parent.get_range(path, section.offset..end)?);
         cut(&window)
             .ok_or_else(|| self.located.parent.damaged(path, "is shorter than it was written"))
     }
+}
+
+/// Where the sections end that can be read at once with the first one. The pieces of a large
+/// group are far apart when the groups were written side by side: nothing is read between
+/// them then.
+fn end_of_window(sections: &[KeyedSection]) -> u64 {
+    let mut ends = sections.iter().map(|k| (k.section.offset, k.section.size_bytes));
+    let Some((begin, size)) = ends.next() else { return 0 };
+    let mut end = begin + size;
+    for (offset, size) in ends {
+        if offset != end || end + size - begin > WINDOW_BYTES {
+            break;
+        }
+        end += size;
+    }
+    end
 }
 
 impl FormerState for StoredOperator {
@@ -149,10 +176,14 @@ impl FormerState for StoredOperator {
         let sections = &self.state().keyed;
         let first = sections.partition_point(|k| (k.state, k.group) < (state, group));
         let pieces = sections[first..].iter().take_while(|k| (k.state, k.group) == (state, group));
-        let mut found = None;
-        for piece in pieces {
-            let bytes = self.read(&piece.section)?;
-            found.get_or_insert_with(Vec::new).extend_from_slice(&bytes);
+        let mut found: Option<Vec<u8>> = None;
+        for (i, piece) in pieces.enumerate() {
+            let follows = || end_of_window(&sections[first + i..]);
+            let bytes = self.read(&piece.section, follows)?;
+            match &mut found {
+                Some(found) => found.extend_from_slice(&bytes),
+                None => found = Some(bytes),
+            }
         }
         Ok(found)
     }
@@ -160,7 +191,8 @@ impl FormerState for StoredOperator {
         let Some(state) = self.index(state) else { return Ok(vec![]) };
         let mut elements = Vec::new();
         for list in self.state().lists.iter().filter(|l| l.state == state) {
-            elements.extend(postcard::from_bytes::<Vec<Vec<u8>>>(&self.read(&list.section)?)?);
+            elements
+                .extend(postcard::from_bytes::<Vec<Vec<u8>>>(&self.read(&list.section, || 0)?)?);
         }
         Ok(elements)
     }

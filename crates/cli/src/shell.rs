@@ -1,7 +1,7 @@
 //! The interactive shell: history, several lines to a statement, Ctrl-C ends a query.
 
 use crate::output::{Output, Printer};
-use crate::sql::substitute;
+use crate::sql::{session, substitute};
 use millstream_sql::session::{Outcome, QueryResult, Session, SqlError};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
@@ -28,7 +28,7 @@ pub(crate) fn run(vars: &[String]) -> ExitCode {
         let _ = editor.load_history(history); // there may be none yet
     }
     println!("Millstream SQL. End statements with ';'. HELP; lists them, QUIT; leaves.");
-    let mut session = Session::new();
+    let mut session = session();
     let mut text = String::new();
     loop {
         let prompt = if text.is_empty() { "Millstream SQL> " } else { "> " };

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &SqlArgs) -> ExitCode {
         .and_then(|text| substitute(&text, &args.vars))
         .map_err(|error| SqlError { phase: Phase::Plan, error })
         .and_then(|text| {
-            let mut session = Session::new();
+            let mut session = session();
             session.run(&text, |outcome| match outcome {
                 Outcome::Query(query) => printer.query(query),
                 Outcome::Table(table) => printer.table(&table),
@@ -50,6 +50,15 @@ pub(crate) fn run(args: &SqlArgs) -> ExitCode {
         });
     printer.finish(&result);
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A session with the functions that this program provides to `CREATE FUNCTION`.
+pub(crate) fn session() -> Session {
+    let mut session = Session::new();
+    for (identifier, function) in millstream_sql::connectors::nexmark_functions() {
+        session.provide_function(identifier, function);
+    }
+    session
 }
 
 fn read(file: &str) -> Result<String, Error> {

@@ -121,7 +121,8 @@ impl StreamExecutionEnvironment {
         self.settings.borrow_mut().checkpoint.directory = Some(place.into());
         self
     }
-    /// Where keyed state lives: in memory when not set.
+    /// Where keyed state lives: in memory when not set. `-D state.backend.type` and
+    /// `-D state.backend.rocksdb.*` of the command line go before this.
     pub fn set_state_backend(&self, backend: StateBackendConfig) -> &Self {
         self.settings.borrow_mut().state_backend = backend;
         self
@@ -235,6 +236,7 @@ impl StreamExecutionEnvironment {
     /// What the start of the job would say.
     pub fn check_savepoint(&self, path: &str) -> Result<String> {
         let mut config = self.runtime_config("check");
+        self.args.apply(&mut config)?;
         config.layout.processes = self.processes();
         let settings = RestoreSettings {
             path: path.to_owned(),

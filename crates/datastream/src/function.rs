@@ -5,9 +5,10 @@
 
 use millstream_core::{Batch, Data, EventTime, Key, Result, Watermark};
 use millstream_runtime::state::{
-    AggregatingState, KeyedStates, ListState, MapState, ReducingState, StateDescriptor, ValueState,
+    AggregatingState, KeyedStates, ListState, MapState, ReducingState, StateDescriptor, TimerState,
+    ValueState,
 };
-use millstream_runtime::{Counter, Gauge, OperatorContext, Output, OutputTag, TimerQueue};
+use millstream_runtime::{Counter, Gauge, OperatorContext, Output, OutputTag};
 
 /// Where `flat_map` puts its results; event times are those of the input.
 pub struct Collector<'a, O> {
@@ -127,13 +128,13 @@ impl<K: Key> RuntimeContext<'_, K> {
 }
 
 /// The timers of an operator, by domain.
-pub(crate) struct Timers<K> {
-    pub(crate) event: TimerQueue<K, ()>,
-    pub(crate) processing: TimerQueue<K, ()>,
+pub(crate) struct Timers<K: Key> {
+    pub(crate) event: TimerState<K, ()>,
+    pub(crate) processing: TimerState<K, ()>,
 }
 
 /// What a function may do with a record or timer at hand.
-pub struct ProcessContext<'a, K, O> {
+pub struct ProcessContext<'a, K: Key, O> {
     pub(crate) out: &'a mut Output<Batch<O>>,
     pub(crate) timers: &'a mut Timers<K>,
     pub(crate) key: &'a K,

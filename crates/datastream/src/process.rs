@@ -11,7 +11,7 @@ use millstream_core::{Batch, Data, Either, Epoch, Error, EventTime, Key, Result,
 use millstream_runtime::snapshot::ListMode;
 use millstream_runtime::state::KeyedStates;
 use millstream_runtime::{
-    Operator, OperatorContext, OperatorSnapshot, Output, Progress, RecordContext, TimerQueue, show,
+    Operator, OperatorContext, OperatorSnapshot, Output, Progress, RecordContext, show,
 };
 
 const EVENT_TIMERS: &str = "event-time-timers";
@@ -34,11 +34,9 @@ impl<K: Key> Keyed<K> {
         context: &OperatorContext,
         open: impl FnOnce(&mut RuntimeContext<'_, K>) -> Result<()>,
     ) -> Result<Self> {
-        let subtask = &context.subtask;
         let mut states = context.keyed_states()?;
-        let mut timers = Timers { event: TimerQueue::default(), processing: TimerQueue::default() };
-        timers.event.restore(EVENT_TIMERS, &context.restored, subtask)?;
-        timers.processing.restore(PROCESSING_TIMERS, &context.restored, subtask)?;
+        let event = states.timers(EVENT_TIMERS)?;
+        let timers = Timers { event, processing: states.timers(PROCESSING_TIMERS)? };
         open(&mut RuntimeContext { operator: context, states: &mut states })?;
         Ok(Keyed { context: context.clone(), states, timers, watermark: Watermark::MIN })
     }
@@ -77,7 +75,7 @@ impl<K: Key> Keyed<K> {
     ) -> Result<Progress> {
         self.watermark = watermark;
         let mut fired = 0u32;
-        while let Some((time, key, ())) = self.timers.event.pop_due(watermark.0) {
+        while let Some((time, key, ())) = self.timers.event.pop_due(watermark.0)? {
             self.with_key(&key, time, out, |context| call(time, context))
                 .map_err(|e| at_key(e, &key, time))?;
             fired += 1;
@@ -95,7 +93,7 @@ impl<K: Key> Keyed<K> {
         call: Call<'_, K, O>,
     ) -> Result<()> {
         let mut fired = 0u32;
-        while let Some((time, key, ())) = self.timers.processing.pop_due(now_ms) {
+        while let Some((time, key, ())) = self.timers.processing.pop_due(now_ms)? {
             self.with_key(&key, time, out, |context| call(time, context))
                 .map_err(|e| at_key(e, &key, time))?;
             fired += 1;

@@ -19,8 +19,7 @@
 //! | [`container_edge`] | edges that carry whole columnar batches |
 //! | `task` | one chain behind its inputs: epochs, alignment, merge of watermarks |
 //! | [`sink`] | writers at the end of a chain, and the commits behind them |
-//! | [`state`] | keyed state as user functions see it |
-//! | [`timer`] | event-time and processing-time timers of keyed operators |
+//! | [`state`] | keyed state and timers as functions and operators see them |
 //! | [`window`] | keyed windows: assigners, triggers, evictors, functions, two operators |
 //! | [`join`] | two keyed streams: window join, co-group, interval join |
 //! | [`snapshot`] | what an operator stores at a checkpoint cut, and gets back |
@@ -52,7 +51,6 @@ mod source_node;
 pub mod state;
 mod task;
 mod timely_host;
-pub mod timer;
 pub mod watermark;
 pub mod window;
 
@@ -73,5 +71,4 @@ pub use source::{Source, SourcePoll, SourceReader};
 pub use source_node::{
     AlignmentBoard, AssignWatermarks, SourceHead, SourceNode, SourceOutput, show,
 };
-pub use timer::TimerQueue;
 pub use watermark::{WatermarkMerge, WatermarkStrategy};

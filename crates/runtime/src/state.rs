@@ -6,8 +6,8 @@
 
 pub use millstream_state::{
     AggregatingState, KeyedStates, ListState, MapRef, MapState, ReducingState, StateBackendConfig,
-    StateContext, StateDescriptor, Table, TableHasher, TableRef, Ttl, TtlUpdate, ValueState,
-    Visibility,
+    StateContext, StateDescriptor, Table, TableHasher, TableRef, TimerState, Ttl, TtlUpdate,
+    ValueState, Visibility,
 };
 #[cfg(feature = "rocksdb")]
-pub use millstream_state::{RocksDbBackend, RocksDbOptions};
+pub use millstream_state::{RocksDbBackend, RocksDbMemory, RocksDbOptions, TimerService};

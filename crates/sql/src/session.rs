@@ -18,7 +18,7 @@ use crate::connectors::{self, ConnectorContext};
 use crate::dialect::ast::{Insert, Query, Statement};
 use crate::dialect::{Parsed, Tokens, next_statement};
 use crate::expr::Expr;
-use crate::functions::Registry;
+use crate::functions::{Registry, UserFunction};
 use crate::plan::adapters::ResultQueue;
 use crate::plan::job::JobBuilder;
 use crate::plan::logical::{Field, Rel, Schema};
@@ -106,9 +106,18 @@ impl Session {
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
     }
-    /// The functions, to add the user's own.
+    /// The functions, to add scalar ones of the user's own.
     pub fn functions_mut(&mut self) -> &mut Registry {
         &mut self.registry
+    }
+    /// Makes a function available to `CREATE FUNCTION name AS 'identifier'`.
+    pub fn provide_function(&mut self, identifier: &str, function: UserFunction) {
+        self.registry.user_mut().provide(identifier, function);
+    }
+    /// Gives a function a name in all of the session, as `CREATE TEMPORARY SYSTEM FUNCTION`
+    /// does; it replaces what had the name.
+    pub fn create_temporary_system_function(&mut self, name: &str, function: UserFunction) {
+        self.registry.user_mut().set_system(name, name, function);
     }
     /// What has a name.
     pub fn catalog(&self) -> &Catalog {
@@ -221,7 +230,7 @@ impl Session {
             let node = self.query_plan(&rel)?;
             let mut warnings = vec![];
             node.warnings(&mut warnings);
-            let mut builder = JobBuilder::new(&self.settings)?;
+            let mut builder = JobBuilder::new(&self.settings, self.registry.user().for_job())?;
             builder.add_query(&node, &queue)?;
             let (graph, workers) = builder.finish();
             Ok((rel.schema().clone(), warnings, graph, self.config(workers)?))
@@ -244,7 +253,7 @@ impl Session {
             return Err(plan_error(Error::config("a statement set has no INSERT")));
         }
         let planned = on_large_stack(|| -> Result<_> {
-            let mut builder = JobBuilder::new(&self.settings)?;
+            let mut builder = JobBuilder::new(&self.settings, self.registry.user().for_job())?;
             let mut warnings = vec![];
             for (insert, text) in inserts {
                 let node = self.insert_plan(insert, text)?;
@@ -408,16 +417,17 @@ impl Session {
     }
 
     fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
-        let (changes, state) = (true, details.iter().any(|d| d == "STATE"));
         let mut logical = String::new();
         let mut streaming = String::new();
         let mut warnings = vec![];
+        let mut nodes = vec![];
         let mut add = |rel: Option<&Rel>, node: &Node| {
             if let Some(rel) = rel {
                 logical += &rel.explain();
             }
-            streaming += &node.explain(changes, state);
-            node.warnings(&mut warnings);
+            streaming += &node.explain();
+            node.growing_states(&mut warnings);
+            node.json(&mut nodes);
         };
         match statement {
             Statement::Query(query) => {
@@ -441,6 +451,14 @@ impl Session {
         let mut out = format!(
             "== Abstract Syntax Tree ==\n{logical}\n== Optimized Physical Plan ==\n{streaming}"
         );
+        if details.iter().any(|d| d == "ESTIMATED_COST") {
+            out += "\nThere is no cost model: the plan follows from the query and its settings. \
+                    What grows is the state.\n";
+        }
+        if details.iter().any(|d| d == "JSON_EXECUTION_PLAN") {
+            let plan = serde_json::json!({ "nodes": nodes });
+            out += &format!("\n== Physical Execution Plan ==\n{plan:#}\n");
+        }
         for warning in warnings {
             out += &format!("\nwarning: {warning}");
         }

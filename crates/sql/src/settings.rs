@@ -4,6 +4,7 @@
 //! keys are refused with the nearest known one; keys of Flink that have no meaning here
 //! are taken and say so.
 
+use crate::runtime::spec::MiniBatchSpec;
 use crate::zone::Zone;
 use millstream_core::nearest;
 use millstream_core::{Error, Result};
@@ -38,6 +39,9 @@ pub const KNOWN: &[Known] = &[
     ),
     known("table.exec.async-lookup.output-mode", "ORDERED", "ORDERED or ALLOW_UNORDERED"),
     known("table.exec.async-lookup.timeout", "3 min", "how long an answer to a lookup may take"),
+    known("table.exec.mini-batch.allow-latency", "0 ms", "how long rows wait in front of GROUP BY"),
+    known("table.exec.mini-batch.enabled", "false", "gather rows in front of GROUP BY"),
+    known("table.exec.mini-batch.size", "-1", "how many rows are gathered at most"),
     known("table.exec.sink.not-null-enforcer", "ERROR", "ERROR or DROP for NULL in NOT NULL"),
     known("table.exec.source.cdc-events-duplicate", "false", "clean repeated changes by key"),
     known("table.exec.source.idle-timeout", "0 ms", "silence after which a source is idle"),
@@ -105,9 +109,16 @@ impl Settings {
             }
             "pipeline.auto-watermark-interval"
             | "table.exec.async-lookup.timeout"
+            | "table.exec.mini-batch.allow-latency"
             | "table.exec.source.idle-timeout"
             | "table.exec.state.ttl" => drop(tried.duration_ms(key)?),
-            "table.exec.source.cdc-events-duplicate" => drop(tried.flag(key)?),
+            "table.exec.source.cdc-events-duplicate" | "table.exec.mini-batch.enabled" => {
+                let _is_flag = tried.flag(key)?;
+            }
+            "table.exec.mini-batch.size" if value.trim().parse::<i64>().is_err() => {
+                return Err(Error::config(format!("'{key}' cannot be '{value}'"))
+                    .advice("use a whole number above 0"));
+            }
             "table.exec.sink.not-null-enforcer"
                 if !["ERROR", "DROP"].iter().any(|v| v.eq_ignore_ascii_case(value)) =>
             {
@@ -159,6 +170,24 @@ impl Settings {
     /// `Config`, when the value is none.
     pub fn duration_ms(&self, key: &str) -> Result<i64> {
         parse_duration_ms(self.get(key)).map_err(|e| e.at(format!("option '{key}'")))
+    }
+    /// How rows are gathered in front of GROUP BY; `None`: they are not.
+    ///
+    /// # Errors
+    /// `Config`: it is on, but not how much or how long.
+    pub fn mini_batch(&self) -> Result<Option<MiniBatchSpec>> {
+        if !self.flag("table.exec.mini-batch.enabled")? {
+            return Ok(None);
+        }
+        let latency_ms = self.duration_ms("table.exec.mini-batch.allow-latency")?;
+        let size = self.get("table.exec.mini-batch.size").trim().parse::<i64>().unwrap_or(-1);
+        let missing = match (size > 0, latency_ms > 0) {
+            (true, true) => return Ok(Some(MiniBatchSpec { size: size as usize, latency_ms })),
+            (false, _) => "table.exec.mini-batch.size",
+            (true, false) => "table.exec.mini-batch.allow-latency",
+        };
+        Err(Error::config(format!("mini-batch is enabled, but '{missing}' is not above 0"))
+            .advice(format!("SET '{missing}'")))
     }
     /// `table.exec.async-lookup.buffer-capacity`.
     ///

@@ -5,6 +5,7 @@
 //!     table       one state of a backend: (key, namespace) to value
 //!       heap      typed tables in memory, copy-on-write snapshots
 //!       rocksdb   the local disk behind a write-back cache (feature `rocksdb`)
+//!   timer         timers, in memory or on disk
 //!   descriptor, ttl, clock    what the user says about a state; time to live
 //!   schema        what stored types look like; evolution
 //!   description   name, kind, schemas, TTL: what tools and checks see
@@ -30,6 +31,7 @@ mod snapshot;
 mod stored;
 mod subtask;
 mod table;
+mod timer;
 mod ttl;
 
 pub use description::{FORMAT_VERSION, StateDescription, StateKind};
@@ -42,7 +44,9 @@ pub use keyed::{
 };
 pub use restored::Restored;
 #[cfg(feature = "rocksdb")]
-pub use rocksdb::{RocksDbBackend, RocksDbOptions, RocksTable};
+pub use rocksdb::{
+    RocksDbBackend, RocksDbMemory, RocksDbOptions, RocksTable, RocksTimers, TimerService,
+};
 pub use schema::{Compatibility, Schema, Value, check_compatibility};
 pub use snapshot::{
     DeferredSnapshot, EntryWriter, ListMode, OperatorSnapshot, SnapshotKind, SnapshotWriter,
@@ -51,4 +55,5 @@ pub use snapshot::{
 pub use stored::StoredState;
 pub use subtask::SubtaskInfo;
 pub use table::{MapRef, Table, TableRef};
+pub use timer::{TimerQueue, TimerState};
 pub use ttl::{Ttl, TtlUpdate, Visibility};

@@ -222,3 +222,34 @@ fn a_panic_in_one_process_ends_the_others_with_its_words() {
         "{error}"
     );
 }
+
+/// The command line chooses the backend; the program says nothing of it.
+#[cfg(feature = "rocksdb")]
+#[test]
+fn a_job_runs_on_the_backend_of_its_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_path_buf();
+    let options = vec![
+        "state.backend.type=rocksdb".to_owned(),
+        format!("state.backend.rocksdb.localdir={}", place.display()),
+    ];
+    let args = millstream_datastream::JobArgs {
+        workers: Some(2),
+        processes: 1,
+        options,
+        ..millstream_datastream::JobArgs::default()
+    };
+    let env = StreamExecutionEnvironment::with_args(args);
+    let sink = Collect::default();
+    env.from_source(numbers(10_000), WatermarkStrategy::no_watermarks(), "numbers")
+        .key_by(|n| *n % 100)
+        .map_with_state(move |count: &mut Option<u64>, n| {
+            assert!(std::fs::read_dir(&place).unwrap().count() > 0, "state is somewhere else");
+            *count.get_or_insert_default() += 1;
+            (n % 100, count.unwrap())
+        })
+        .sink_to(sink.clone());
+    env.execute("job").unwrap();
+    let counts: BTreeMap<u64, u64> = sink.0.lock().unwrap().iter().copied().collect();
+    assert_eq!(counts, (0..100).map(|key| (key, 100)).collect());
+}

@@ -18,8 +18,7 @@ use super::JoinOperatorFactory;
 use crate::chain::{Output, OutputTag};
 use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
 use crate::snapshot::{OperatorSnapshot, StateKind};
-use crate::state::{KeyedStates, MapRef};
-use crate::timer::TimerQueue;
+use crate::state::{KeyedStates, MapRef, TimerState};
 use crate::window::{LateRecords, StoredHeader, WindowOperatorFactory};
 use millstream_core::{
     Batch, Data, Either, Epoch, Error, EventTime, Key, NO_TIMESTAMP, Result, Watermark,
@@ -215,7 +214,7 @@ struct IntervalJoinOperator<A: Data, B: Data, K: Key, SA, SB, F, Out> {
     buffers: Option<Buffers<K, A, B>>,
     watermark: EventTime,
     /// When rows go: (is left, event time).
-    cleanups: TimerQueue<K, (bool, EventTime)>,
+    cleanups: TimerState<K, (bool, EventTime)>,
     of: PhantomData<fn() -> Out>,
 }
 
@@ -240,7 +239,7 @@ where
             right_late: LateRecords::new(parts.right_late),
             buffers: None,
             watermark: i64::MIN,
-            cleanups: TimerQueue::default(),
+            cleanups: TimerState::default(),
             of: PhantomData,
         }
     }
@@ -329,7 +328,7 @@ where
         let left = states.map_table(LEFT, StateKind::Map)?;
         let right = states.map_table(RIGHT, StateKind::Map)?;
         let subtask = ctx.subtask.clone();
-        self.cleanups.restore(CLEANUPS, &ctx.restored, &subtask)?;
+        self.cleanups = states.timers(CLEANUPS)?;
         self.buffers = Some(Buffers { states, left, right, subtask });
         Ok(())
     }
@@ -355,7 +354,7 @@ where
             return Ok(Progress::Hold);
         }
         self.watermark = watermark.0;
-        while let Some((_, key, (is_left, time))) = self.cleanups.pop_due(watermark.0) {
+        while let Some((_, key, (is_left, time))) = self.cleanups.pop_due(watermark.0)? {
             let buffers = opened(&self.buffers)?;
             if is_left {
                 buffers.left.modify(&key, &time, |rows| *rows = None)?;

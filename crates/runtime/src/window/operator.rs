@@ -23,8 +23,7 @@ use crate::chain::{Output, RecordContext};
 use crate::operator::{Operator, OperatorContext, Progress, SubtaskInfo};
 use crate::snapshot::{OperatorSnapshot, StateKind};
 use crate::source_node::show;
-use crate::state::{KeyedStates, Table, TableRef};
-use crate::timer::TimerQueue;
+use crate::state::{KeyedStates, Table, TableRef, TimerState};
 use millstream_core::{Batch, Clock, Data, Epoch, Error, EventTime, Key, NO_TIMESTAMP, Result};
 use millstream_core::{SystemClock, Watermark};
 use serde::{Deserialize, Serialize};
@@ -101,15 +100,15 @@ pub(crate) struct WindowOperator<T, K: Key, S, F: WindowFunction<K, T>> {
 }
 
 /// All that a window needs to fire, apart from the table that it is in.
-struct Firing<T, K, F: WindowFunction<K, T>> {
+struct Firing<T, K: Key, F: WindowFunction<K, T>> {
     trigger: Arc<dyn Trigger<T>>,
     function: F,
     lateness_ms: i64,
     event_time: bool,
     merging: bool,
     watermark: EventTime,
-    event_timers: TimerQueue<K, TimeWindow>,
-    processing_timers: TimerQueue<K, TimeWindow>,
+    event_timers: TimerState<K, TimeWindow>,
+    processing_timers: TimerState<K, TimeWindow>,
     clock: Arc<dyn Clock>,
     /// Scratch: the timers that one call of the trigger sets.
     ops: Vec<TimerOp>,
@@ -325,8 +324,8 @@ where
             event_time: parts.assigner.is_event_time(),
             merging: parts.assigner.is_merging(),
             watermark: i64::MIN,
-            event_timers: TimerQueue::default(),
-            processing_timers: TimerQueue::default(),
+            event_timers: TimerState::default(),
+            processing_timers: TimerState::default(),
             clock: Arc::new(SystemClock),
             ops: Vec::new(),
             of: PhantomData,
@@ -556,9 +555,9 @@ where
         firing.watermark = StoredHeader::restore(&layout, restored)?;
         let mut states = ctx.keyed_states()?;
         let table = states.table(CONTENTS, StateKind::Window)?;
+        firing.event_timers = states.timers(EVENT_TIMERS)?;
+        firing.processing_timers = states.timers(PROCESSING_TIMERS)?;
         self.keys = Some(Keys { states, table, subtask: subtask.clone() });
-        firing.event_timers.restore(EVENT_TIMERS, restored, subtask)?;
-        firing.processing_timers.restore(PROCESSING_TIMERS, restored, subtask)?;
         panes.map_or(Ok(()), |grid| self.take_panes(grid, ctx))
     }
 
@@ -610,7 +609,7 @@ where
         }
         self.firing.watermark = watermark.0;
         let mut fired = 0;
-        while let Some((time, key, window)) = self.firing.event_timers.pop_due(watermark.0) {
+        while let Some((time, key, window)) = self.firing.event_timers.pop_due(watermark.0)? {
             self.on_timer(true, time, key, window, out)?;
             fired += 1;
             if fired % TIMERS_PER_LOOK == 0 && !out.is_ready() {
@@ -628,7 +627,7 @@ where
     fn on_processing_time(&mut self, now_ms: i64, out: &mut Output<Batch<F::Out>>) -> Result<()> {
         let mut fired = 0;
         let up_to = now_ms.saturating_sub(1);
-        while let Some((time, key, window)) = self.firing.processing_timers.pop_due(up_to) {
+        while let Some((time, key, window)) = self.firing.processing_timers.pop_due(up_to)? {
             self.on_timer(false, time, key, window, out)?;
             fired += 1;
             if fired % TIMERS_PER_LOOK == 0 && !out.is_ready() {

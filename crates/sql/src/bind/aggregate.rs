@@ -7,8 +7,13 @@ use super::Binder;
 use super::expr::{AGGREGATES, Cx};
 use crate::coercion::{average_type, sum_type};
 use crate::dialect::Span;
-use crate::dialect::ast::{Call, CallClause, ExprKind};
+use crate::dialect::ast::{Call, CallClause, ExprKind, Ident, ObjectName};
 use crate::expr::{EvalContext, Expr, fold};
+use crate::functions::Registry;
+use crate::functions::named::{Kind, NamedFunction};
+use crate::functions::user::fitting;
+use crate::plan::logical::USER;
+use crate::runtime::agg::user::AnyAggregate;
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
 use millstream_core::{Error, Result};
@@ -56,6 +61,30 @@ pub(crate) struct PendingAggregate {
 }
 
 impl Binder<'_> {
+    /// The function of the user's own that a name means, if there is one.
+    pub(super) fn user_function(&self, name: &ObjectName) -> Option<&NamedFunction> {
+        let builtin = |n: &Ident| {
+            is_aggregate(&n.value.to_ascii_uppercase()) || Registry::is_builtin(&n.value)
+        };
+        let is_builtin = name.0.last().is_some_and(builtin);
+        self.registry.user().find(name, &self.home, is_builtin)
+    }
+    /// The aggregate function of the user's own that a name means, with its key.
+    pub(super) fn user_aggregate(&self, name: &ObjectName) -> Option<(&str, &dyn AnyAggregate)> {
+        let found = self.user_function(name)?;
+        match &found.function.0 {
+            Kind::Aggregate(function) => Some((&found.key, &**function)),
+            _ => None,
+        }
+    }
+    /// Whether a call, without OVER, is of an aggregate function.
+    pub(super) fn calls_an_aggregate(&self, call: &Call) -> bool {
+        match self.user_function(&call.name) {
+            Some(found) => matches!(found.function.0, Kind::Aggregate(_)),
+            None => is_aggregate(&call.name.to_string().to_ascii_uppercase()),
+        }
+    }
+
     /// An aggregate of a grouped query, as a virtual column.
     pub(super) fn aggregate(
         &self,
@@ -104,6 +133,21 @@ impl Binder<'_> {
         let filter = call.filter.as_ref().map(|f| self.condition(f, cx, "FILTER")).transpose();
         (cx.no_aggregates, cx.no_overs) = former;
         let (mut args, filter) = (args?, filter?);
+        if let Some((key, function)) = self.user_aggregate(&call.name) {
+            if star || !call.order_by.is_empty() || !call.clauses.is_empty() {
+                return Err(Error::config(format!("{name} only takes arguments"))
+                    .advice("remove '*' and clauses"));
+            }
+            let args = fitting(name, args, function.argument_types())?;
+            return Ok(PendingAggregate {
+                function: format!("{USER}{key}"),
+                args,
+                distinct: call.distinct,
+                filter,
+                options: vec![],
+                ty: function.return_type(),
+            });
+        }
         if !call.order_by.is_empty() {
             return Err(Error::config(format!("ORDER BY within {name} is not supported"))
                 .advice("remove it: rows are taken in the order in which they come"));

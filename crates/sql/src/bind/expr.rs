@@ -6,7 +6,7 @@
 //! compute them and puts real columns in their place.
 
 use super::Binder;
-use super::aggregate::{self, PendingAggregate};
+use super::aggregate::PendingAggregate;
 use super::literal;
 use super::over::PendingOver;
 use super::scope::Scope;
@@ -20,6 +20,7 @@ use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
     json_query_array, json_value,
 };
+use crate::functions::named::Kind;
 use crate::plan::logical::WindowPart;
 use crate::types::{SqlType, TimeAttribute, TypeKind};
 use crate::value::Value;
@@ -64,6 +65,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) aggregates: Vec<PendingAggregate>,
     pub(crate) overs: Vec<PendingOver>,
     pub(crate) scalars: Vec<ScalarQuery>,
+    /// Whether subqueries may stand here as values.
+    pub(crate) takes_scalars: bool,
     /// Arguments of `GROUPING` and `GROUPING_ID`, with the type.
     pub(crate) groupings: Vec<Vec<Expr>>,
     /// Uses of `TUMBLE_START` and its kin: part, function (`TUMBLE`), arguments.
@@ -86,6 +89,7 @@ impl<'s> Cx<'s> {
             aggregates: vec![],
             overs: vec![],
             scalars: vec![],
+            takes_scalars: false,
             groupings: vec![],
             window_parts: vec![],
             aliases: &[],
@@ -111,7 +115,7 @@ impl Binder<'_> {
         })
     }
 
-    fn exprs(&self, list: &[ast::Expr], cx: &mut Cx<'_>) -> Result<Vec<Expr>> {
+    pub(super) fn exprs(&self, list: &[ast::Expr], cx: &mut Cx<'_>) -> Result<Vec<Expr>> {
         list.iter().map(|e| self.expr(e, cx)).collect()
     }
 
@@ -222,10 +226,7 @@ impl Binder<'_> {
                 if *negated { self.call("NOT", vec![like]) } else { Ok(like) }
             }
             ExprKind::InQuery { .. } | ExprKind::Exists(_) | ExprKind::Quantified { .. } => {
-                Err(Error::config("this subquery cannot stand here").advice(
-                    "IN (query) and EXISTS (query) must be conditions of WHERE, alone or \
-                     joined by AND",
-                ))
+                self.subquery_value(expr, cx)
             }
             ExprKind::Scalar(query) => self.scalar_subquery(query, cx),
             ExprKind::ArrayQuery(_) => Err(Error::config("ARRAY(query) is not supported")
@@ -386,6 +387,16 @@ impl Binder<'_> {
         if call.over.is_some() {
             return self.over(&name, call, span, cx);
         }
+        if let Some(found) = self.user_function(&call.name)
+            && !matches!(found.function.0, Kind::Aggregate(_))
+        {
+            if call.distinct || call.filter.is_some() || !call.clauses.is_empty() {
+                return Err(Error::config(format!("{name} is not an aggregate function"))
+                    .advice("DISTINCT and FILTER belong to aggregates"));
+            }
+            let args = self.exprs(&call.args, cx)?;
+            return self.registry.call_user(found, args);
+        }
         if let Some((part, window)) = window_part(&name) {
             return self.window_part(part, window, call, cx);
         }
@@ -417,7 +428,7 @@ impl Binder<'_> {
             }
             _ => {}
         }
-        if aggregate::is_aggregate(&name) {
+        if self.calls_an_aggregate(call) {
             return self.aggregate(&name, call, span, cx);
         }
         if call.distinct || call.filter.is_some() {
@@ -534,7 +545,7 @@ impl Binder<'_> {
         let ltz = time.as_ref().is_some_and(|t| matches!(t.kind, TypeKind::TimestampLtz(_)));
         let by_clock = time.is_some_and(|t| t.attribute == TimeAttribute::Proctime);
         if part == WindowPart::Time && by_clock {
-            return Err(Error::config("Proctime window can not provide a rowtime attribute.")
+            return Err(Error::config("A proctime window cannot provide a rowtime attribute.")
                 .advice(format!("use {window}_PROCTIME or {window}_END")));
         }
         let ty = match part {
@@ -550,6 +561,7 @@ impl Binder<'_> {
     }
 
     fn scalar_subquery(&self, query: &ast::Query, cx: &mut Cx<'_>) -> Result<Expr> {
+        self.scalars_may_stand(query.span, cx)?;
         let rel = self.correlated(cx.scope).query(query)?;
         let [field] = rel.schema().as_slice() else {
             let what = format!("a subquery used as a value has {} columns", rel.schema().len());

@@ -5,8 +5,12 @@ use super::expr::Cx;
 use super::scope::{Scope, ScopeColumn};
 use crate::catalog::{ColumnKind, Object, TableDef, ViewDef};
 use crate::dialect::Span;
-use crate::dialect::ast::{self, Alias, Hint, Ident, JoinCondition, ObjectName, TableRef};
+use crate::dialect::ast::{
+    self, Alias, ExprKind, Hint, Ident, JoinCondition, ObjectName, TableRef,
+};
 use crate::expr::{Expr, Node};
+use crate::functions::named::Kind;
+use crate::functions::user::fitting;
 use crate::plan::condition::{Side, conjuncts, side, split, time_bounds};
 use crate::plan::logical::{Field, JoinKind, LookupHint, Rel, Schema};
 use crate::types::{SqlType, TimeAttribute, TypeKind};
@@ -31,6 +35,11 @@ impl Binder<'_> {
             TableRef::Query { query, alias, lateral: _ } => {
                 let rel = self.with_ttl(self.query(query)?, alias.as_ref(), &[]);
                 self.aliased(rel, alias.as_ref(), &[])
+            }
+            TableRef::Function { call, alias } if self.is_user_table(call) => {
+                let one = Rel::Values { rows: vec![vec![]], schema: vec![] };
+                let input = (one, Scope::default());
+                self.user_table(input, call, alias.as_ref(), false)
             }
             TableRef::Function { call, alias } => {
                 let (rel, _) = self.table_function(call)?;
@@ -206,6 +215,13 @@ impl Binder<'_> {
                 condition,
                 span,
             );
+        }
+        if let TableRef::Function { call, alias } = right
+            && self.is_user_table(call)
+        {
+            let outer = self.correlation_outer("a table function", kind, span)?;
+            let (rel, scope) = self.user_table((left, left_scope), call, alias.as_ref(), outer)?;
+            return self.correlation_on(rel, scope, condition, outer);
         }
         if let TableRef::Table { name, hints, as_of: Some(as_of), alias } = right {
             let (right, full) = self.named_table(name, hints)?;
@@ -400,26 +416,104 @@ impl Binder<'_> {
         condition: &JoinCondition,
         span: Span,
     ) -> Result<(Rel, Scope)> {
-        let outer = match kind {
-            JoinKind::Inner => false,
-            JoinKind::Left => true,
-            _ => {
-                return Err(self
-                    .fail(span, "UNNEST can only be CROSS JOINed or LEFT JOINed")
-                    .advice("use LEFT JOIN UNNEST(...) ON TRUE"));
-            }
-        };
+        let outer = self.correlation_outer("UNNEST", kind, span)?;
         let (rel, scope) =
             self.unnest(left, left_scope, expr, ordinality, alias.as_ref(), outer)?;
+        self.correlation_on(rel, scope, condition, outer)
+    }
+
+    /// Whether rows without results stay, in a join with what is made of each row.
+    fn correlation_outer(&self, what: &str, kind: JoinKind, span: Span) -> Result<bool> {
+        match kind {
+            JoinKind::Inner => Ok(false),
+            JoinKind::Left => Ok(true),
+            _ => Err(self
+                .fail(span, format!("{what} can only be CROSS JOINed or LEFT JOINed"))
+                .advice("use LEFT JOIN ... ON TRUE")),
+        }
+    }
+
+    /// With the condition of such a join.
+    fn correlation_on(
+        &self,
+        rel: Rel,
+        scope: Scope,
+        condition: &JoinCondition,
+        outer: bool,
+    ) -> Result<(Rel, Scope)> {
         let JoinCondition::On(on) = condition else { return Ok((rel, scope)) };
         let mut cx = Cx::plain(&scope, "ON");
         let all = conjuncts(self.condition(on, &mut cx, "ON")?);
         if outer && !all.is_empty() {
             return Err(self
-                .fail(on.span, "LEFT JOIN UNNEST only takes ON TRUE")
+                .fail(on.span, "a LEFT JOIN with UNNEST or a table function only takes ON TRUE")
                 .advice("filter in WHERE, or in a subquery"));
         }
         Ok((rel.filtered(all), scope))
+    }
+
+    /// Whether `TABLE(...)` calls a function of the user's own.
+    fn is_user_table(&self, call: &ast::Expr) -> bool {
+        let ExprKind::Call(call) = &call.kind else { return false };
+        self.user_function(&call.name).is_some()
+    }
+
+    /// `LATERAL TABLE(f(...))` beside each row.
+    fn user_table(
+        &self,
+        (input, scope): (Rel, Scope),
+        call: &ast::Expr,
+        alias: Option<&Alias>,
+        outer: bool,
+    ) -> Result<(Rel, Scope)> {
+        let ExprKind::Call(inner) = &call.kind else { return Err(Error::bug("no call")) };
+        let Some(found) = self.user_function(&inner.name) else {
+            return Err(Error::bug("a function vanished"));
+        };
+        let Kind::Table(function) = &found.function.0 else {
+            let what = format!("{} is no table function", inner.name);
+            return Err(self
+                .fail(call.span, what)
+                .advice(format!("it is a {} function: call it in SELECT", found.function.kind())));
+        };
+        let mut cx = Cx::plain(&scope, "a table function");
+        let args = self.exprs(&inner.args, &mut cx)?;
+        let args = fitting(&inner.name.to_string(), args, function.argument_types())
+            .map_err(|e| self.place(e, call.span))?;
+        let columns = function.columns().into_iter().map(|(name, ty)| Field { name, ty }).collect();
+        let (schema, scope) = self.beside(&input, scope, columns, alias, outer)?;
+        let function = found.key.clone();
+        let input = Box::new(input);
+        Ok((Rel::TableFunction { input, function, args, outer, schema }, scope))
+    }
+
+    /// The input's columns and, under their alias, those of what is made of each row.
+    fn beside(
+        &self,
+        input: &Rel,
+        scope: Scope,
+        mut columns: Schema,
+        alias: Option<&Alias>,
+        outer: bool,
+    ) -> Result<(Schema, Scope)> {
+        if outer {
+            columns.iter_mut().for_each(|f| f.ty.nullable = true);
+        }
+        let mut names: Vec<String> = vec![];
+        if let Some(alias) = alias {
+            if !alias.columns.is_empty() && alias.columns.len() != columns.len() {
+                let what = format!("{} names for {} columns", alias.columns.len(), columns.len());
+                return Err(self.fail(alias.name.span, what).advice("name every column once"));
+            }
+            for (field, name) in columns.iter_mut().zip(&alias.columns) {
+                field.name.clone_from(&name.value);
+            }
+            names.push(alias.name.value.clone());
+        }
+        let scope = scope.and(Scope::of_table(&names, &columns));
+        let mut schema = input.schema().clone();
+        schema.extend(columns);
+        Ok((schema, scope))
     }
 
     /// The elements of a collection of each row.
@@ -454,23 +548,7 @@ impl Binder<'_> {
         if ordinality {
             elements.push(Field { name: "ORDINALITY".into(), ty: SqlType::int().not_null() });
         }
-        if outer {
-            elements.iter_mut().for_each(|f| f.ty.nullable = true);
-        }
-        let mut names: Vec<String> = vec![];
-        if let Some(alias) = alias {
-            if !alias.columns.is_empty() && alias.columns.len() != elements.len() {
-                let what = format!("{} names for {} columns", alias.columns.len(), elements.len());
-                return Err(self.fail(alias.name.span, what).advice("name every column once"));
-            }
-            for (field, name) in elements.iter_mut().zip(&alias.columns) {
-                field.name.clone_from(&name.value);
-            }
-            names.push(alias.name.value.clone());
-        }
-        let scope = scope.and(Scope::of_table(&names, &elements));
-        let mut schema = input.schema().clone();
-        schema.extend(elements);
+        let (schema, scope) = self.beside(&input, scope, elements, alias, outer)?;
         let rel =
             Rel::Unnest { input: Box::new(input), expr: collection, ordinality, outer, schema };
         Ok((rel, scope))

@@ -85,7 +85,7 @@ impl Binder<'_> {
         Ok(all)
     }
 
-    /// Refuses hints that named no table of the query.
+    /// Refuses hints that named no table of a query with operators that could take them.
     pub(super) fn hints_were_found(&self, hints: &QueryHints) -> Result<()> {
         let found = hints.found.borrow();
         let ttl = hints.ttl_ms.iter().map(|(n, _, span)| (n, "STATE_TTL", span));
@@ -107,7 +107,10 @@ impl Binder<'_> {
     fn state_ttl(&self, hint: &Hint, all: &mut QueryHints) -> Result<()> {
         if hint.args.is_empty() {
             return Err(self
-                .fail(hint.span, "Invalid STATE_TTL hint, expecting at least one key-value options")
+                .fail(
+                    hint.span,
+                    "Invalid STATE_TTL hint, expecting at least one key-value options specified.",
+                )
                 .advice("write STATE_TTL('table' = '1 d')"));
         }
         for (name, value) in &hint.args {

@@ -4,7 +4,7 @@
 //! the current row; without a frame, RANGE UNBOUNDED PRECEDING.
 
 use super::Binder;
-use super::aggregate::{PendingAggregate, is_aggregate};
+use super::aggregate::PendingAggregate;
 use super::expr::{Cx, OVERS};
 use crate::dialect::Span;
 use crate::dialect::ast::{self, Bound, Call, Frame, WindowRef, WindowSpec};
@@ -151,7 +151,7 @@ impl Binder<'_> {
                     .advice("leave the frame out"));
             }
             "LAG" | "LEAD" => self.lag(name, call, cx)?,
-            _ if is_aggregate(name) => {
+            _ if self.calls_an_aggregate(call) => {
                 let may_be_empty = cx.group_count == Some(0) && !cx.aggregates.is_empty();
                 self.pending_aggregate(name, call, cx, may_be_empty, true)?
             }

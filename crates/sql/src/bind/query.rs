@@ -7,13 +7,13 @@
 use super::Binder;
 use super::aggregate::PendingAggregate;
 use super::expr::{
-    AGGREGATES, Cx, GROUPINGS, OVERS, SCALARS, WINDOW_PARTS, is_virtual, replace_parts,
+    AGGREGATES, Cx, GROUPINGS, OUTER, OVERS, SCALARS, WINDOW_PARTS, is_virtual, replace_parts,
     virtual_index,
 };
 use super::from::push_filter;
 use super::over::{PendingFunction, PendingOver};
 use super::scope::Scope;
-use super::subquery::{as_subquery, written_conjuncts};
+use super::subquery::{ScalarQuery, as_subquery, written_conjuncts};
 use super::window::{is_group_window, time_expression};
 use crate::coercion::common_type;
 use crate::dialect::Span;
@@ -30,6 +30,7 @@ use crate::plan::logical::{
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
 use millstream_core::{Error, Result};
+use std::collections::BTreeMap;
 
 /// Most grouping sets of one query.
 const MAX_GROUPING_SETS: usize = 4096;
@@ -210,7 +211,10 @@ impl Binder<'_> {
             Some(table) => self.hinted(&hints).from(table)?,
             None => (Rel::Values { rows: vec![vec![]], schema: vec![] }, Scope::default()),
         };
-        self.hints_were_found(&hints)?;
+        let joins = matches!(select.from, Some(ast::TableRef::Join { .. }));
+        if joins || select.group_by.is_some() || self.has_aggregate(select, order_by) {
+            self.hints_were_found(&hints)?;
+        }
         if let Some(filter) = &select.filter {
             rel = self.filter(rel, &scope, filter)?;
         }
@@ -222,6 +226,7 @@ impl Binder<'_> {
         cx.windows = &windows;
         cx.no_aggregates = None;
         cx.no_overs = None;
+        cx.takes_scalars = true;
         if grouped {
             cx.group_count = Some(
                 grouping.as_ref().map_or(0, |g| g.keys.len() + usize::from(g.window.is_some())),
@@ -258,30 +263,40 @@ impl Binder<'_> {
                 .advice("use WHERE"));
         }
         let mut overs = std::mem::take(&mut cx.overs);
-        let scalars = std::mem::take(&mut cx.scalars);
-        // Scalar subqueries become columns behind those of FROM.
-        if !scalars.is_empty() {
-            let mut columns = vec![];
-            for scalar in scalars {
-                let (joined, column) = scalar.join(rel, self.registry)?;
-                rel = joined;
-                columns.push(column);
+        let mut aggregates = std::mem::take(&mut cx.aggregates);
+        // Scalar subqueries become columns behind those of FROM; in a grouped query only those
+        // that aggregates read, and all others behind those of the groups.
+        let mut late: Vec<(usize, ScalarQuery)> = vec![];
+        let mut early = vec![usize::MAX; cx.scalars.len()];
+        for (i, scalar) in std::mem::take(&mut cx.scalars).into_iter().enumerate() {
+            let reads = |e: &Expr| e.columns().contains(&(SCALARS + i));
+            if grouped && !aggregates.iter().flat_map(|a| a.args.iter().chain(&a.filter)).any(reads)
+            {
+                late.push((i, scalar));
+                continue;
             }
-            let place =
-                |e: Expr| e.map_columns(&|i| virtual_index(i, SCALARS).map_or(i, |s| columns[s]));
-            exprs = exprs.into_iter().map(place).collect();
-            having = having.map(place);
-            qualify = qualify.map(place);
-            overs.iter_mut().flat_map(PendingOver::exprs_mut).for_each(|e| {
-                let owned = std::mem::replace(e, Expr::boolean(false));
-                *e = place(owned);
-            });
+            (rel, early[i]) = scalar.join(rel, self.registry)?;
+        }
+        let place_early = |e: Expr| {
+            e.map_columns(&|i| match virtual_index(i, SCALARS).map(|s| early[s]) {
+                Some(column) if column != usize::MAX => column,
+                _ => i,
+            })
+        };
+        exprs = exprs.into_iter().map(&place_early).collect();
+        having = having.map(&place_early);
+        qualify = qualify.map(&place_early);
+        let parts = overs.iter_mut().flat_map(PendingOver::exprs_mut);
+        let of_calls = aggregates.iter_mut().flat_map(|a| a.args.iter_mut().chain(&mut a.filter));
+        for e in parts.chain(of_calls) {
+            let owned = std::mem::replace(e, Expr::boolean(false));
+            *e = place_early(owned);
         }
         if grouped {
             let grouping =
                 grouping.unwrap_or(Grouping { keys: vec![], sets: vec![vec![]], window: None });
             let parts = GroupParts {
-                aggregates: std::mem::take(&mut cx.aggregates),
+                aggregates,
                 groupings: std::mem::take(&mut cx.groupings),
                 window_parts: std::mem::take(&mut cx.window_parts),
             };
@@ -307,6 +322,30 @@ impl Binder<'_> {
             overs.iter_mut().flat_map(PendingOver::exprs_mut).for_each(unmark);
             having.iter_mut().for_each(unmark);
             qualify.iter_mut().for_each(unmark);
+            let mut columns = BTreeMap::new();
+            for (i, mut scalar) in late {
+                for (outer, _) in &mut scalar.equal {
+                    let owned = std::mem::replace(outer, Expr::boolean(false));
+                    let owned = owned.map_columns(&|i| virtual_index(i, OUTER).unwrap_or(i));
+                    *outer = check(owned, select.span)?;
+                    unmark(outer);
+                }
+                let column;
+                (rel, column) = scalar.join(rel, self.registry)?;
+                columns.insert(i, column);
+            }
+            let place_late = |e: Expr| {
+                e.map_columns(&|i| {
+                    virtual_index(i, SCALARS).and_then(|s| columns.get(&s).copied()).unwrap_or(i)
+                })
+            };
+            exprs = exprs.into_iter().map(&place_late).collect();
+            having = having.map(&place_late);
+            qualify = qualify.map(&place_late);
+            for e in overs.iter_mut().flat_map(PendingOver::exprs_mut) {
+                let owned = std::mem::replace(e, Expr::boolean(false));
+                *e = place_late(owned);
+            }
         } else if let Some((part, window, _)) = cx.window_parts.first() {
             let what = format!("{window}_{part:?} needs GROUP BY {window}(...)").to_uppercase();
             return Err(self.fail(select.span, what).advice("group by the same window"));
@@ -394,6 +433,7 @@ impl Binder<'_> {
         }
         let mut cx = Cx::plain(scope, "WHERE");
         cx.outer = self.outer.as_ref();
+        cx.takes_scalars = true;
         let mut conditions = vec![];
         for conjunct in plain {
             conditions.extend(conjuncts(self.condition(conjunct, &mut cx, "WHERE")?));
@@ -485,7 +525,7 @@ impl Binder<'_> {
         exprs.extend(&select.having);
         exprs.extend(&select.qualify);
         exprs.extend(order_by.iter().map(|o| &o.expr));
-        exprs.into_iter().any(calls_aggregate)
+        exprs.into_iter().any(|e| self.calls_aggregate(e))
     }
 
     fn grouping(&self, select: &Select, scope: &Scope) -> Result<Option<Grouping>> {
@@ -998,46 +1038,53 @@ pub(super) fn unique_names(names: &[String]) -> Vec<String> {
     unique
 }
 
-/// Whether an expression calls an aggregate outside of OVER and of subqueries.
-fn calls_aggregate(e: &ast::Expr) -> bool {
-    let any = |list: &[ast::Expr]| list.iter().any(calls_aggregate);
-    match &e.kind {
-        ExprKind::Call(call) => {
-            let name = call.name.to_string().to_ascii_uppercase();
-            let own = call.over.is_none() && super::aggregate::is_aggregate(&name);
-            let in_over = match &call.over {
-                Some(WindowRef::Spec(spec)) => {
-                    any(&spec.partition_by)
-                        || spec.order_by.iter().any(|o| calls_aggregate(&o.expr))
-                }
-                _ => false,
-            };
-            own || in_over || any(&call.args)
+impl Binder<'_> {
+    /// Whether an expression calls an aggregate outside of OVER and of subqueries.
+    fn calls_aggregate(&self, e: &ast::Expr) -> bool {
+        let any = |list: &[ast::Expr]| list.iter().any(|e| self.calls_aggregate(e));
+        match &e.kind {
+            ExprKind::Call(call) => {
+                let own = call.over.is_none() && self.calls_an_aggregate(call);
+                let in_over = match &call.over {
+                    Some(WindowRef::Spec(spec)) => {
+                        any(&spec.partition_by)
+                            || spec.order_by.iter().any(|o| self.calls_aggregate(&o.expr))
+                    }
+                    _ => false,
+                };
+                own || in_over || any(&call.args)
+            }
+            ExprKind::Unary(_, a)
+            | ExprKind::Cast { expr: a, .. }
+            | ExprKind::Is { expr: a, .. } => self.calls_aggregate(a),
+            ExprKind::Field(a, _) => self.calls_aggregate(a),
+            ExprKind::BinaryOp(a, _, b) | ExprKind::Index(a, b) => {
+                self.calls_aggregate(a) || self.calls_aggregate(b)
+            }
+            ExprKind::DistinctFrom { left, right, .. } => {
+                self.calls_aggregate(left) || self.calls_aggregate(right)
+            }
+            ExprKind::And(l)
+            | ExprKind::Or(l)
+            | ExprKind::Row(l)
+            | ExprKind::Array(l)
+            | ExprKind::Map(l) => any(l),
+            ExprKind::Between { expr, low, high, .. } => {
+                self.calls_aggregate(expr)
+                    || self.calls_aggregate(low)
+                    || self.calls_aggregate(high)
+            }
+            ExprKind::InList { expr, list, .. } => self.calls_aggregate(expr) || any(list),
+            ExprKind::Like { expr, pattern, .. } => {
+                self.calls_aggregate(expr) || self.calls_aggregate(pattern)
+            }
+            ExprKind::Case { operand, branches, otherwise } => {
+                operand.iter().chain(otherwise).any(|e| self.calls_aggregate(e))
+                    || branches
+                        .iter()
+                        .any(|(w, t)| self.calls_aggregate(w) || self.calls_aggregate(t))
+            }
+            _ => false,
         }
-        ExprKind::Unary(_, a) | ExprKind::Cast { expr: a, .. } | ExprKind::Is { expr: a, .. } => {
-            calls_aggregate(a)
-        }
-        ExprKind::Field(a, _) => calls_aggregate(a),
-        ExprKind::BinaryOp(a, _, b) | ExprKind::Index(a, b) => {
-            calls_aggregate(a) || calls_aggregate(b)
-        }
-        ExprKind::DistinctFrom { left, right, .. } => {
-            calls_aggregate(left) || calls_aggregate(right)
-        }
-        ExprKind::And(l)
-        | ExprKind::Or(l)
-        | ExprKind::Row(l)
-        | ExprKind::Array(l)
-        | ExprKind::Map(l) => any(l),
-        ExprKind::Between { expr, low, high, .. } => {
-            calls_aggregate(expr) || calls_aggregate(low) || calls_aggregate(high)
-        }
-        ExprKind::InList { expr, list, .. } => calls_aggregate(expr) || any(list),
-        ExprKind::Like { expr, pattern, .. } => calls_aggregate(expr) || calls_aggregate(pattern),
-        ExprKind::Case { operand, branches, otherwise } => {
-            operand.iter().chain(otherwise).any(|e| calls_aggregate(e))
-                || branches.iter().any(|(w, t)| calls_aggregate(w) || calls_aggregate(t))
-        }
-        _ => false,
     }
 }

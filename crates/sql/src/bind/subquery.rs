@@ -5,12 +5,16 @@
 //!     t ──semi join on x = y AND u.k = t.k── u
 //! ```
 //!
+//! Where the condition does not stand alone (under OR, in SELECT, in CASE), and for `op ANY` and
+//! `op ALL`, it is a value: made of counts, the least and the greatest value of the subquery,
+//! each joined as a scalar subquery is.
+//!
 //! Conditions of the subquery that name columns of the query around it are pulled up into
 //! the join; they may stand in filters, below projections. Anything else that is
 //! correlated is refused.
 
 use super::Binder;
-use super::expr::{Cx, OUTER, is_virtual, virtual_index};
+use super::expr::{Cx, OUTER, SCALARS, is_virtual, virtual_index};
 use super::from::make_join;
 use super::scope::Scope;
 use crate::dialect::ast::{self, ExprKind, UnaryOp};
@@ -18,6 +22,7 @@ use crate::expr::{Expr, Node};
 use crate::functions::Registry;
 use crate::plan::condition::conjuncts;
 use crate::plan::logical::{AggregateCall, Field, JoinKind, Rel, Schema};
+use crate::types::SqlType;
 use millstream_core::{Error, Result};
 
 /// The conjuncts of a written condition.
@@ -91,6 +96,201 @@ impl Binder<'_> {
         }
         let kind = if anti { JoinKind::Anti } else { JoinKind::Semi };
         Ok(make_join(rel, sub, kind, Expr::and(all)))
+    }
+}
+
+/// The rows of a subquery, and what is equal for those that a row around it sees.
+struct Seen {
+    rel: Rel,
+    outer: Vec<Expr>,
+    keys: Vec<usize>,
+}
+
+impl Seen {
+    fn of(rel: Rel) -> Result<Seen> {
+        let (input, conditions) = pull_up(rel)?;
+        let (rel, outer, keys) = equalities(input, conditions)?;
+        Ok(Seen { rel, outer, keys })
+    }
+    /// An aggregate of a column (of all rows without one) over the rows that are seen and
+    /// whose columns `at` are equal to expressions of the query around.
+    fn aggregate(&self, function: &str, arg: Option<usize>, at: Vec<(Expr, usize)>) -> ScalarQuery {
+        let (mut outer, mut keys) = (self.outer.clone(), self.keys.clone());
+        for (value, column) in at {
+            outer.push(value);
+            keys.push(column);
+        }
+        let ty = match (function, arg) {
+            ("COUNT", _) | (_, None) => SqlType::bigint(),
+            (_, Some(arg)) => self.rel.schema()[arg].ty.clone().null_allowed().without_attribute(),
+        };
+        let call = AggregateCall {
+            function: function.into(),
+            args: arg.into_iter().collect(),
+            distinct: false,
+            filter: None,
+            options: vec![],
+            ty: ty.clone(),
+        };
+        let named = |(i, k): (usize, &usize)| {
+            let ty = self.rel.schema()[*k].ty.clone().without_attribute();
+            Field { name: format!("$corr{i}"), ty }
+        };
+        let mut schema: Schema = keys.iter().enumerate().map(named).collect();
+        schema.push(Field { name: "$value".into(), ty });
+        let value = keys.len();
+        let input = Box::new(self.rel.clone());
+        let rel = Rel::Aggregate { input, keys, calls: vec![call], window: None, schema };
+        let equal = outer.into_iter().enumerate().map(|(i, e)| (e, i)).collect();
+        ScalarQuery { rel, equal, value }
+    }
+}
+
+impl Binder<'_> {
+    fn scalar_column(&self, scalar: ScalarQuery, cx: &mut Cx<'_>) -> Expr {
+        let ty = scalar.rel.schema()[scalar.value].ty.clone().null_allowed();
+        cx.scalars.push(scalar);
+        Expr::column(SCALARS + cx.scalars.len() - 1, ty)
+    }
+    /// A count, which is 0 where there is no group.
+    fn count_column(&self, scalar: ScalarQuery, cx: &mut Cx<'_>) -> Result<Expr> {
+        let count = self.scalar_column(scalar, cx);
+        self.registry.call("COALESCE", vec![count, Expr::bigint(0)])
+    }
+
+    /// `IN (query)`, `EXISTS (query)`, `op ANY (query)` and `op ALL (query)` as a BOOLEAN.
+    pub(super) fn subquery_value(&self, expr: &ast::Expr, cx: &mut Cx<'_>) -> Result<Expr> {
+        self.scalars_may_stand(expr.span, cx)?;
+        let of = |query: &ast::Query| -> Result<(Seen, usize)> {
+            let rel = self.correlated(cx.scope).query(query)?;
+            let columns = rel.schema().len();
+            Ok((Seen::of(rel).map_err(|e| self.place(e, query.span))?, columns))
+        };
+        match &expr.kind {
+            ExprKind::Exists(query) => {
+                let (seen, _) = of(query)?;
+                let count = self.count_column(seen.aggregate("COUNT", None, vec![]), cx)?;
+                self.registry.call(">", vec![count, Expr::bigint(0)])
+            }
+            ExprKind::InQuery { expr: probe, query, negated } => {
+                let (seen, columns) = of(query)?;
+                let value = self.in_value(probe, seen, columns, expr.span, cx)?;
+                if *negated { self.registry.call("NOT", vec![value]) } else { Ok(value) }
+            }
+            ExprKind::Quantified { expr: probe, op, all, query } => {
+                let (seen, columns) = of(query)?;
+                if columns != 1 {
+                    let what = format!("one value is compared with {columns} columns");
+                    return Err(self.fail(expr.span, what).advice("select one column"));
+                }
+                // For all: for none the opposite.
+                let op = match (op.text(), all) {
+                    ("=" | "<>" | "<" | "<=" | ">" | ">=", false) => op.text(),
+                    ("=", true) => "<>",
+                    ("<>", true) => "=",
+                    ("<", true) => ">=",
+                    ("<=", true) => ">",
+                    (">", true) => "<=",
+                    (">=", true) => "<",
+                    (other, _) => {
+                        let what = format!("{other} cannot stand before ANY or ALL");
+                        return Err(self.fail(expr.span, what).advice("compare with = or <"));
+                    }
+                };
+                let value = match op {
+                    "=" => self.in_value(probe, seen, 1, expr.span, cx)?,
+                    _ => self.any_value(probe, op, &seen, cx)?,
+                };
+                if *all { self.registry.call("NOT", vec![value]) } else { Ok(value) }
+            }
+            _ => Err(Error::bug("no subquery")),
+        }
+    }
+
+    /// `probe IN (rows)`.
+    fn in_value(
+        &self,
+        probe: &ast::Expr,
+        seen: Seen,
+        columns: usize,
+        span: crate::dialect::Span,
+        cx: &mut Cx<'_>,
+    ) -> Result<Expr> {
+        let probes = match &probe.kind {
+            ExprKind::Row(list) => {
+                list.iter().map(|e| self.expr(e, cx)).collect::<Result<Vec<_>>>()?
+            }
+            _ => vec![self.expr(probe, cx)?],
+        };
+        if probes.len() != columns {
+            let what = format!("{} values are looked for in {columns} columns", probes.len());
+            return Err(self.fail(span, what).advice("make the numbers equal"));
+        }
+        let at = probes.iter().cloned().enumerate().map(|(i, e)| (e, i)).collect();
+        let found = self.count_column(seen.aggregate("COUNT", None, at), cx)?;
+        let found = self.registry.call(">", vec![found, Expr::bigint(0)])?;
+        let nullable = |(i, e): (usize, &Expr)| e.ty.nullable || seen.rel.schema()[i].ty.nullable;
+        if !probes.iter().enumerate().any(nullable) {
+            return Ok(found);
+        }
+        let [probe] = probes.as_slice() else {
+            let what = "IN with several columns that may be NULL can only stand alone in WHERE, or \
+                        under AND";
+            return Err(self.fail(span, what).advice("write EXISTS with the comparisons"));
+        };
+        self.three_valued(probe, found, &seen, cx)
+    }
+
+    /// `probe op ANY (rows)`, for all but `=`.
+    fn any_value(&self, probe: &ast::Expr, op: &str, seen: &Seen, cx: &mut Cx<'_>) -> Result<Expr> {
+        let probe = self.expr(probe, cx)?;
+        let mut compared = |function: &str| -> Result<Expr> {
+            let bound = self.scalar_column(seen.aggregate(function, Some(0), vec![]), cx);
+            self.registry.call(op, vec![probe.clone(), bound])
+        };
+        let found = match op {
+            "<" | "<=" => compared("MAX")?,
+            ">" | ">=" => compared("MIN")?,
+            // Different from one of them: from the least or from the greatest.
+            _ => Expr::or(vec![compared("MIN")?, compared("MAX")?]),
+        };
+        self.three_valued(&probe, found, seen, cx)
+    }
+
+    /// TRUE when `found`; FALSE over no rows; NULL where NULL might have been the one.
+    fn three_valued(
+        &self,
+        probe: &Expr,
+        found: Expr,
+        seen: &Seen,
+        cx: &mut Cx<'_>,
+    ) -> Result<Expr> {
+        let unknown = || Expr::null(SqlType::boolean());
+        let mut branches = vec![(found, Expr::boolean(true))];
+        let all = self.count_column(seen.aggregate("COUNT", None, vec![]), cx)?;
+        let none = self.registry.call("=", vec![all.clone(), Expr::bigint(0)])?;
+        branches.push((none, Expr::boolean(false)));
+        if probe.ty.nullable {
+            let is_null = self.registry.call("IS NULL", vec![probe.clone()])?;
+            branches.push((is_null, unknown()));
+        }
+        if seen.rel.schema()[0].ty.nullable {
+            let known = self.count_column(seen.aggregate("COUNT", Some(0), vec![]), cx)?;
+            let missing = self.registry.call("<", vec![known, all])?;
+            branches.push((missing, unknown()));
+        }
+        Expr::case(branches, Some(Expr::boolean(false)))
+    }
+
+    /// Refuses a subquery as a value where no join can bring it.
+    pub(super) fn scalars_may_stand(&self, span: crate::dialect::Span, cx: &Cx<'_>) -> Result<()> {
+        if cx.takes_scalars {
+            return Ok(());
+        }
+        let clause = cx.no_aggregates.unwrap_or("this place");
+        Err(self
+            .fail(span, format!("a subquery cannot stand in {clause}"))
+            .advice("join with it in FROM, or put the condition into WHERE"))
     }
 }
 
@@ -240,6 +440,7 @@ pub(super) fn no_outer(rel: &Rel) -> Result<()> {
         | Rel::TemporalJoin { condition, .. }
         | Rel::LookupJoin { condition, .. } => vec![condition],
         Rel::Unnest { expr, .. } => vec![expr],
+        Rel::TableFunction { args, .. } => args.iter().collect(),
         Rel::Expand { projections, .. } => projections.iter().flatten().collect(),
         Rel::Values { rows, .. } => rows.iter().flatten().collect(),
         _ => vec![],

@@ -38,6 +38,17 @@ enum Mode {
 impl Binder<'_> {
     /// The table that a `CREATE TABLE` without `AS` makes.
     pub(crate) fn table_def(&self, create: &CreateTable, path: Path) -> Result<TableDef> {
+        self.table_with(create, path, &[])
+    }
+
+    /// The table that a `CREATE TABLE` makes, with the columns of the query behind `AS` after
+    /// those that are defined; a definition of the same name stands for the query's.
+    pub(crate) fn table_with(
+        &self,
+        create: &CreateTable,
+        path: Path,
+        query: &[Field],
+    ) -> Result<TableDef> {
         let mut table = TableDef {
             path,
             columns: vec![],
@@ -53,6 +64,24 @@ impl Binder<'_> {
             self.take_over(like, &mut table, watermarks)?;
         }
         self.add_columns(&mut table, &create.columns, false)?;
+        for field in query {
+            match table.column_index(&field.name).map(|i| &table.columns[i].kind) {
+                None => table.columns.push(Column {
+                    name: field.name.clone(),
+                    ty: field.ty.clone().without_attribute(),
+                    kind: ColumnKind::Physical,
+                    comment: None,
+                }),
+                Some(ColumnKind::Computed { .. }) => {
+                    let what = format!(
+                        "column '{}' is computed, and the query has one of this name",
+                        field.name
+                    );
+                    return Err(Error::config(what).advice("rename one of the two"));
+                }
+                Some(_) => {}
+            }
+        }
         for key in &create.keys {
             self.set_key(&mut table, key)?;
         }

@@ -54,10 +54,20 @@ struct Database {
     objects: BTreeMap<String, Object>,
 }
 
+/// What a catalog was made with.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogInfo {
+    /// `COMMENT`.
+    pub comment: Option<String>,
+    /// `WITH (...)`.
+    pub options: BTreeMap<String, String>,
+}
+
 /// All objects of a session. See the module.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     catalogs: BTreeMap<String, BTreeMap<String, Database>>,
+    infos: BTreeMap<String, CatalogInfo>,
     temporary: BTreeMap<Path, Object>,
     current_catalog: String,
     current_database: String,
@@ -68,6 +78,7 @@ impl Default for Catalog {
         let databases = BTreeMap::from([(DEFAULT_DATABASE.to_owned(), Database::default())]);
         Catalog {
             catalogs: BTreeMap::from([(DEFAULT_CATALOG.to_owned(), databases)]),
+            infos: BTreeMap::new(),
             temporary: BTreeMap::new(),
             current_catalog: DEFAULT_CATALOG.to_owned(),
             current_database: DEFAULT_DATABASE.to_owned(),
@@ -394,6 +405,7 @@ impl Catalog {
         &mut self,
         name: &str,
         default_database: &str,
+        info: CatalogInfo,
         if_not_exists: bool,
     ) -> Result<()> {
         if self.catalogs.contains_key(name) {
@@ -405,7 +417,39 @@ impl Catalog {
         }
         let databases = BTreeMap::from([(default_database.to_owned(), Database::default())]);
         self.catalogs.insert(name.to_owned(), databases);
+        self.infos.insert(name.to_owned(), info);
         Ok(())
+    }
+    /// What a catalog was made with.
+    ///
+    /// # Errors
+    /// `Config`, when it does not exist.
+    pub fn catalog_info(&self, name: &str) -> Result<CatalogInfo> {
+        self.databases(name)?;
+        Ok(self.infos.get(name).cloned().unwrap_or_else(|| CatalogInfo {
+            comment: None,
+            options: BTreeMap::from([("type".to_owned(), "generic_in_memory".to_owned())]),
+        }))
+    }
+    /// The same, to be changed.
+    ///
+    /// # Errors
+    /// `Config`, when it does not exist.
+    pub fn catalog_info_mut(&mut self, name: &str) -> Result<&mut CatalogInfo> {
+        let info = self.catalog_info(name)?;
+        Ok(self.infos.entry(name.to_owned()).or_insert(info))
+    }
+    /// Comment and options of a database.
+    ///
+    /// # Errors
+    /// `Config`, when it does not exist.
+    pub fn database_info(
+        &self,
+        catalog: &str,
+        database: &str,
+    ) -> Result<(&Option<String>, &BTreeMap<String, String>)> {
+        let found = self.database(catalog, database)?;
+        Ok((&found.comment, &found.options))
     }
     /// Removes a catalog with all that is in it.
     ///
@@ -421,6 +465,7 @@ impl Catalog {
                 .advice("USE CATALOG another one first"));
         }
         self.catalogs.remove(name);
+        self.infos.remove(name);
         Ok(())
     }
     /// `USE CATALOG`.

@@ -78,6 +78,10 @@ impl FullTable {
         Lookup { table: Arc::new(table), cache: LookupCache::default() }
     }
 
+    fn is_fresh(&self, loaded: &Loaded, now_ms: i64) -> bool {
+        self.reload_ms.is_none_or(|ms| now_ms < loaded.at_ms.saturating_add(ms))
+    }
+
     /// The rows, read again when they are too old. Blocks.
     fn loaded(&self) -> Result<Arc<Loaded>> {
         let Some(context) = self.context.get() else {
@@ -86,10 +90,7 @@ impl FullTable {
         let now_ms = context.clock.now_ms();
         // Others wait for the one that reads.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = |loaded: &Arc<Loaded>| {
-            self.reload_ms.is_none_or(|ms| now_ms < loaded.at_ms.saturating_add(ms))
-        };
-        if let Some(fresh) = loaded.as_ref().filter(|l| is_fresh(l)) {
+        if let Some(fresh) = loaded.as_ref().filter(|l| self.is_fresh(l, now_ms)) {
             return Ok(Arc::clone(fresh));
         }
         let read = Arc::new(self.read(context, now_ms)?);
@@ -151,6 +152,19 @@ impl LookupTable for FullTable {
             context
         });
         Ok(())
+    }
+    fn answer_now(&self, keys: &RecordBatch) -> Result<Option<LookupAnswer>> {
+        let Some(context) = self.context.get() else { return Ok(None) };
+        // Whoever reads the table holds the lock: nobody waits for it here.
+        let loaded = match self.loaded.try_lock() {
+            Ok(loaded) => loaded.clone(),
+            Err(_) => None,
+        };
+        let now_ms = context.clock.now_ms();
+        match loaded.filter(|l| self.is_fresh(l, now_ms)) {
+            Some(loaded) => loaded.answer(keys).map(Some),
+            None => Ok(None),
+        }
     }
     fn lookup(self: Arc<Self>, keys: RecordBatch) -> LookupFuture {
         Box::pin(async move {

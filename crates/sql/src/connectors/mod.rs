@@ -24,11 +24,13 @@ mod jdbc;
 mod kafka;
 pub mod lookup;
 mod nexmark;
+mod nexmark_functions;
 mod options;
 mod print;
 mod projection;
 mod reader;
 
+pub use nexmark_functions::nexmark_functions;
 pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
 pub use print::divert_to_standard_error;
 pub use projection::Needed;

@@ -107,6 +107,8 @@ const SECRET_PARTS: &[&str] = &[
     "apikey",
     "credential",
     "access.key",
+    "access-key",
+    "auth",
 ];
 
 /// What is shown in place of a secret.

@@ -784,16 +784,17 @@ pub enum AlterTable {
 pub enum Show {
     Catalogs { like: Option<String>, negated: bool },
     CurrentCatalog,
-    Databases { like: Option<String>, negated: bool },
+    Databases { from: Option<Ident>, like: Option<String>, negated: bool },
     CurrentDatabase,
     Tables { from: Option<ObjectName>, like: Option<String>, negated: bool },
     Views { from: Option<ObjectName>, like: Option<String>, negated: bool },
     Columns { table: ObjectName, like: Option<String>, negated: bool },
-    Functions { user_only: bool, like: Option<String>, negated: bool },
+    Functions { user_only: bool, from: Option<ObjectName>, like: Option<String>, negated: bool },
+    CreateCatalog(Ident),
     CreateTable(ObjectName),
     CreateView(ObjectName),
     Jars,
-    Modules,
+    Modules { full: bool },
     Jobs,
 }
 
@@ -829,11 +830,14 @@ pub enum Statement {
         comment: Option<String>,
         options: Options,
     },
+    /// `CREATE FUNCTION` and, when `alter`, `ALTER FUNCTION`.
     CreateFunction {
         name: ObjectName,
         temporary: bool,
         system: bool,
-        if_not_exists: bool,
+        /// `IF NOT EXISTS`; of ALTER `IF EXISTS`.
+        quiet: bool,
+        alter: bool,
         class: String,
         language: Option<String>,
     },
@@ -880,10 +884,26 @@ pub enum Statement {
         name: ObjectName,
         options: Options,
     },
+    AlterCatalog {
+        name: Ident,
+        change: AlterCatalog,
+    },
     UseCatalog(Ident),
     UseDatabase(ObjectName),
     Show(Show),
     Describe(ObjectName),
+    DescribeFunction {
+        name: ObjectName,
+        extended: bool,
+    },
+    DescribeCatalog {
+        name: Ident,
+        extended: bool,
+    },
+    DescribeDatabase {
+        name: ObjectName,
+        extended: bool,
+    },
     Explain {
         details: Vec<String>,
         statement: Box<Statement>,
@@ -897,6 +917,15 @@ pub enum Statement {
     Help,
     Clear,
     Quit,
+}
+
+/// A change of `ALTER CATALOG`.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum AlterCatalog {
+    Set(Options),
+    Reset(Vec<String>),
+    Comment(String),
 }
 
 /// `INSERT INTO ...`.

@@ -4,8 +4,8 @@
 
 use super::Parsed;
 use super::ast::{
-    AlterTable, ColumnDef, ColumnKind, CreateTable, Enforcement, Insert, KeyDef, LikeDef,
-    ObjectName, Options, Position, Query, Show, Statement, WatermarkDef,
+    AlterCatalog, AlterTable, ColumnDef, ColumnKind, CreateTable, Enforcement, Insert, KeyDef,
+    LikeDef, ObjectName, Options, Position, Query, Show, Statement, WatermarkDef,
 };
 use super::lexer::Tok;
 use super::parser::Parser;
@@ -14,6 +14,35 @@ use millstream_core::Result;
 const VERBS: &[&str] = &[
     "SELECT", "WITH", "VALUES", "INSERT", "CREATE", "DROP", "ALTER", "USE", "SHOW", "DESCRIBE",
     "DESC", "EXPLAIN", "SET", "RESET", "EXECUTE", "BEGIN", "END", "HELP", "CLEAR", "QUIT", "EXIT",
+];
+
+/// Statements of Flink that have no meaning here: verb, why, what to do.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("ADD", "ADD JAR: there is no JVM here", FUNCTIONS),
+    ("ANALYZE", "ANALYZE TABLE needs batch mode", "remove it: streaming plans use no statistics"),
+    ("CALL", "CALL: no catalog here has procedures", "write the statement that it stands for"),
+    (
+        "COMPILE",
+        "COMPILE PLAN is not supported",
+        "EXPLAIN shows the plan; run the statement itself",
+    ),
+    ("DELETE", "DELETE needs batch mode", "write deletions into a table that takes changes"),
+    ("LOAD", "LOAD MODULE: the only module is core", FUNCTIONS),
+    ("MERGE", "MERGE is no statement of Flink's", "INSERT INTO a table with a PRIMARY KEY"),
+    ("REMOVE", "REMOVE JAR: there is no JVM here", FUNCTIONS),
+    ("STOP", "STOP JOB: there is no cluster yet", "end the process that runs the job"),
+    ("TRUNCATE", "TRUNCATE TABLE needs batch mode", "empty the table in the system that holds it"),
+    ("UNLOAD", "UNLOAD MODULE: core must stay", "remove the statement"),
+    ("UPDATE", "UPDATE needs batch mode", "INSERT INTO a table with a PRIMARY KEY"),
+];
+const FUNCTIONS: &str =
+    "functions of your own are written in Rust; see CREATE FUNCTION in docs/sql";
+
+/// What CREATE, DROP and ALTER cannot be of: word, why, what to do.
+const NOT_HERE: &[(&str, &str, &str)] = &[
+    ("MATERIALIZED", "materialized tables are not supported", "INSERT INTO a table keeps it fresh"),
+    ("MODEL", "models are not supported", "call the model in a function of your own"),
+    ("CONNECTION", "connections are not supported", "give the options to each table"),
 ];
 
 /// Columns, watermarks and keys of a definition.
@@ -49,11 +78,7 @@ impl Parser<'_> {
             "ALTER" => self.alter(),
             "USE" => self.use_statement(),
             "SHOW" => self.show(),
-            "DESCRIBE" | "DESC" => {
-                self.advance();
-                let _ = self.take_word("TABLE") || self.take_word("EXTENDED");
-                Ok(Statement::Describe(self.object_name()?))
-            }
+            "DESCRIBE" | "DESC" => self.describe(),
             "EXPLAIN" => self.explain(),
             "SET" => self.set(),
             "RESET" => {
@@ -66,6 +91,11 @@ impl Parser<'_> {
             }
             "EXECUTE" => {
                 self.advance();
+                if self.is_word("PLAN") {
+                    return Err(self
+                        .error_here("EXECUTE PLAN is not supported")
+                        .advice("run the statement itself: its plan is made anew"));
+                }
                 if self.take_words(&["STATEMENT", "SET"]) {
                     return self.statement_set();
                 }
@@ -80,18 +110,74 @@ impl Parser<'_> {
             "HELP" => self.bare(Statement::Help),
             "CLEAR" => self.bare(Statement::Clear),
             "QUIT" | "EXIT" => self.bare(Statement::Quit),
-            "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CALL" | "ANALYZE" | "LOAD" | "UNLOAD"
-            | "STOP" | "ADD" | "REMOVE" | "COMPILE" => {
-                let what = format!("{verb} is not supported");
-                Err(self.error_here(what).advice("docs/sql lists the statements that are"))
-            }
-            _ => self.expected_word("a statement", VERBS),
+            verb => match REFUSED.iter().find(|(word, ..)| *word == verb) {
+                Some((_, what, advice)) => Err(self.error_here(*what).advice(*advice)),
+                None => self.expected_word("a statement", VERBS),
+            },
         }
     }
 
     fn bare(&mut self, statement: Statement) -> Result<Statement> {
         self.advance();
         Ok(statement)
+    }
+
+    fn describe(&mut self) -> Result<Statement> {
+        self.advance();
+        for word in ["FUNCTION", "CATALOG", "DATABASE"] {
+            // Tables may have these names: a name follows here.
+            if self.is_word(word)
+                && !self.is_mark_at(1, ";")
+                && *self.peek_at(1) != Tok::End
+                && !self.is_mark_at(1, ".")
+            {
+                self.advance();
+                let extended = self.take_word("EXTENDED");
+                return Ok(match word {
+                    "FUNCTION" => {
+                        Statement::DescribeFunction { name: self.object_name()?, extended }
+                    }
+                    "CATALOG" => Statement::DescribeCatalog { name: self.ident()?, extended },
+                    _ => Statement::DescribeDatabase { name: self.object_name()?, extended },
+                });
+            }
+        }
+        if self.is_word("JOB") && !self.is_mark_at(1, ";") && *self.peek_at(1) != Tok::End {
+            return Err(self
+                .error_here("DESCRIBE JOB: there is no cluster yet")
+                .advice("the process that runs the job shows its progress"));
+        }
+        let _ = self.take_word("TABLE") || self.take_word("EXTENDED");
+        Ok(Statement::Describe(self.object_name()?))
+    }
+
+    /// Refuses a kind of object that there is not, at its word.
+    fn known_kind(&self) -> Result<()> {
+        match NOT_HERE.iter().find(|(word, ..)| self.is_word(word)) {
+            Some((_, what, advice)) => Err(self.error_here(*what).advice(*advice)),
+            None => Ok(()),
+        }
+    }
+
+    /// `name AS 'identifier' [LANGUAGE word]`.
+    fn function(
+        &mut self,
+        alter: bool,
+        temporary: bool,
+        system: bool,
+        quiet: bool,
+    ) -> Result<Statement> {
+        let name = self.object_name()?;
+        self.need_word("AS")?;
+        let class = self.text_literal()?;
+        let language = match self.take_word("LANGUAGE") {
+            true => Some(self.keyword()?),
+            false => None,
+        };
+        if self.is_word("USING") {
+            return Err(self.error_here("USING JAR: there is no JVM here").advice(FUNCTIONS));
+        }
+        Ok(Statement::CreateFunction { name, temporary, system, quiet, alter, class, language })
     }
 
     fn ends(&self) -> bool {
@@ -226,6 +312,7 @@ impl Parser<'_> {
         let temporary = self.take_word("TEMPORARY");
         let system = temporary && self.take_word("SYSTEM");
         let kinds = ["TABLE", "VIEW", "DATABASE", "CATALOG", "FUNCTION"];
+        self.known_kind()?;
         let Tok::Word(kind) = self.peek() else {
             return self.expected_word("what to create", &kinds);
         };
@@ -277,22 +364,8 @@ impl Parser<'_> {
             }
             "FUNCTION" => {
                 self.advance();
-                let if_not_exists = self.if_not_exists();
-                let name = self.object_name()?;
-                self.need_word("AS")?;
-                let class = self.text_literal()?;
-                let language = match self.take_word("LANGUAGE") {
-                    true => Some(self.keyword()?),
-                    false => None,
-                };
-                Ok(Statement::CreateFunction {
-                    name,
-                    temporary,
-                    system,
-                    if_not_exists,
-                    class,
-                    language,
-                })
+                let quiet = self.if_not_exists();
+                self.function(false, temporary, system, quiet)
             }
             _ => self.expected_word("what to create", &kinds),
         }
@@ -453,6 +526,7 @@ impl Parser<'_> {
         let temporary = self.take_word("TEMPORARY");
         let system = temporary && self.take_word("SYSTEM");
         let kinds = ["TABLE", "VIEW", "DATABASE", "CATALOG", "FUNCTION"];
+        self.known_kind()?;
         let Tok::Word(kind) = self.peek() else {
             return self.expected_word("what to drop", &kinds);
         };
@@ -501,7 +575,38 @@ impl Parser<'_> {
             self.need_word("SET")?;
             return Ok(Statement::AlterDatabaseSet { name, options: self.option_list()? });
         }
-        self.expected_word("what to alter", &["TABLE", "VIEW", "DATABASE"])
+        if self.take_word("CATALOG") {
+            let name = self.ident()?;
+            let change = if self.take_word("SET") {
+                AlterCatalog::Set(self.option_list()?)
+            } else if self.take_word("RESET") {
+                AlterCatalog::Reset(self.key_list()?)
+            } else {
+                self.need_word("COMMENT")?;
+                AlterCatalog::Comment(self.text_literal()?)
+            };
+            return Ok(Statement::AlterCatalog { name, change });
+        }
+        let temporary = self.take_word("TEMPORARY");
+        let system = temporary && self.take_word("SYSTEM");
+        if self.take_word("FUNCTION") {
+            let quiet = self.if_exists();
+            return self.function(true, temporary, system, quiet);
+        }
+        self.known_kind()?;
+        let kinds = ["TABLE", "VIEW", "DATABASE", "CATALOG", "FUNCTION"];
+        self.expected_word("what to alter", &kinds)
+    }
+
+    /// `('a', 'b')`.
+    fn key_list(&mut self) -> Result<Vec<String>> {
+        self.need_mark("(")?;
+        let keys = match self.is_mark(")") {
+            true => vec![],
+            false => self.comma_list(Self::text_literal)?,
+        };
+        self.need_mark(")")?;
+        Ok(keys)
     }
 
     fn alter_table(&mut self) -> Result<AlterTable> {
@@ -517,13 +622,17 @@ impl Parser<'_> {
             return Ok(AlterTable::Set(self.option_list()?));
         }
         if self.take_word("RESET") {
-            self.need_mark("(")?;
-            let keys = match self.is_mark(")") {
-                true => vec![],
-                false => self.comma_list(Self::text_literal)?,
-            };
-            self.need_mark(")")?;
-            return Ok(AlterTable::Reset(keys));
+            return Ok(AlterTable::Reset(self.key_list()?));
+        }
+        let partition = self.is_word("PARTITION")
+            || self.is_words(&["ADD", "PARTITION"])
+            || self.is_words(&["DROP", "PARTITION"])
+            || self.is_words(&["ADD", "IF"])
+            || self.is_words(&["DROP", "IF"]);
+        if partition {
+            return Err(self
+                .error_here("partitions are not changed by ALTER TABLE here")
+                .advice("a filesystem table finds its partitions in its folders"));
         }
         for word in ["ADD", "MODIFY"] {
             if self.take_word(word) {
@@ -606,11 +715,25 @@ impl Parser<'_> {
             "MODULES",
             "JOBS",
         ];
+        self.known_kind()?;
+        for (word, what, advice) in [
+            (
+                "PARTITIONS",
+                "SHOW PARTITIONS is not supported",
+                "list the folders of the table's path",
+            ),
+            ("PROCEDURES", "no catalog here has procedures", "remove the statement"),
+            ("MODELS", "models are not supported", "call the model in a function of your own"),
+        ] {
+            if self.is_word(word) {
+                return Err(self.error_here(what).advice(advice));
+            }
+        }
         let Tok::Word(kind) = self.peek() else {
             return self.expected_word("what to show", &kinds);
         };
         let kind = kind.to_ascii_uppercase();
-        if !kinds.contains(&kind.as_str()) && kind != "USER" {
+        if !kinds.contains(&kind.as_str()) && kind != "USER" && kind != "FULL" {
             return self.expected_word("what to show", &kinds);
         }
         self.advance();
@@ -620,8 +743,12 @@ impl Parser<'_> {
                 Show::Catalogs { like, negated }
             }
             "DATABASES" => {
+                let from = match self.take_word("FROM") || self.take_word("IN") {
+                    true => Some(self.ident()?),
+                    false => None,
+                };
                 let (like, negated) = self.like()?;
-                Show::Databases { like, negated }
+                Show::Databases { from, like, negated }
             }
             "CURRENT" if self.take_word("CATALOG") => Show::CurrentCatalog,
             "CURRENT" => {
@@ -643,22 +770,27 @@ impl Parser<'_> {
                 let (like, negated) = self.like()?;
                 Show::Columns { table, like, negated }
             }
-            "FUNCTIONS" => {
+            "FUNCTIONS" | "USER" => {
+                let user_only = kind == "USER";
+                if user_only {
+                    self.need_word("FUNCTIONS")?;
+                }
+                let from = self.optional_database()?;
                 let (like, negated) = self.like()?;
-                Show::Functions { user_only: false, like, negated }
+                Show::Functions { user_only, from, like, negated }
             }
-            "USER" => {
-                self.need_word("FUNCTIONS")?;
-                let (like, negated) = self.like()?;
-                Show::Functions { user_only: true, like, negated }
+            "FULL" => {
+                self.need_word("MODULES")?;
+                Show::Modules { full: true }
             }
+            "CREATE" if self.take_word("CATALOG") => Show::CreateCatalog(self.ident()?),
             "CREATE" if self.take_word("VIEW") => Show::CreateView(self.object_name()?),
             "CREATE" => {
                 self.need_word("TABLE")?;
                 Show::CreateTable(self.object_name()?)
             }
             "JARS" => Show::Jars,
-            "MODULES" => Show::Modules,
+            "MODULES" => Show::Modules { full: false },
             _ => Show::Jobs,
         }))
     }

@@ -18,6 +18,7 @@
 pub mod args;
 pub mod conditional;
 pub mod json;
+pub mod named;
 pub mod signature;
 pub mod user;
 
@@ -42,9 +43,13 @@ use millstream_core::nearest::nearest;
 use millstream_core::{Error, Result};
 
 pub use args::CallArgs;
+pub use named::UserFunction;
+use named::{Kind, NamedFunction, NamedFunctions};
 pub use signature::{Definition, Returns};
 pub use user::ScalarFunction;
 
+use crate::dialect::Span;
+use crate::dialect::ast::{Ident, ObjectName};
 use crate::expr::{Call, Expr, Node};
 use crate::types::SqlType;
 
@@ -128,7 +133,7 @@ pub(crate) fn call_expr(function: FunctionRef, args: Vec<Expr>, ty: SqlType) -> 
 /// Names are found without regard to case; a user's function hides a built-in one.
 #[derive(Clone, Default)]
 pub struct Registry {
-    user: BTreeMap<String, (FunctionRef, Arc<dyn ScalarFunction>)>,
+    user: NamedFunctions,
 }
 
 static BUILTIN: LazyLock<BTreeMap<&'static str, (&'static Definition, FunctionRef)>> =
@@ -162,7 +167,7 @@ static BUILTIN: LazyLock<BTreeMap<&'static str, (&'static Definition, FunctionRe
         all
     });
 
-static EMPTY: Registry = Registry { user: BTreeMap::new() };
+static EMPTY: Registry = Registry { user: named::NONE };
 
 impl Registry {
     /// A registry with the built-in functions, to which functions can be added.
@@ -173,29 +178,20 @@ impl Registry {
     pub fn builtin() -> &'static Registry {
         &EMPTY
     }
-    /// Makes `function` callable as `name`; it replaces what had the name.
+    /// Makes a scalar function callable as `name`; it replaces what had the name.
     pub fn register(&mut self, name: &str, function: Arc<dyn ScalarFunction>) {
-        let volatility = if function.is_deterministic() {
-            Volatility::Deterministic
-        } else {
-            Volatility::PerRow
-        };
-        let shared = Arc::new(Function {
-            name: name.to_string(),
-            volatility,
-            may_fail: true,
-            body: Body::User(function.clone()),
-        });
-        self.user.insert(name.to_uppercase(), (shared, function));
+        self.user.set_system(name, name, UserFunction(Kind::Scalar(function)));
     }
-    /// Removes a user's function; `false` if there is none of this name.
-    pub fn unregister(&mut self, name: &str) -> bool {
-        self.user.remove(&name.to_uppercase()).is_some()
+    /// The functions of the user's own.
+    pub(crate) fn user(&self) -> &NamedFunctions {
+        &self.user
     }
-    /// Whether a scalar function has this name.
-    pub fn contains(&self, name: &str) -> bool {
-        let name = name.to_uppercase();
-        self.user.contains_key(&name) || BUILTIN.contains_key(name.as_str())
+    pub(crate) fn user_mut(&mut self) -> &mut NamedFunctions {
+        &mut self.user
+    }
+    /// Whether a built-in scalar function has this name.
+    pub(crate) fn is_builtin(name: &str) -> bool {
+        BUILTIN.contains_key(name.to_uppercase().as_str())
     }
     /// Names of all scalar functions that are called by a name (no operators), ascending.
     pub fn names(&self) -> Vec<String> {
@@ -203,7 +199,8 @@ impl Registry {
             .keys()
             .filter(|n| n.starts_with(|c: char| c.is_ascii_uppercase()) && !n.contains(' '))
             .map(|n| n.to_string());
-        let mut names: Vec<String> = builtin.chain(self.user.keys().cloned()).collect();
+        let user = self.user.names(None).into_iter().map(|n| n.to_uppercase());
+        let mut names: Vec<String> = builtin.chain(user).collect();
         names.sort();
         names.dedup();
         names
@@ -230,12 +227,29 @@ impl Registry {
     /// ```
     pub fn call(&self, name: &str, args: Vec<Expr>) -> Result<Expr> {
         let upper = name.to_uppercase();
-        if let Some((function, user)) = self.user.get(&upper) {
-            return user::bind(function.clone(), user.as_ref(), args);
+        let own = ObjectName(vec![Ident { value: upper.clone(), span: Span::default() }]);
+        if let Some(found) = self.user.find(&own, &Default::default(), true) {
+            return self.call_user(found, args);
         }
         match BUILTIN.get(upper.as_str()) {
             Some((definition, function)) => definition.bind(&upper, function.clone(), args),
             None => Err(self.unknown(name, &args)),
+        }
+    }
+
+    /// The call of a scalar function of the user's own.
+    ///
+    /// # Errors
+    /// Configuration: it is no scalar function, or does not take these arguments.
+    pub(crate) fn call_user(&self, found: &NamedFunction, args: Vec<Expr>) -> Result<Expr> {
+        match (&found.function.0, &found.scalar) {
+            (Kind::Scalar(user), Some(function)) => {
+                user::bind(function.clone(), user.as_ref(), args)
+            }
+            (Kind::Table(_), _) => Err(Error::config(format!("{} is a table function", found.key))
+                .advice("write FROM t, LATERAL TABLE(f(...)), or LEFT JOIN LATERAL")),
+            _ => Err(Error::config(format!("the aggregate {} cannot stand here", found.key))
+                .advice("use it in SELECT or HAVING")),
         }
     }
 

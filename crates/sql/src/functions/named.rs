@@ -28,7 +28,10 @@ use std::sync::Arc;
 /// use millstream_sql::value::Value;
 ///
 /// let shout = from_rows([SqlType::string()], SqlType::string(), |args| {
-///     Ok(args[0].as_text().map_or(Value::Null, |text| Value::text(format!("{text}!"))))
+///     Ok(match &args[0] {
+///         Value::Text(text) => Value::text(format!("{text}!")),
+///         _ => Value::Null,
+///     })
 /// });
 /// let mut session = Session::new();
 /// session.provide_function("com.acme.Shout", UserFunction::scalar(shout));
@@ -237,8 +240,10 @@ impl NamedFunctions {
         let names = self.names(None);
         match nearest::hint(&path.object, names.iter().map(String::as_str)) {
             Some(hint) => error.advice(hint),
-            None => error.advice("SHOW USER FUNCTIONS lists them; a temporary one needs \
-                                  DROP TEMPORARY FUNCTION"),
+            None => error.advice(
+                "SHOW USER FUNCTIONS lists them; a temporary one needs \
+                                  DROP TEMPORARY FUNCTION",
+            ),
         }
     }
     /// Forgets the functions of a database.
@@ -273,9 +278,8 @@ impl NamedFunctions {
     /// Names without a path, in small letters as Flink lists them: those of everywhere and
     /// of a database (`None`: of all).
     pub(crate) fn names(&self, database: Option<&(String, String)>) -> Vec<String> {
-        let here = |path: &Path| {
-            database.is_none_or(|(c, d)| path.catalog == *c && path.database == *d)
-        };
+        let here =
+            |path: &Path| database.is_none_or(|(c, d)| path.catalog == *c && path.database == *d);
         let in_databases =
             self.in_databases.keys().filter(|(_, p)| here(p)).map(|(_, p)| p.object.to_lowercase());
         let mut names: Vec<String> =

@@ -91,11 +91,15 @@ pub(super) fn bind(
     user: &dyn ScalarFunction,
     args: Vec<Expr>,
 ) -> Result<Expr> {
-    let wanted = user.argument_types();
+    let args = fitting(function.name(), args, user.argument_types())?;
+    Ok(call_expr(function, args, user.return_type()))
+}
+
+/// The arguments of a user's function of any kind, cast to the types that it takes.
+pub(crate) fn fitting(name: &str, args: Vec<Expr>, wanted: Vec<SqlType>) -> Result<Vec<Expr>> {
     let fits = wanted.len() == args.len()
         && args.iter().zip(&wanted).all(|(arg, ty)| implicitly_casts(&arg.ty, ty));
     if !fits {
-        let name = function.name();
         let text = |types: &mut dyn Iterator<Item = &SqlType>| {
             types.map(|t| t.base_text()).collect::<Vec<_>>().join(", ")
         };
@@ -105,9 +109,7 @@ pub(super) fn bind(
             text(&mut wanted.iter()),
         )));
     }
-    let args =
-        args.into_iter().zip(wanted).map(|(arg, ty)| arg.cast_unchecked(ty, false)).collect();
-    Ok(call_expr(function, args, user.return_type()))
+    Ok(args.into_iter().zip(wanted).map(|(arg, ty)| arg.cast_unchecked(ty, false)).collect())
 }
 
 pub(super) fn evaluate(function: &dyn ScalarFunction, args: &CallArgs<'_>) -> Result<ArrayRef> {

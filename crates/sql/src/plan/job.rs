@@ -45,11 +45,11 @@ pub(crate) struct JobBuilder {
 }
 
 impl JobBuilder {
-    /// An empty graph with a session's settings.
+    /// An empty graph with a session's settings and functions.
     ///
     /// # Errors
     /// `Config`, when a setting is wrong.
-    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+    pub(crate) fn new(settings: &Settings, functions: UserFunctions) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parallelism = settings.parallelism()?.unwrap_or(cores);
         let mut graph = JobGraph::new();
@@ -59,7 +59,7 @@ impl JobBuilder {
             graph,
             parallelism,
             zone: settings.zone()?,
-            functions: UserFunctions::default(),
+            functions,
             drops_null: settings.drops_null(),
         })
     }
@@ -199,6 +199,7 @@ impl JobBuilder {
             Op::GroupAggregate(spec) => {
                 operator!(rt::group_aggregate::GroupAggregate::new(spec.clone(), &functions)?)
             }
+            Op::MiniBatch(spec) => operator!(rt::mini_batch::MiniBatch::new(spec)),
             Op::WindowAggregate(spec) if matches!(spec.window, WindowAssigner::Session { .. }) => {
                 operator!(rt::session::SessionAggregate::new(spec.clone(), &functions)?)
             }

@@ -98,10 +98,13 @@ pub enum WindowPart {
     Time,
 }
 
+/// Stands before the key of an aggregate function of the user's own.
+pub const USER: &str = "user:";
+
 /// A call of an aggregate function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregateCall {
-    /// Its name in capitals.
+    /// Its name in capitals; of one of the user's own, [`USER`] and its key.
     pub function: String,
     /// Columns of the input.
     pub args: Vec<usize>,
@@ -383,6 +386,19 @@ pub enum Rel {
         /// What comes out.
         schema: Schema,
     },
+    /// `LATERAL TABLE(f(...))`: the input's columns, then those of the function.
+    TableFunction {
+        /// Input.
+        input: Box<Rel>,
+        /// The key of a function of the user's own.
+        function: String,
+        /// Over the input.
+        args: Vec<Expr>,
+        /// Whether rows without results stay.
+        outer: bool,
+        /// What comes out.
+        schema: Schema,
+    },
     /// `UNION`, `INTERSECT`, `EXCEPT`; inputs have the same types.
     SetOp {
         /// Which.
@@ -423,6 +439,7 @@ impl Rel {
             | Rel::TemporalJoin { schema, .. }
             | Rel::LookupJoin { schema, .. }
             | Rel::Unnest { schema, .. }
+            | Rel::TableFunction { schema, .. }
             | Rel::SetOp { schema, .. } => schema,
             Rel::Filter { input, .. } | Rel::Sort { input, .. } | Rel::StateTtl { input, .. } => {
                 input.schema()
@@ -442,6 +459,7 @@ impl Rel {
             | Rel::WindowTable { input, .. }
             | Rel::Over { input, .. }
             | Rel::Unnest { input, .. }
+            | Rel::TableFunction { input, .. }
             | Rel::StateTtl { input, .. }
             | Rel::Sort { input, .. } => vec![input],
             Rel::Join { left, right, .. }
@@ -568,6 +586,13 @@ impl Rel {
             Rel::Unnest { expr, outer, .. } => {
                 let kind = if *outer { "LEFT" } else { "INNER" };
                 format!("LogicalCorrelate(joinType=[{kind}], unnest=[{}])", expr.display(&names))
+            }
+            Rel::TableFunction { function, args, outer, .. } => {
+                let kind = if *outer { "LEFT" } else { "INNER" };
+                let args: Vec<String> =
+                    args.iter().map(|a| a.display(&names).to_string()).collect();
+                let call = format!("{function}({})", args.join(", "));
+                format!("LogicalCorrelate(joinType=[{kind}], function=[{call}])")
             }
             Rel::SetOp { op, all, .. } => format!("Logical{}(all=[{all}])", op.text()),
             Rel::Sort { keys, offset, limit, .. } => {

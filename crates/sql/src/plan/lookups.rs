@@ -70,6 +70,9 @@ impl LookupTable for CalcLookup {
             self.compute(answer)
         })
     }
+    fn answer_now(&self, keys: &RecordBatch) -> Result<Option<LookupAnswer>> {
+        self.table.answer_now(keys)?.map(|answer| self.compute(answer)).transpose()
+    }
 }
 
 /// A table that is asked again, after a while, for keys without rows.

@@ -8,6 +8,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod condition;
+pub(crate) mod explain;
 pub(crate) mod job;
 pub mod logical;
 pub(crate) mod lookups;

@@ -12,7 +12,6 @@ use crate::connectors::{TableSink, TableSource};
 use crate::expr::Expr;
 use crate::plan::logical::{Schema, WindowKind};
 use crate::runtime::spec;
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// The kinds of changes that a stream may hold.
@@ -65,7 +64,7 @@ impl Distribution {
     pub(crate) fn by(keys: &[usize]) -> Self {
         if keys.is_empty() { Distribution::Single } else { Distribution::Hash(keys.to_vec()) }
     }
-    fn text(&self, schema: &Schema) -> Option<String> {
+    pub(crate) fn text(&self, schema: &Schema) -> Option<String> {
         let name = |i: &usize| schema.get(*i).map_or("?", |f| f.name.as_str());
         match self {
             Distribution::Forward => None,
@@ -113,6 +112,7 @@ pub(crate) enum Op {
     Calc { condition: Option<Expr>, exprs: Vec<Expr> },
     Watermark(spec::WatermarkSpec),
     Union,
+    MiniBatch(spec::MiniBatchSpec),
     GroupAggregate(spec::GroupAggregateSpec),
     WindowAggregate(spec::WindowAggregateSpec),
     WindowTable(spec::WindowTableSpec),
@@ -193,6 +193,9 @@ impl Node {
                 format!("WatermarkAssigner(rowtime=[{}])", s.rowtime_name)
             }
             Op::Union => "Union(all=[true])".into(),
+            Op::MiniBatch(s) => {
+                format!("MiniBatch(size=[{}], latency=[{} ms])", s.size, s.latency_ms)
+            }
             Op::GroupAggregate(s) => {
                 format!("GroupAggregate(groupBy=[{}], select=[{}])", list(&s.keys), calls(&s.calls))
             }
@@ -270,7 +273,13 @@ impl Node {
             Op::SetOperation(s) => format!("SetOperation({:?})", s.operation),
             Op::Expand(s) => format!("Expand(sets=[{}])", s.projections.len()),
             Op::Correlate(s) => {
-                format!("Correlate({})", if s.outer { "LEFT" } else { "INNER" })
+                let kind = if s.outer { "LEFT" } else { "INNER" };
+                match &s.correlation {
+                    spec::Correlation::Unnest { .. } => format!("Correlate({kind})"),
+                    spec::Correlation::Function { name: function, args } => {
+                        format!("Correlate({kind}, function=[{function}({})])", list(args))
+                    }
+                }
             }
             Op::NotNull(columns) => format!("NotNullEnforcer(fields=[{}])", list(columns)),
             Op::Sink(_, table) => format!("Sink(table=[{table}])"),
@@ -289,93 +298,5 @@ impl Node {
             .map(|(l, r)| format!("{} = {}", of(0, *l), of(1, *r)))
             .collect();
         format!("where=[{}]", pairs.join(" AND "))
-    }
-
-    /// What the operator keeps between rows: in words, with what decides its size.
-    pub(crate) fn state(&self) -> Option<String> {
-        let ttl = |ms: &Option<i64>| match ms {
-            Some(ms) => format!("kept {ms} ms"),
-            None => "kept for ever".to_owned(),
-        };
-        Some(match &self.op {
-            Op::GroupAggregate(s) => format!("one accumulator a group, {}", ttl(&s.ttl_ms)),
-            Op::WindowAggregate(_) => "one accumulator a group and open window".into(),
-            Op::WindowTable(s) if matches!(s.window, spec::WindowAssigner::Session { .. }) => {
-                "rows of open sessions".into()
-            }
-            Op::Join(s) => format!(
-                "all rows of both inputs ({}; {})",
-                ttl(&s.left.ttl_ms),
-                ttl(&s.right.ttl_ms)
-            ),
-            Op::WindowJoin(_) => "rows of both inputs in open windows".into(),
-            Op::IntervalJoin(s) => {
-                format!("rows of both inputs within {} ms", s.upper_ms.abs().max(s.lower_ms.abs()))
-            }
-            Op::TemporalJoin(_) => "versions since the watermark, and waiting left rows".into(),
-            Op::LookupJoin(s, ..) if s.cache.max_keys > 0 => {
-                format!("answers of at most {} keys, not checkpointed", s.cache.max_keys)
-            }
-            Op::TopN(s) if s.input_retracts => {
-                format!("all rows of each partition, {}", ttl(&s.ttl_ms))
-            }
-            Op::TopN(s) => format!("the best rows of each partition, {}", ttl(&s.ttl_ms)),
-            Op::Deduplicate(s) => format!("one row a key, {}", ttl(&s.ttl_ms)),
-            Op::WindowRank(_) => "the best rows of open windows".into(),
-            Op::Over(_) => "rows of each frame".into(),
-            Op::UpdatingOver(s) => format!("all rows of each partition, {}", ttl(&s.ttl_ms)),
-            Op::DropUpdateBefore => "DropUpdateBefore".into(),
-            Op::Normalize(s) => format!("the last row of each key, {}", ttl(&s.ttl_ms)),
-            Op::SetOperation(s) => format!("a counter for each row, {}", ttl(&s.ttl_ms)),
-            Op::Sort(_) => "rows since the watermark".into(),
-            _ => return None,
-        })
-    }
-
-    /// Warnings about state that only grows.
-    pub(crate) fn warnings(&self, into: &mut Vec<String>) {
-        if let Op::Join(s) = &self.op
-            && s.left.ttl_ms.is_none()
-            && s.right.ttl_ms.is_none()
-        {
-            into.push(format!(
-                "{} keeps all rows of both inputs for ever; set table.exec.state.ttl, or join by \
-                 time (interval, window or temporal join)",
-                self.name()
-            ));
-        }
-        self.inputs.iter().for_each(|(n, _)| n.warnings(into));
-    }
-
-    /// The tree: operator, changes, exchange and (with `state`) what it keeps.
-    pub(crate) fn explain(&self, with_changes: bool, with_state: bool) -> String {
-        let mut text = String::new();
-        let mut todo = vec![(self, 0usize, None::<String>)];
-        while let Some((node, depth, exchange)) = todo.pop() {
-            let mut depth = depth;
-            let indent = |d: usize| {
-                if d == 0 { String::new() } else { format!("{}+- ", "   ".repeat(d - 1)) }
-            };
-            let changes = |c: Changes| match with_changes {
-                true => format!(", changelogMode=[{}]", c.text().trim_matches(['[', ']'])),
-                false => String::new(),
-            };
-            if let Some(exchange) = exchange {
-                let changes = changes(node.changes);
-                let _ =
-                    writeln!(text, "{}Exchange(distribution=[{exchange}]{changes})", indent(depth));
-                depth += 1;
-            }
-            let name = node.name();
-            let name = name.strip_suffix(')').unwrap_or(&name);
-            let _ = writeln!(text, "{}{name}{})", indent(depth), changes(node.changes));
-            if let (true, Some(state)) = (with_state, node.state()) {
-                let _ = writeln!(text, "{}   state: {state}", "   ".repeat(depth));
-            }
-            for (input, distribution) in node.inputs.iter().rev() {
-                todo.push((input, depth + 1, distribution.text(&input.schema)));
-            }
-        }
-        text
     }
 }

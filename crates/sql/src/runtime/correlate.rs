@@ -19,7 +19,6 @@ use super::agg::user::{TableFunction, UserFunctions, values_in_row};
 use super::change_batch::arrow_bug;
 use super::join::pick;
 use super::spec::{CorrelateSpec, Correlation};
-use crate::types::SqlType;
 use crate::value::{Value, array_of};
 
 /// The operator of [`CorrelateSpec`].
@@ -116,8 +115,7 @@ fn unnest(column: &ArrayRef, multiset: bool) -> Result<Results> {
 }
 
 fn call(function: &dyn TableFunction, args: &[ArrayRef], rows: usize) -> Result<Results> {
-    let types: Vec<SqlType> =
-        args.iter().map(|arg| SqlType::from_arrow(arg.data_type(), true)).collect::<Result<_>>()?;
+    let types = function.argument_types();
     let outputs = function.columns();
     let mut values: Vec<Vec<Value>> = vec![Vec::new(); outputs.len()];
     let (mut of_rows, mut positions) = (Vec::new(), Vec::new());
@@ -137,7 +135,7 @@ fn call(function: &dyn TableFunction, args: &[ArrayRef], rows: usize) -> Result<
         }
     }
     let columns =
-        values.iter().zip(&outputs).map(|(v, ty)| array_of(v, ty)).collect::<Result<_>>()?;
+        values.iter().zip(&outputs).map(|(v, (_, ty))| array_of(v, ty)).collect::<Result<_>>()?;
     Ok(Results { rows: of_rows, columns, positions })
 }
 
@@ -184,6 +182,7 @@ impl Operator for Correlate {
 mod tests {
     use super::super::testing::{Harness, schema};
     use super::*;
+    use crate::types::SqlType;
     use arrow_schema::SchemaRef;
 
     fn input() -> SchemaRef {
@@ -209,8 +208,11 @@ mod tests {
 
     struct Upto;
     impl TableFunction for Upto {
-        fn columns(&self) -> Vec<SqlType> {
-            vec![SqlType::bigint()]
+        fn argument_types(&self) -> Vec<SqlType> {
+            vec![SqlType::int()]
+        }
+        fn columns(&self) -> Vec<(String, SqlType)> {
+            vec![("n".into(), SqlType::bigint())]
         }
         fn eval(&self, args: &[Value]) -> Result<Vec<Vec<Value>>> {
             let [Value::Int(n)] = args else { return Ok(vec![]) };
@@ -226,7 +228,7 @@ mod tests {
         let make = |name| {
             Correlate::new(spec(function(name), false, &[("n", SqlType::bigint())]), &functions)
         };
-        let mut h = Harness::new(make("UPTO").unwrap());
+        let mut h = Harness::new(make("upto").unwrap());
         h.push(&input(), "+I 2 x\n+I 0 y\n-U 1 z");
         assert_eq!(h.take(), ["+I 2 [x] 1", "+I 2 [x] 2", "-U 1 [z] 1"]);
         assert!(make("nope").is_err());

@@ -41,6 +41,7 @@ pub mod drop_update_before;
 pub mod expand;
 pub mod group_aggregate;
 pub mod join;
+pub mod mini_batch;
 pub mod over;
 pub mod partition;
 pub mod row;

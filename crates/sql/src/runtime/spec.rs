@@ -157,6 +157,15 @@ pub struct GroupAggregateSpec {
     pub output: SchemaRef,
 }
 
+/// Rows gathered in front of a group aggregate, so that it emits less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MiniBatchSpec {
+    /// Rows after which they go on, 1 or more.
+    pub size: usize,
+    /// Time after which they go on.
+    pub latency_ms: i64,
+}
+
 /// How rows are put into windows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WindowAssigner {

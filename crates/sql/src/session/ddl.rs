@@ -2,15 +2,19 @@
 
 use super::{Outcome, ResultTable, Session};
 use crate::bind::table::options_map;
-use crate::catalog::{ColumnKind, Object, Path, TableDef, ViewDef};
+use crate::catalog::{CatalogInfo, ColumnKind, Object, Path, TableDef, ViewDef};
+use crate::connectors::masked;
 use crate::dialect::ast::{
-    AlterTable, CreateTable, Ident, Insert, ObjectName, Query, Show, Statement,
+    AlterCatalog, AlterTable, CreateTable, Ident, Insert, ObjectName, Query, Show, Statement,
 };
 use crate::dialect::{Tokens, next_statement, unparse};
+use crate::functions::Registry;
+use crate::functions::named::Reach;
 use crate::plan::logical::Field;
 use crate::session::result::Column;
 use crate::types::{SqlType, TimeAttribute};
 use millstream_core::{Error, Result};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Texts = Vec<Option<String>>;
@@ -80,7 +84,7 @@ impl Session {
                 self.catalog.create_database(name, *if_not_exists, comment, options)?;
                 done
             }
-            Statement::CreateCatalog { name, if_not_exists, options, .. } => {
+            Statement::CreateCatalog { name, if_not_exists, comment, options } => {
                 let options = options_map(options);
                 match options.get("type").map(String::as_str) {
                     Some("generic_in_memory") => {}
@@ -90,15 +94,14 @@ impl Session {
                     }
                 }
                 let database = options.get("default-database").map_or("default", String::as_str);
-                self.catalog.create_catalog(&name.value, database, *if_not_exists)?;
+                let info = CatalogInfo { comment: comment.clone(), options: options.clone() };
+                self.catalog.create_catalog(&name.value, database, info, *if_not_exists)?;
                 done
             }
             Statement::CreateFunction { name, class, .. } => {
-                let what = format!("function '{name}' cannot be made of '{class}'");
-                Err(Error::config(what).advice(
-                    "functions of your own are written in Rust and registered with \
-                     Session::functions_mut; there is no JVM here",
-                ))
+                self.create_function(statement)
+                    .map_err(|e| e.at(format!("function '{name}' of '{class}'")))?;
+                done
             }
             Statement::DropTable { name, if_exists, temporary } => {
                 let path = self.catalog.path(name);
@@ -111,19 +114,20 @@ impl Session {
                 done
             }
             Statement::DropDatabase { name, if_exists, cascade } => {
+                let named = self.catalog.database_of(Some(name));
                 self.catalog.drop_database(name, *if_exists, *cascade)?;
+                if let Ok((catalog, database)) = named {
+                    self.registry.user_mut().remove_database(&catalog, &database);
+                }
                 done
             }
             Statement::DropCatalog { name, if_exists } => {
                 self.catalog.drop_catalog(&name.value, *if_exists)?;
                 done
             }
-            Statement::DropFunction { name, if_exists, .. } => {
-                let known = self.registry.unregister(&name.to_string());
-                if !known && !if_exists {
-                    return Err(Error::config(format!("function '{name}' does not exist"))
-                        .advice("add IF EXISTS"));
-                }
+            Statement::DropFunction { name, if_exists, temporary, system } => {
+                let (reach, path) = self.function_place(name, *temporary, *system)?;
+                self.registry.user_mut().remove(reach, &path, *if_exists)?;
                 done
             }
             Statement::AlterTable { name, if_exists, change } => {
@@ -175,6 +179,54 @@ impl Session {
             }
             Statement::Show(show) => self.show(show),
             Statement::Describe(name) => self.describe(name).map(Outcome::Table),
+            Statement::DescribeFunction { name, extended } => {
+                self.describe_function(name, *extended).map(Outcome::Table)
+            }
+            Statement::DescribeCatalog { name, extended } => {
+                let info = self.catalog.catalog_info(&name.value)?;
+                let option = |key: &str| info.options.get(key).cloned();
+                let mut rows = vec![
+                    ("name", Some(name.value.clone())),
+                    ("type", option("type")),
+                    ("comment", info.comment.clone()),
+                ];
+                let more = info.options.iter().filter(|(key, _)| *key != "type");
+                let more: Vec<(String, String)> =
+                    more.map(|(k, v)| (format!("option:{k}"), masked(k, v).to_owned())).collect();
+                if *extended {
+                    rows.extend(more.iter().map(|(k, v)| (k.as_str(), Some(v.clone()))));
+                }
+                Ok(Outcome::Table(info_table(rows)))
+            }
+            Statement::DescribeDatabase { name, extended } => {
+                let (catalog, database) = self.catalog.database_of(Some(name))?;
+                let (comment, options) = self.catalog.database_info(&catalog, &database)?;
+                let mut rows =
+                    vec![("database name", Some(database.clone())), ("comment", comment.clone())];
+                let pair = |(k, v): (&String, &String)| format!("({k},{})", masked(k, v));
+                if *extended && !options.is_empty() {
+                    let all: Vec<String> = options.iter().map(pair).collect();
+                    rows.push(("properties", Some(format!("({})", all.join(", ")))));
+                }
+                Ok(Outcome::Table(info_table(rows)))
+            }
+            Statement::AlterCatalog { name, change } => {
+                let info = self.catalog.catalog_info_mut(&name.value)?;
+                match change {
+                    AlterCatalog::Set(options) => info.options.extend(options.iter().cloned()),
+                    AlterCatalog::Reset(keys) => {
+                        if keys.iter().any(|k| k == "type") {
+                            return Err(Error::config(
+                                "option 'type' of a catalog cannot be reset",
+                            )
+                            .advice("drop the catalog and make another one"));
+                        }
+                        keys.iter().for_each(|k| drop(info.options.remove(k)));
+                    }
+                    AlterCatalog::Comment(comment) => info.comment = Some(comment.clone()),
+                }
+                done
+            }
             Statement::Set(None) => {
                 let rows = self
                     .settings
@@ -242,32 +294,26 @@ impl Session {
         let path = self.catalog.path(&create.name);
         let binder = self.binder(script);
         let rel = binder.query(query)?;
-        let mut plain = create.clone();
-        plain.query = None;
-        let (columns, keys) = (std::mem::take(&mut plain.columns), std::mem::take(&mut plain.keys));
-        if !columns.is_empty() || !create.bare_columns.is_empty() || !keys.is_empty() {
-            return Err(binder
-                .fail(query.span, "CREATE TABLE AS takes its columns from the query")
-                .advice("leave the list of columns out"));
+        // Names without types only give the query's columns another order.
+        let mut fields: Vec<Field> = rel.schema().clone();
+        if !create.bare_columns.is_empty() {
+            let place = |f: &Field| create.bare_columns.iter().position(|c| c.value == f.name);
+            let missing = fields.iter().find(|f| place(f).is_none());
+            if let Some(missing) = missing {
+                let what = format!("the list of columns lacks '{}' of the query", missing.name);
+                return Err(binder.fail(query.span, what).advice("name all of its columns"));
+            }
+            if let Some(extra) =
+                create.bare_columns.iter().find(|c| fields.iter().all(|f| f.name != c.value))
+            {
+                let what = format!("the query has no column '{}'", extra.value);
+                return Err(binder.fail(extra.span, what).advice("give it a type, or select it"));
+            }
+            fields.sort_by_key(place);
         }
-        let mut table = TableDef {
-            path: path.clone(),
-            columns: vec![],
-            watermark: None,
-            primary_key: None,
-            partition_keys: create.partitioned_by.iter().map(|i| i.value.clone()).collect(),
-            options: options_map(&create.options),
-            comment: create.comment.clone(),
-            temporary: create.temporary,
-        };
-        for field in rel.schema() {
-            table.columns.push(crate::catalog::Column {
-                name: field.name.clone(),
-                ty: field.ty.clone().without_attribute(),
-                kind: ColumnKind::Physical,
-                comment: None,
-            });
-        }
+        let table = binder.table_with(create, path.clone(), &fields)?;
+        let columns = rel.schema().iter();
+        let columns = columns.map(|f| Ident { value: f.name.clone(), span: query.span }).collect();
         let object = Object::Table(Arc::new(table));
         let (temporary, quiet) = (create.temporary, create.if_not_exists);
         if !self.catalog.create(&path, object, temporary, quiet, false)? {
@@ -277,7 +323,7 @@ impl Session {
             table: create.name.clone(),
             hints: vec![],
             partition: vec![],
-            columns: vec![],
+            columns,
             query: query.clone(),
             overwrite: false,
             span: query.span,
@@ -293,9 +339,19 @@ impl Session {
             Show::CurrentCatalog => {
                 names_table("current catalog name", vec![catalog.current_catalog().to_owned()])
             }
-            Show::Databases { like, negated } => {
-                let names = catalog.list_databases(catalog.current_catalog())?;
-                names_table("database name", filtered(names, like, *negated))
+            Show::Databases { from, like, negated } => {
+                let of = from.as_ref().map_or(catalog.current_catalog(), |c| c.value.as_str());
+                let names = filtered(catalog.list_databases(of)?, like, *negated);
+                names_table("database name", names)
+            }
+            Show::CreateCatalog(name) => {
+                let info = catalog.catalog_info(&name.value)?;
+                let mut text = format!("CREATE CATALOG {}", unparse::quoted(&name.value));
+                if let Some(comment) = &info.comment {
+                    text += &format!("\nCOMMENT {}", unparse::literal(comment));
+                }
+                text += &format!("\n{}", options_text(&info.options));
+                Outcome::Table(ResultTable::text("result", &text))
             }
             Show::CurrentDatabase => {
                 names_table("current database name", vec![catalog.current_database().to_owned()])
@@ -316,14 +372,16 @@ impl Session {
                 }
                 Outcome::Table(described)
             }
-            Show::Functions { user_only: true, .. } => names_table("function name", vec![]),
-            Show::Functions { user_only: false, like, negated } => {
-                let mut names: Vec<String> =
-                    self.registry.names().iter().map(|n| n.to_lowercase()).collect();
-                let aggregates = crate::bind::aggregate::AGGREGATE_FUNCTIONS;
-                names.extend(aggregates.iter().map(|n| n.to_lowercase()));
-                names.sort_unstable();
-                names.dedup();
+            Show::Functions { user_only, from, like, negated } => {
+                let database = catalog.database_of(from.as_ref())?;
+                let mut names = self.registry.user().names(Some(&database));
+                if !user_only {
+                    names.extend(self.registry.names().iter().map(|n| n.to_lowercase()));
+                    let aggregates = crate::bind::aggregate::AGGREGATE_FUNCTIONS;
+                    names.extend(aggregates.iter().map(|n| n.to_lowercase()));
+                    names.sort_unstable();
+                    names.dedup();
+                }
                 names_table("function name", filtered(names, like, *negated))
             }
             Show::CreateTable(name) => {
@@ -340,9 +398,90 @@ impl Session {
                 Outcome::Table(ResultTable::text("result", &view_text(view)))
             }
             Show::Jars => names_table("jars", vec![]),
-            Show::Modules => names_table("module name", vec!["core".into()]),
+            Show::Modules { full: false } => names_table("module name", vec!["core".into()]),
+            Show::Modules { full: true } => {
+                let row = vec![Some("core".to_owned()), Some("TRUE".to_owned())];
+                Outcome::Table(ResultTable::of_texts(&["module name", "used"], vec![row]))
+            }
             Show::Jobs => names_table("job id", vec![]),
         })
+    }
+
+    /// Where a statement on a function acts.
+    fn function_place(
+        &self,
+        name: &ObjectName,
+        temporary: bool,
+        system: bool,
+    ) -> Result<(Reach, Path)> {
+        let path = self.catalog.path(name);
+        if system {
+            if name.0.len() > 1 {
+                return Err(Error::config("a system function belongs to no database")
+                    .advice("leave the catalog and database out of its name"));
+            }
+            return Ok((Reach::TemporarySystem, path));
+        }
+        self.catalog.list(&path.catalog, &path.database, true)?;
+        Ok((if temporary { Reach::Temporary } else { Reach::Catalog }, path))
+    }
+
+    /// `CREATE FUNCTION` and `ALTER FUNCTION`.
+    fn create_function(&mut self, statement: &Statement) -> Result<()> {
+        let Statement::CreateFunction { name, temporary, system, quiet, alter, class, language } =
+            statement
+        else {
+            return Err(Error::bug("no function"));
+        };
+        if let Some(language) = language.as_deref().filter(|l| !l.eq_ignore_ascii_case("RUST")) {
+            return Err(Error::config(format!("functions of LANGUAGE {language} do not run here"))
+                .advice(
+                    "write it in Rust, provide it with Session::provide_function, and leave \
+                     LANGUAGE out or write LANGUAGE RUST",
+                ));
+        }
+        let (reach, path) = self.function_place(name, *temporary, *system)?;
+        let functions = self.registry.user_mut();
+        match alter {
+            true => functions.change(reach, &path, class, *quiet),
+            false => functions.create(reach, &path, class, *quiet).map(|_| ()),
+        }
+    }
+
+    fn describe_function(&self, name: &ObjectName, extended: bool) -> Result<ResultTable> {
+        let flag = |b: bool| Some(b.to_string());
+        let last = name.0.last().map_or("", |i| i.value.as_str());
+        let aggregate = crate::bind::aggregate::is_aggregate(&last.to_ascii_uppercase());
+        let builtin = aggregate || Registry::is_builtin(last);
+        let home =
+            (self.catalog.current_catalog().to_owned(), self.catalog.current_database().to_owned());
+        let Some(found) = self.registry.user().find(name, &home, builtin) else {
+            if !builtin {
+                let error = Error::config(format!("function '{name}' does not exist"));
+                let names = self.registry.names();
+                let near = millstream_core::nearest::hint(last, names.iter().map(String::as_str));
+                return Err(match near {
+                    Some(hint) => error.advice(hint),
+                    None => error.advice("SHOW FUNCTIONS lists the functions there are"),
+                });
+            }
+            let mut rows = vec![("is system function", flag(true)), ("is temporary", flag(false))];
+            if extended {
+                let kind = if aggregate { "AGGREGATE" } else { "SCALAR" };
+                rows.push(("kind", Some(kind.into())));
+            }
+            return Ok(info_table(rows));
+        };
+        let mut rows = vec![
+            ("is system function", flag(found.reach == Reach::TemporarySystem)),
+            ("is temporary", flag(found.reach != Reach::Catalog)),
+            ("class name", Some(found.identifier.clone())),
+            ("function language", Some("RUST".into())),
+        ];
+        if extended {
+            rows.push(("kind", Some(found.function.kind().to_uppercase())));
+        }
+        Ok(info_table(rows))
     }
 
     fn describe(&self, name: &ObjectName) -> Result<ResultTable> {
@@ -409,6 +548,12 @@ impl Session {
     }
 }
 
+/// What DESCRIBE says of an object that has no columns.
+fn info_table(rows: Vec<(&str, Option<String>)>) -> ResultTable {
+    let rows = rows.into_iter().map(|(name, value)| vec![Some(name.to_owned()), value]).collect();
+    ResultTable::of_texts(&["info name", "info value"], rows)
+}
+
 /// `CREATE TABLE` as it would make this table; secrets are masked.
 fn create_text(table: &TableDef) -> String {
     let mut parts = vec![];
@@ -452,15 +597,7 @@ fn create_text(table: &TableDef) -> String {
         let keys: Vec<String> = table.partition_keys.iter().map(|k| unparse::quoted(k)).collect();
         text += &format!("\nPARTITIONED BY ({})", keys.join(", "));
     }
-    let options: Vec<String> = table
-        .options
-        .iter()
-        .map(|(k, v)| {
-            let shown = if is_secret(k) { "******" } else { v };
-            format!("  {} = {}", unparse::literal(k), unparse::literal(shown))
-        })
-        .collect();
-    text + &format!("\nWITH (\n{}\n)\n", options.join(",\n"))
+    text + &format!("\n{}", options_text(&table.options))
 }
 
 /// A type as Flink writes it out: STRING and BYTES with their lengths.
@@ -478,12 +615,13 @@ fn written(ty: &SqlType) -> String {
     text
 }
 
-/// Whether the value of an option must not be shown.
-fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["password", "secret", "token", "credential", "jaas", "apikey", "api-key", "access-key", "auth"]
-        .iter()
-        .any(|word| key.contains(word))
+/// `WITH (...)`; secrets are masked.
+fn options_text(options: &BTreeMap<String, String>) -> String {
+    let one = |(k, v): (&String, &String)| {
+        format!("  {} = {}", unparse::literal(k), unparse::literal(masked(k, v)))
+    };
+    let options: Vec<String> = options.iter().map(one).collect();
+    format!("WITH (\n{}\n)\n", options.join(",\n"))
 }
 
 fn view_text(view: &ViewDef) -> String {
@@ -495,7 +633,7 @@ fn view_text(view: &ViewDef) -> String {
 }
 
 const HELP: &str = "\
-CREATE | DROP | ALTER   TABLE, VIEW, DATABASE, CATALOG
+CREATE | DROP | ALTER   TABLE, VIEW, DATABASE, CATALOG, FUNCTION
 SELECT, WITH, VALUES    queries; Ctrl-C ends one
 INSERT INTO             writes to a table; EXECUTE STATEMENT SET BEGIN ... END for several
 EXPLAIN                 the plan of a query; EXPLAIN STATE also what is kept

@@ -4,11 +4,9 @@ use millstream_sql::session::{Outcome, Session};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Where the suites are, from the crate's folder, in which tests run: the project's own
-/// yardstick, and what scripts/flink-diff found on top of it.
-const ROOTS: [&str; 2] = ["tests/conformance", "tests/conformance-more"];
-/// Input of both.
-const DATA: &str = "tests/conformance/data";
+/// Where the suite is, from the crate's folder, in which tests run; and cases beside it.
+const ROOT: &str = "tests/conformance";
+const MORE: &str = "tests/conformance-more";
 
 /// See the module.
 pub(crate) struct Case {
@@ -23,9 +21,9 @@ impl Case {
     /// All cases, by name.
     pub(crate) fn all() -> Vec<Case> {
         let mut cases = vec![];
-        let areas = ROOTS.iter().flat_map(|root| {
-            let areas = sorted(&PathBuf::from(root).join("cases"));
-            areas.into_iter().map(move |area| (root, area))
+        let areas = [ROOT, MORE].into_iter().flat_map(|root| {
+            let areas = sorted(&PathBuf::from(root).join("cases")).into_iter();
+            areas.filter(|area| area.is_dir()).map(move |area| (root, area))
         });
         for (root, area) in areas {
             for script in sorted(&area) {

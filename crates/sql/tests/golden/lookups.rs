@@ -143,8 +143,11 @@ fn a_state_ttl_is_the_operators_that_takes_the_rows() {
         WHERE dept > 1 GROUP BY dept";
     assert!(answer(grouped).contains("3000 ms"), "{}", answer(grouped));
     for (query, says) in [
-        ("SELECT /*+ STATE_TTL('x' = '1 d') */ name FROM staff AS a", "`x` in `STATE_TTL`"),
-        ("SELECT /*+ STATE_TTL('staff' = '1 d') */ name FROM staff AS a", "by its alias"),
+        (
+            "SELECT /*+ STATE_TTL('x' = '1 d') */ dept, COUNT(*) FROM staff AS a GROUP BY dept",
+            "`x` in `STATE_TTL`",
+        ),
+        ("SELECT /*+ STATE_TTL('staff' = '1 d') */ COUNT(*) FROM staff AS a", "by its alias"),
         ("SELECT /*+ STATE_TTL() */ name FROM staff", "at least one"),
         (
             "CREATE VIEW v AS SELECT * FROM staff; SELECT * FROM v /*+ OPTIONS('path'='x') */",

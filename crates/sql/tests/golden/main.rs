@@ -9,9 +9,12 @@
 
 mod case;
 mod compare;
+mod functions;
 mod lookups;
 mod processing_time;
 mod queries;
+mod statements;
+mod subqueries;
 
 use case::Case;
 use std::collections::BTreeMap;

@@ -15,7 +15,11 @@ const TABLES: &str = "
 
 /// The rows that are left, sorted, as `a|b`, with spaces in between; or the error.
 pub(crate) fn answer(query: &str) -> String {
-    let mut session = Session::new();
+    answer_in(&mut Session::new(), query)
+}
+
+/// The same in a session that knows more.
+pub(crate) fn answer_in(session: &mut Session, query: &str) -> String {
     session.settings_mut().set("parallelism.default", "2").unwrap();
     let mut bag: BTreeMap<String, i64> = BTreeMap::new();
     let ran = session.run(&format!("{TABLES}{query}"), |outcome| {
@@ -103,4 +107,21 @@ fn plans_show_changes_and_state() {
     }
     let join = answer("EXPLAIN SELECT * FROM staff AS a JOIN staff AS b ON a.boss = b.eid");
     assert!(join.contains("warning: Join"), "{join}");
+    let json = answer(
+        "EXPLAIN ESTIMATED_COST, CHANGELOG_MODE, JSON_EXECUTION_PLAN
+         SELECT dept, COUNT(DISTINCT name) FROM staff GROUP BY dept",
+    );
+    for part in [
+        "one accumulator a group (dept), about 44 bytes each; grows with the number of distinct (dept)",
+        "values of Count(name) in each group",
+        "TTL none: kept for ever",
+        "\"pact\": \"Data Source\"",
+        "warning: GroupAggregate(groupBy=[dept], select=[Count(DISTINCT name)]) keeps for ever",
+    ] {
+        assert!(json.contains(part), "{part}: {json}");
+    }
+    let bounded = answer(
+        "SET 'table.exec.state.ttl' = '1 h'; EXPLAIN SELECT dept, COUNT(*) FROM staff GROUP BY dept",
+    );
+    assert!(bounded.contains("TTL 3600000 ms") && !bounded.contains("warning"), "{bounded}");
 }

@@ -24,11 +24,11 @@ mod bucket;
 mod table;
 
 #[cfg(feature = "rocksdb")]
-pub(crate) use table::Buckets;
+pub(crate) use table::hash_of;
 pub use table::{HeapTable, HeapWriter, Located, TableHasher};
 
 use crate::table::{MapRef, TableRef, TableSpec};
-use crate::{OperatorSnapshot, Restored, SubtaskInfo};
+use crate::{OperatorSnapshot, Restored, SubtaskInfo, TimerQueue, TimerState};
 use millstream_core::{Data, Error, Key, Result};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -106,6 +106,11 @@ impl HeapBackend {
         let table = Rc::new(table);
         self.tables.push(Rc::clone(&table) as Rc<dyn AnyTable>);
         Ok(MapRef::Heap(table))
+    }
+    pub(crate) fn timers<K: Key, N: Key>(&self, name: &str) -> Result<TimerState<K, N>> {
+        let mut timers = TimerQueue::default();
+        timers.restore(name, &self.restored, &self.subtask)?;
+        Ok(TimerState::Heap(timers))
     }
     pub(crate) fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
         self.tables.iter().try_for_each(|table| table.snapshot(into))

@@ -42,8 +42,8 @@ type Encode<K, N, V> = fn(&Row<K, N, V>, Vec<u8>) -> Result<Vec<u8>>;
 /// Removes what has expired from the value of a row.
 pub(super) type Clean<V> = Box<dyn Fn(&mut Option<V>)>;
 
-/// The rows of a table by hash; also of the cache in front of a table on disk.
-pub(crate) struct Buckets<K, N, V> {
+/// The rows of a table by hash.
+struct Buckets<K, N, V> {
     directory: Vec<u32>,
     buckets: Vec<Bucket<Row<K, N, V>>>,
     hasher: TableHasher,
@@ -218,7 +218,7 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         let rows = BUCKET_BYTES_MAX / size_of::<Row<K, N, V>>();
         if rows < 16 { 16 } else { rows }
     };
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Buckets {
             directory: vec![0],
             buckets: vec![Bucket::new(0)],
@@ -236,19 +236,14 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
         self.directory[place] as usize
     }
     #[inline]
-    pub(crate) fn find(&self, key: &K, namespace: &N) -> Option<&V> {
+    fn find(&self, key: &K, namespace: &N) -> Option<&V> {
         let hash = self.hash(key, namespace);
         let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
         let row = self.buckets[self.bucket(hash)].rows().find(hash, same);
         row.and_then(|row| row.value.as_ref())
     }
     #[inline]
-    pub(crate) fn modify<R>(
-        &mut self,
-        key: &K,
-        namespace: &N,
-        change: impl FnOnce(&mut Option<V>) -> R,
-    ) -> R {
+    fn modify<R>(&mut self, key: &K, namespace: &N, change: impl FnOnce(&mut Option<V>) -> R) -> R {
         self.modify_hashed(self.hash(key, namespace), key, namespace, change)
     }
     #[inline]
@@ -332,29 +327,9 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
     }
 }
 
-/// What the cache in front of a table on disk needs.
-#[cfg(feature = "rocksdb")]
-impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
-    /// The bucket of an entry.
-    pub(crate) fn bucket_of(&self, key: &K, namespace: &N) -> usize {
-        self.bucket(self.hash(key, namespace))
-    }
-    /// Number of buckets.
-    pub(crate) fn count(&self) -> usize {
-        self.buckets.len()
-    }
-    /// The rows of a bucket.
-    pub(crate) fn rows_mut(&mut self, bucket: usize) -> &mut HashTable<Row<K, N, V>> {
-        self.buckets[bucket].rows_mut()
-    }
-    /// Bytes of one row in a full table.
-    pub(crate) fn row_bytes(&self) -> usize {
-        size_of::<Row<K, N, V>>() + 1
-    }
-}
-
+/// The hash of an entry; also of one in the cache in front of a table on disk.
 #[inline]
-fn hash_of<K: Hash, N: Hash>(hasher: &TableHasher, key: &K, namespace: &N) -> u64 {
+pub(crate) fn hash_of<K: Hash, N: Hash>(hasher: &TableHasher, key: &K, namespace: &N) -> u64 {
     let mut state = hasher.build_hasher();
     key.hash(&mut state);
     namespace.hash(&mut state);

@@ -22,8 +22,11 @@ use crate::rocksdb::{RocksDbBackend, RocksStates};
 use crate::schema::Value;
 use crate::table::{MapRef, Migration, Table, TableRef, TableSpec};
 use crate::ttl::{Expiry, Timed};
-use crate::{ListMode, OperatorSnapshot, Restored, StateDescriptor, StateKind, SubtaskInfo};
+use crate::{
+    ListMode, OperatorSnapshot, Restored, StateDescriptor, StateKind, SubtaskInfo, TimerState,
+};
 use entry::{Cell, Current, PlainList, PlainMap, TimedCell, TimedList, TimedMap};
+use millstream_core::nearest::nearest;
 use millstream_core::{Clock, Data, Error, Key, Result};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,42 +68,71 @@ impl StateBackendConfig {
     /// let heap = StateBackendConfig::from_key_values([("state.backend.type", "hashmap")])?;
     /// assert!(heap.is_heap());
     /// let error = StateBackendConfig::from_key_values([("state.backend.typ", "rocksdb")]);
-    /// assert!(error.unwrap_err().to_string().contains("'state.backend.type'"));
+    /// assert!(error.unwrap_err().to_string().contains("did you mean 'state.backend.type'?"));
     /// # Ok::<(), millstream_core::Error>(())
     /// ```
     ///
     /// # Errors
-    /// `Config` for a name or value that is not known, and for RocksDB when it is not
-    /// compiled in.
+    /// As [`with_key_values`](Self::with_key_values).
     pub fn from_key_values<'a>(
         options: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self> {
-        let (mut kind, mut of_rocksdb) = ("hashmap", Vec::new());
+        Self::default().with_key_values(options)
+    }
+    /// This backend with options changed, or another one where `state.backend.type` says so.
+    ///
+    /// # Errors
+    /// `Config` for a name or value that is not known, for options of RocksDB without that
+    /// backend, and for RocksDB when it is not compiled in.
+    pub fn with_key_values<'a>(
+        self,
+        options: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let (mut kind, mut of_rocksdb) = (None, Vec::new());
         for (name, value) in options {
             match name {
-                "state.backend.type" | "state.backend" => kind = value.trim(),
+                "state.backend.type" | "state.backend" => kind = Some(value.trim()),
                 _ if name.starts_with("state.backend.rocksdb.") => of_rocksdb.push((name, value)),
                 _ => {
-                    return Err(Error::config(format!("there is no option '{name}'")).advice(
-                        "state backends have 'state.backend.type' and 'state.backend.rocksdb.*'",
-                    ));
+                    let error = Error::config(format!("there is no option '{name}'"));
+                    return Err(match nearest(name, ["state.backend.type"]) {
+                        Some(near) => error.advice(format!("did you mean '{near}'?")),
+                        None => error
+                            .advice("there are 'state.backend.type' and 'state.backend.rocksdb.*'"),
+                    });
                 }
             }
         }
-        match kind {
-            "hashmap" | "heap" => Ok(StateBackendConfig::Heap),
-            "rocksdb" => Self::rocksdb(of_rocksdb),
-            other => Err(Error::config(format!("there is no state backend '{other}'"))
-                .advice("set state.backend.type to 'hashmap' or 'rocksdb'")),
+        let on_heap = match kind {
+            Some("hashmap" | "heap") => true,
+            Some("rocksdb") => false,
+            None => self.is_heap(),
+            Some(other) => {
+                return Err(Error::config(format!("there is no state backend '{other}'"))
+                    .advice("set state.backend.type to 'hashmap' or 'rocksdb'"));
+            }
+        };
+        match of_rocksdb.first() {
+            Some((name, _)) if on_heap => {
+                Err(Error::config(format!("option '{name}' is set, and state is on the heap"))
+                    .advice("set state.backend.type to 'rocksdb' too"))
+            }
+            _ if on_heap => Ok(StateBackendConfig::Heap),
+            _ => self.rocksdb(of_rocksdb),
         }
     }
     #[cfg(feature = "rocksdb")]
-    fn rocksdb(options: Vec<(&str, &str)>) -> Result<Self> {
-        let options = crate::RocksDbOptions::from_key_values(options)?;
-        Ok(StateBackendConfig::RocksDb(RocksDbBackend::new(options)))
+    fn rocksdb(self, options: Vec<(&str, &str)>) -> Result<Self> {
+        let mut all = match &self {
+            StateBackendConfig::RocksDb(_) if options.is_empty() => return Ok(self),
+            StateBackendConfig::RocksDb(backend) => backend.options().clone(),
+            StateBackendConfig::Heap => crate::RocksDbOptions::default(),
+        };
+        options.into_iter().try_for_each(|(name, value)| all.set(name, value))?;
+        Ok(StateBackendConfig::RocksDb(RocksDbBackend::new(all)))
     }
     #[cfg(not(feature = "rocksdb"))]
-    fn rocksdb(_: Vec<(&str, &str)>) -> Result<Self> {
+    fn rocksdb(self, _: Vec<(&str, &str)>) -> Result<Self> {
         Err(Error::config("this build has no RocksDB")
             .advice("build with the cargo feature 'rocksdb'"))
     }
@@ -221,6 +253,18 @@ impl<K: Key> KeyedStates<K> {
         kind: StateKind,
     ) -> Result<MapRef<K, N, V>> {
         self.open_map(TableSpec::of::<K, N>(name, kind))
+    }
+    /// The timers `name` of an operator, restored.
+    ///
+    /// # Errors
+    /// As [`table`](Self::table).
+    pub fn timers<N: Key>(&mut self, name: &str) -> Result<TimerState<K, N>> {
+        self.claim(name)?;
+        match &mut self.backend {
+            Backend::Heap(backend) => backend.timers(name),
+            #[cfg(feature = "rocksdb")]
+            Backend::RocksDb(backend) => backend.timers(name),
+        }
     }
     fn spec<N: Key, V: Data>(
         name: &str,

@@ -3,6 +3,7 @@
 //! ```text
 //!   RocksDbBackend  one a process: options, block cache, write buffer manager, folder
 //!     └─ Store      one database a subtask; one column family a state
+//!          ├─ RocksTimers  the next timers in memory
 //!          └─ RocksTable   write-back cache of decoded values  ──miss──> get / multi_get
 //!                                                              ──barrier, full──> write batch
 //!   key on disk = key group (2 bytes, big endian) + postcard of key + postcard of namespace
@@ -19,17 +20,23 @@
 
 mod cache;
 mod options;
+mod run;
 mod snapshot;
 mod store;
 mod table;
+mod timers;
 
-pub use options::RocksDbOptions;
+pub use options::{RocksDbOptions, TimerService};
 pub use table::RocksTable;
+pub use timers::RocksTimers;
 
 use crate::table::{MapRef, TableRef, TableSpec};
-use crate::{OperatorSnapshot, Restored, SubtaskInfo};
+use crate::{OperatorSnapshot, Restored, SubtaskInfo, TimerQueue, TimerState};
 use millstream_core::{Data, Error, ErrorKind, Key, Result};
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options, WriteBufferManager};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType,
+    LruCacheOptions, Options, WriteBufferManager,
+};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -48,6 +55,19 @@ struct Shared {
     write_buffers: WriteBufferManager,
     /// Tables that divide the budget of decoded values among them.
     tables: AtomicUsize,
+    /// Bytes of decoded values in all tables, told from time to time.
+    decoded: AtomicUsize,
+}
+
+/// What the state of a process holds in memory now, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RocksDbMemory {
+    /// Decoded values in the write-back caches.
+    pub decoded: usize,
+    /// Blocks, indexes, filters and memtables.
+    pub block_cache: usize,
+    /// The part of `block_cache` that is memtables.
+    pub memtables: usize,
 }
 
 impl std::fmt::Debug for RocksDbBackend {
@@ -59,14 +79,35 @@ impl std::fmt::Debug for RocksDbBackend {
 impl RocksDbBackend {
     /// The caches of `options`; databases are opened by subtasks.
     pub fn new(options: RocksDbOptions) -> Self {
-        let cache = Cache::new_lru_cache(options.block_cache_bytes());
+        let bytes = options.block_cache_bytes();
+        let mut lru = LruCacheOptions::default();
+        lru.set_capacity(bytes);
+        // Memtables are charged by the quarter of a megabyte, and a shard that has more of
+        // them than it has room for is over its part of the budget: so shards are large.
+        lru.set_num_shard_bits((bytes >> 24).max(1).ilog2().min(6) as i32);
+        let cache = Cache::new_lru_cache_opts(&lru);
+        // Writers are not stopped at the limit, because memtables of idle states may hold
+        // most of it: blocks give way then, and the sum stays.
         let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
             options.memtable_bytes(),
             false,
             cache.clone(),
         );
-        let tables = AtomicUsize::new(0);
-        RocksDbBackend { shared: Arc::new(Shared { options, cache, write_buffers, tables }) }
+        let (tables, decoded) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let shared = Shared { options, cache, write_buffers, tables, decoded };
+        RocksDbBackend { shared: Arc::new(shared) }
+    }
+    /// The options.
+    pub fn options(&self) -> &RocksDbOptions {
+        &self.shared.options
+    }
+    /// What all state of this backend holds in memory now.
+    pub fn memory(&self) -> RocksDbMemory {
+        RocksDbMemory {
+            decoded: self.shared.decoded.load(Ordering::Relaxed),
+            block_cache: self.shared.cache.get_usage(),
+            memtables: self.shared.write_buffers.get_usage(),
+        }
     }
     fn local_dir(&self) -> PathBuf {
         self.shared.options.local_dir.clone().unwrap_or_else(std::env::temp_dir)
@@ -74,7 +115,8 @@ impl RocksDbBackend {
     /// Bytes of decoded values that one table may hold now.
     fn decoded_bytes_a_table(&self) -> usize {
         let tables = self.shared.tables.load(Ordering::Relaxed).max(1);
-        self.shared.options.decoded_bytes() / tables
+        // The rest is for what is on its way to the database.
+        self.shared.options.decoded_bytes() / 16 * 15 / tables
     }
     fn database_options(&self) -> Options {
         let (mut set, options) = (Options::default(), &self.shared.options);
@@ -86,6 +128,10 @@ impl RocksDbBackend {
         set.set_keep_log_file_num(1);
         set.set_max_log_file_size(1 << 20);
         set.set_stats_dump_period_sec(0);
+        set.set_skip_stats_update_on_db_open(true);
+        // Buffers of compactions and flushes are not in the budget, so they are small.
+        set.set_compaction_readahead_size(256 << 10);
+        set.set_writable_file_max_buffer_size(256 << 10);
         set
     }
     fn family_options(&self) -> Options {
@@ -96,14 +142,23 @@ impl RocksDbBackend {
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
         blocks.set_format_version(5);
+        blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
         if options.use_bloom_filter {
             blocks.set_bloom_filter(options.bloom_bits_per_key, false);
+            blocks.set_optimize_filters_for_memory(true);
+        }
+        if options.partition_index_filters {
+            blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+            blocks.set_partition_filters(options.use_bloom_filter);
+            blocks.set_pin_top_level_index_and_filter(true);
         }
         set.set_block_based_table_factory(&blocks);
-        set.set_write_buffer_size(options.write_buffer_bytes);
+        let write_buffer = options.write_buffer();
+        set.set_write_buffer_size(write_buffer);
+        set.set_arena_block_size((write_buffer / 64).clamp(4 << 10, 256 << 10));
         set.set_max_write_buffer_number(options.write_buffer_count);
-        set.set_target_file_size_base(options.target_file_bytes);
-        set.set_max_bytes_for_level_base(options.level_base_bytes);
+        set.set_target_file_size_base(options.target_file());
+        set.set_max_bytes_for_level_base(options.level_base());
         set.set_level_compaction_dynamic_level_bytes(true);
         set.set_compression_type(match options.compression {
             true => DBCompressionType::Lz4,
@@ -158,6 +213,23 @@ impl RocksStates {
     ) -> Result<MapRef<K, N, V>> {
         Ok(MapRef::RocksDb(self.open_table(spec)?))
     }
+    pub(crate) fn timers<K: Key, N: Key>(&mut self, name: &str) -> Result<TimerState<K, N>> {
+        if self.store.backend.shared.options.timers == TimerService::RocksDb {
+            let timers = RocksTimers::open(&self.store, &self.restored, &self.subtask, name)?;
+            self.tables.push(timers.table());
+            return Ok(TimerState::RocksDb(timers));
+        }
+        let mut queue = TimerQueue::default();
+        queue.restore(name, &self.restored, &self.subtask)?;
+        // Another attempt may have had them in the database.
+        if self.store.is_restored(name) {
+            timers::read_all(&self.store, name, |time, key, namespace| {
+                queue.register(time, key, namespace);
+            })?;
+            self.store.drop_family(name)?;
+        }
+        Ok(TimerState::Heap(queue))
+    }
     pub(crate) fn compact(&self) -> Result<()> {
         self.tables.iter().try_for_each(|table| table.compact())
     }
@@ -166,8 +238,11 @@ impl RocksStates {
             table.flush()?;
             into.describe(table.description().clone());
         }
-        let names = self.tables.iter().map(|table| table.description().name.clone()).collect();
-        self.store.snapshot(names, self.subtask.key_groups(), into)
+        let states = self.tables.iter().map(|table| {
+            let description = table.description();
+            (description.name.clone(), description.kind)
+        });
+        self.store.snapshot(states.collect(), self.subtask.key_groups(), into)
     }
 }
 

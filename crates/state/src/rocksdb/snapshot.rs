@@ -6,20 +6,25 @@
 
 use super::fault;
 use super::store::{BACKEND, Db, Folder, Meta, Store};
-use crate::{DeferredSnapshot, NativeState, OperatorSnapshot, SnapshotKind, SnapshotWriter};
+use super::timers::put_canonical;
+use crate::{
+    DeferredSnapshot, NativeState, OperatorSnapshot, SnapshotKind, SnapshotWriter, StateKind,
+};
 use millstream_core::{Error, KeyGroupRange, Result};
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{IteratorMode, Options};
+use rocksdb::{Options, ReadOptions};
 use std::collections::BTreeMap;
 
 /// Entries of a key group are handed to the writer in pieces of about this size.
 const PIECE_BYTES: usize = 256 << 10;
+/// Read ahead while all entries are read in order.
+const READAHEAD_BYTES: usize = 1 << 20;
 
 impl Store {
     /// Adds the database as it is now to a snapshot. Nothing may be dirty.
     pub(super) fn snapshot(
         &self,
-        states: Vec<String>,
+        states: Vec<(String, StateKind)>,
         groups: KeyGroupRange,
         into: &mut OperatorSnapshot,
     ) -> Result<()> {
@@ -51,7 +56,7 @@ struct RocksPart {
     instance: String,
     prefix: String,
     known: BTreeMap<String, String>,
-    states: Vec<String>,
+    states: Vec<(String, StateKind)>,
     groups: KeyGroupRange,
 }
 
@@ -96,11 +101,15 @@ impl RocksPart {
         let (options, path) = (Options::default(), self.folder.0.join("db"));
         let names = Db::list_cf(&options, &path).map_err(fault)?;
         let db = Db::open_cf_for_read_only(&options, &path, &names, false).map_err(fault)?;
-        for state in &self.states {
+        for (state, kind) in &self.states {
             let Some(family) = db.cf_handle(state) else { continue };
             let (mut group, mut piece) = (self.groups.start, Vec::new());
-            for entry in db.iterator_cf(&family, IteratorMode::Start) {
-                let (key, value) = entry.map_err(fault)?;
+            let mut reading = ReadOptions::default();
+            reading.fill_cache(false);
+            reading.set_readahead_size(READAHEAD_BYTES);
+            let mut entries = db.raw_iterator_cf_opt(&family, reading);
+            entries.seek_to_first();
+            while let Some((key, value)) = entries.item() {
                 let Some((head, key)) = key.split_first_chunk::<2>() else {
                     return Err(Error::corrupt("RocksDB holds a key without its key group"));
                 };
@@ -110,9 +119,15 @@ impl RocksPart {
                     piece.clear();
                 }
                 group = of;
-                piece.extend_from_slice(key);
-                piece.extend_from_slice(&value);
+                if *kind == StateKind::Timers {
+                    piece = put_canonical(key, value, piece)?;
+                } else {
+                    piece.extend_from_slice(key);
+                    piece.extend_from_slice(value);
+                }
+                entries.next();
             }
+            entries.status().map_err(fault)?;
             if !piece.is_empty() {
                 out.keyed(state, group, &piece)?;
             }

@@ -8,8 +8,8 @@ use crate::{FormerState, NativeState, Restored, StateDescription, SubtaskInfo};
 use millstream_core::{Error, KeyGroupRange, Result, random_bytes};
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
-    BoundColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, IteratorMode, MultiThreaded,
-    Options, ReadOptions, WriteBatch, WriteOptions,
+    BoundColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, IngestExternalFileOptions,
+    IteratorMode, MultiThreaded, Options, ReadOptions, SstFileWriter, WriteBatch, WriteOptions,
 };
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -61,6 +61,8 @@ pub(super) struct Store {
     pub(super) known: BTreeMap<String, String>,
     /// Number of snapshots taken.
     pub(super) snapshots: Cell<u64>,
+    /// Number of files ingested.
+    ingested: Cell<u64>,
     /// The states in the restored native files.
     native_states: Vec<StateDescription>,
     expiries: RefCell<BTreeMap<String, FamilyExpiry>>,
@@ -111,6 +113,7 @@ impl Store {
             instance,
             known,
             snapshots,
+            ingested: Cell::new(0),
             native_states,
             expiries,
             family_options: RefCell::default(),
@@ -140,6 +143,13 @@ impl Store {
         }
         Ok(self.native_states.iter().find(|state| state.name == name))
     }
+    /// Whether restored files have a column family of this name.
+    pub(super) fn is_restored(&self, name: &str) -> bool {
+        self.db.cf_handle(name).is_some()
+    }
+    pub(super) fn drop_family(&self, name: &str) -> Result<()> {
+        self.db.drop_cf(name).map_err(fault)
+    }
     fn create_family(&self, name: &str) -> Result<()> {
         if self.db.cf_handle(name).is_none() {
             let options = family_options(&self.backend, name, &self.expiries);
@@ -153,9 +163,30 @@ impl Store {
         family.ok_or_else(|| Error::bug(format!("state '{name}' has no column family")))
     }
     pub(super) fn write(&self, batch: WriteBatch) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let mut options = WriteOptions::default();
         options.disable_wal(true);
         self.db.write_opt(batch, &options).map_err(fault)
+    }
+    /// Adds entries in the order of their keys as a file, past the memtables: for many at once.
+    pub(super) fn ingest<'e>(
+        &self,
+        family: &Arc<BoundColumnFamily<'_>>,
+        mut entries: impl Iterator<Item = (&'e [u8], &'e [u8])>,
+    ) -> Result<()> {
+        let number = self.ingested.get() + 1;
+        self.ingested.set(number);
+        let path = self.folder.0.join(format!("ingested-{number}.sst"));
+        let options = self.backend.family_options();
+        let mut file = SstFileWriter::create(&options);
+        file.open(&path).map_err(fault)?;
+        entries.try_for_each(|(key, value)| file.put(key, value)).map_err(fault)?;
+        file.finish().map_err(fault)?;
+        let mut how = IngestExternalFileOptions::default();
+        how.set_move_files(true);
+        self.db.ingest_external_file_cf_opts(family, &how, vec![path]).map_err(fault)
     }
 
     /// Removes the key groups of `all` that are not in `own`.

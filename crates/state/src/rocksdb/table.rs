@@ -4,6 +4,7 @@
 //! is dirty.
 
 use super::cache::{Write, WriteBack};
+use super::run::Run;
 use super::store::Store;
 use super::{AnyTable, fault};
 use crate::table::{Decoder, Table, TableSpec};
@@ -17,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Restored and rewritten entries are written in batches of about this size.
+/// Rewritten entries are written in batches of about this size.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// A table of the RocksDB backend.
@@ -30,11 +31,15 @@ pub struct RocksTable<K, N, V> {
     is_on_disk: Cell<bool>,
     /// The key bytes of the entry at hand.
     buffer: RefCell<Vec<u8>>,
+    /// What the process was told of the cache's size.
+    told_bytes: Cell<usize>,
 }
 
 impl<K, N, V> Drop for RocksTable<K, N, V> {
     fn drop(&mut self) {
-        self.store.backend.shared.tables.fetch_sub(1, Ordering::Relaxed);
+        let shared = &self.store.backend.shared;
+        shared.tables.fetch_sub(1, Ordering::Relaxed);
+        shared.decoded.fetch_sub(self.told_bytes.get(), Ordering::Relaxed);
     }
 }
 
@@ -53,6 +58,7 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
             cache: RefCell::new(WriteBack::new()),
             is_on_disk: Cell::new(restored.is_some()),
             buffer: RefCell::default(),
+            told_bytes: Cell::new(0),
         };
         let expiry = spec.expiry.as_ref().map(|e| (e.ttl_ms, Arc::clone(&e.clock)));
         if let Some(old) = store.declare(&table.description.name, expiry)? {
@@ -62,16 +68,16 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
             }
         }
         let family = store.family(&table.description.name)?;
-        let mut batch = WriteBatch::default();
+        // The cache is empty still, so there is room for large files.
+        let mut run = Run::new(store.backend.shared.options.restore_bytes());
         spec.restore(restored, subtask, |key: K, namespace: N, value| {
-            let value = postcard::to_stdvec(&value)?;
-            table.with_key(&key, &namespace, |bytes| batch.put_cf(&family, bytes, value))?;
-            if batch.size_in_bytes() >= BATCH_BYTES {
-                store.write(std::mem::take(&mut batch))?;
-            }
-            Ok(())
+            run.add(
+                |bytes| table.encode_key(&key, &namespace, bytes),
+                Some(|bytes| Ok(postcard::to_extend(&value, bytes)?)),
+            )?;
+            if run.is_full() { run.ingest(store, &family) } else { Ok(()) }
         })?;
-        store.write(batch)?;
+        run.ingest(store, &family)?;
         drop(family);
         Ok(table)
     }
@@ -97,22 +103,23 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     fn borrow(&self) -> Result<RefMut<'_, WriteBack<K, N, V>>> {
         self.cache.try_borrow_mut().map_err(|_| self.in_use())
     }
+    fn encode_key(&self, key: &K, namespace: &N, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        bytes.extend_from_slice(&key_group_of(key, self.max_parallelism).to_be_bytes());
+        Ok(postcard::to_extend(&(key, namespace), bytes)?)
+    }
     /// Calls `with` with the bytes of a key.
     fn with_key<R>(&self, key: &K, namespace: &N, with: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let mut buffer = self.buffer.borrow_mut();
         let mut bytes = std::mem::take(&mut *buffer);
         bytes.clear();
-        bytes.extend_from_slice(&key_group_of(key, self.max_parallelism).to_be_bytes());
-        *buffer = postcard::to_extend(&(key, namespace), bytes)?;
+        *buffer = self.encode_key(key, namespace, bytes)?;
         Ok(with(&buffer))
     }
     /// Makes room, then reads the entry from the database into the cache.
     #[cold]
     fn load(&self, key: &K, namespace: &N, cache: &mut WriteBack<K, N, V>) -> Result<()> {
-        self.make_room(cache)?;
         if !self.is_on_disk.get() {
-            cache.insert(key, namespace, None, size_of::<(K, N, V)>());
-            return Ok(());
+            return self.cached(key.clone(), namespace.clone(), None, 0, cache);
         }
         let family = self.store.family(&self.description.name)?;
         let (found, key_bytes) = self.with_key(key, namespace, |bytes| {
@@ -121,45 +128,57 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         let found = found.map_err(fault)?;
         let encoded = key_bytes + found.as_ref().map_or(0, |value| value.len());
         let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
+        self.cached(key.clone(), namespace.clone(), value, encoded, cache)?;
+        self.tell(cache);
+        Ok(())
+    }
+    /// Adds an entry to the cache, in the place of others when it is full.
+    #[inline]
+    fn cached(
+        &self,
+        key: K,
+        namespace: N,
+        value: Option<V>,
+        encoded: usize,
+        cache: &mut WriteBack<K, N, V>,
+    ) -> Result<()> {
+        let budget_bytes = self.store.backend.decoded_bytes_a_table();
+        self.writing(|write| cache.make_room(&key, &namespace, budget_bytes, write))?;
         cache.insert(key, namespace, value, encoded);
         Ok(())
     }
-    #[inline]
-    fn make_room(&self, cache: &mut WriteBack<K, N, V>) -> Result<()> {
-        let budget_bytes = self.store.backend.decoded_bytes_a_table();
-        if cache.is_full(budget_bytes) {
-            self.writing(|write| cache.evict(budget_bytes, write))?;
-        }
-        Ok(())
+    /// Tells the process how large the cache is.
+    fn tell(&self, cache: &WriteBack<K, N, V>) {
+        let (bytes, decoded) = (cache.bytes(), &self.store.backend.shared.decoded);
+        decoded.fetch_add(bytes, Ordering::Relaxed);
+        decoded.fetch_sub(self.told_bytes.replace(bytes), Ordering::Relaxed);
+    }
+    fn run(&self) -> Run {
+        Run::new(self.store.backend.shared.options.run_bytes())
     }
     /// Calls `call` with something that writes entries to the column family.
+    #[inline]
     fn writing(&self, call: impl FnOnce(Write<'_, K, N, V>) -> Result<()>) -> Result<()> {
-        let family = self.store.family(&self.description.name)?;
-        let (mut batch, mut value_bytes) = (WriteBatch::default(), Vec::new());
+        let mut run = self.run();
         call(&mut |key, namespace, value| {
-            value_bytes.clear();
-            let bytes = self.with_key(key, namespace, |key| -> Result<usize> {
-                match value {
-                    Some(value) => {
-                        value_bytes = postcard::to_extend(value, std::mem::take(&mut value_bytes))?;
-                        batch.put_cf(&family, key, &value_bytes);
-                    }
-                    None if !self.is_on_disk.get() => {}
-                    None => batch.delete_cf(&family, key),
-                }
-                Ok(key.len() + value_bytes.len())
-            })??;
-            if batch.size_in_bytes() >= BATCH_BYTES {
-                self.is_on_disk.set(true);
-                self.store.write(std::mem::take(&mut batch))?;
+            if value.is_none() && !self.is_on_disk.get() {
+                return Ok(0);
+            }
+            let bytes = run.add(
+                |bytes| self.encode_key(key, namespace, bytes),
+                value.map(|value| move |bytes| Ok(postcard::to_extend(value, bytes)?)),
+            )?;
+            if run.is_full() {
+                self.write(&mut run)?;
             }
             Ok(bytes)
         })?;
-        if !batch.is_empty() {
-            self.is_on_disk.set(true);
-            self.store.write(batch)?;
-        }
-        Ok(())
+        if run.is_empty() { Ok(()) } else { self.write(&mut run) }
+    }
+    #[cold]
+    fn write(&self, run: &mut Run) -> Result<()> {
+        self.is_on_disk.set(true);
+        run.write(&self.store, &self.store.family(&self.description.name)?)
     }
     /// The entries of one key, in the order of their bytes.
     ///
@@ -224,10 +243,10 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
     fn put_all(&self, entries: Vec<(K, N, Option<V>)>) -> Result<()> {
         for (key, namespace, value) in entries {
             let mut cache = self.borrow()?;
-            if !cache.contains(&key, &namespace) {
+            if !cache.touch(&key, &namespace) {
                 // What was there does not matter, so it is not read.
-                self.make_room(&mut cache)?;
-                cache.insert(&key, &namespace, None, size_of::<(K, N, V)>());
+                let encoded = size_of::<(K, N, V)>();
+                self.cached(key.clone(), namespace.clone(), None, encoded, &mut cache)?;
             }
             let _ = cache.change(&key, &namespace, |slot| *slot = value);
         }
@@ -240,7 +259,7 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
         }
         let mut missing = Vec::new();
         for (key, namespace) in keys {
-            if !cache.contains(&key, &namespace) {
+            if !cache.touch(&key, &namespace) {
                 let bytes = self.with_key(&key, &namespace, <[u8]>::to_vec)?;
                 missing.push((bytes, key, namespace));
             }
@@ -248,7 +267,6 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
         if missing.is_empty() {
             return Ok(());
         }
-        self.make_room(&mut cache)?;
         missing.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         missing.dedup_by(|a, b| a.0 == b.0);
         let family = self.store.family(&self.description.name)?;
@@ -258,8 +276,9 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
             let found = found.map_err(fault)?;
             let encoded = bytes.len() + found.as_ref().map_or(0, |value| value.len());
             let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
-            cache.insert(&key, &namespace, value, encoded);
+            self.cached(key, namespace, value, encoded, &mut cache)?;
         }
+        self.tell(&cache);
         Ok(())
     }
     fn for_each(&self, visit: &mut dyn FnMut(&K, &N, &V) -> Result<()>) -> Result<()> {
@@ -286,7 +305,9 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
 impl<K: Key, N: Key, V: Data> AnyTable for RocksTable<K, N, V> {
     fn flush(&self) -> Result<()> {
         let mut cache = self.borrow()?;
-        self.writing(|write| cache.write_back(write))
+        self.writing(|write| cache.write_back(write))?;
+        self.tell(&cache);
+        Ok(())
     }
     fn compact(&self) -> Result<()> {
         Table::compact(self)

@@ -3,7 +3,9 @@
 
 mod evolution;
 mod files;
+mod memory;
 mod model;
 mod snapshots;
 mod support;
+mod timers;
 mod ttl;

@@ -1,6 +1,7 @@
 //! GROUP BY without a window, and the calls of aggregate functions anywhere.
 
 use super::*;
+use crate::plan::logical::USER;
 
 impl Translator<'_> {
     pub(super) fn agg_call(&self, call: &AggregateCall, input: &Schema) -> Result<AggCall> {
@@ -31,6 +32,7 @@ impl Translator<'_> {
                 array: matches!(call.ty.kind, TypeKind::Array(_)),
             },
             "LAG" => AggFunction::Lag { offset: option(0).parse().unwrap_or(1) },
+            other if other.starts_with(USER) => AggFunction::User(other[USER.len()..].to_owned()),
             other => {
                 return Err(Error::config(format!("{other} is not supported in streaming mode"))
                     .advice("docs/sql lists the aggregate functions"));
@@ -80,7 +82,13 @@ impl Translator<'_> {
             output: arrow_schema(&schema),
         };
         let key = (0..keys.len()).collect();
-        let by = Distribution::by(keys);
+        let mut by = Distribution::by(keys);
+        let mut node = node;
+        if let Some(gather) = self.settings.mini_batch()? {
+            let (of_input, changes, key) = (node.schema.clone(), node.changes, node.key.clone());
+            node = one(Op::MiniBatch(gather), node, by, &of_input, changes, key, None);
+            by = Distribution::Forward;
+        }
         Ok(one(Op::GroupAggregate(spec), node, by, &schema, changes, Some(key), None))
     }
 }

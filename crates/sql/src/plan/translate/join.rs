@@ -298,6 +298,33 @@ impl Translator<'_> {
         Ok(calc(node, None, exprs, schema.clone()))
     }
 
+    pub(super) fn table_function(
+        &self,
+        input: &Rel,
+        function: &str,
+        args: &[Expr],
+        outer: bool,
+        schema: &Schema,
+    ) -> Result<Node> {
+        let node = self.all(input)?;
+        let width = node.schema.len();
+        let (node, args) = self.keyed(node, args.to_vec());
+        let wide = node.schema.len();
+        let mut output = node.schema.clone();
+        output.extend(schema[width..].iter().cloned());
+        let spec = spec::CorrelateSpec {
+            correlation: spec::Correlation::Function { name: function.to_owned(), args },
+            outer,
+            output: arrow_schema(&output),
+        };
+        let (changes, window) = (node.changes, node.window.clone());
+        let op = Op::Correlate(spec);
+        let node = one(op, node, Distribution::Forward, &output, changes, None, window);
+        let at = |i: usize| if i < width { i } else { wide + i - width };
+        let exprs = (0..schema.len()).map(|i| Expr::column(at(i), schema[i].ty.clone())).collect();
+        Ok(calc(node, None, exprs, schema.clone()))
+    }
+
     pub(super) fn set_op(
         &self,
         op: SetOp,

@@ -209,6 +209,9 @@ impl<'a> Translator<'a> {
             Rel::Unnest { input, expr, ordinality, outer, schema } => {
                 self.unnest(input, expr, *ordinality, *outer, schema)
             }
+            Rel::TableFunction { input, function, args, outer, schema } => {
+                self.table_function(input, function, args, *outer, schema)
+            }
             Rel::SetOp { op, all, inputs, schema } => self.set_op(*op, *all, inputs, schema),
             Rel::Sort { input, keys, offset, limit } => self.sort(input, keys, *offset, *limit),
         }

@@ -171,7 +171,7 @@ impl Translator<'_> {
             && partition.contains(&to)
         {
             if window.by_clock {
-                return Err(Error::config("Processing time Window TopN is not supported.")
+                return Err(Error::config("Processing time Window TopN is not supported yet.")
                     .advice("use a rowtime column, or leave window_start out of PARTITION BY"));
             }
             let is_window = |c: &usize| {

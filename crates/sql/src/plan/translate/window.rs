@@ -130,6 +130,7 @@ impl Translator<'_> {
         .map(Some)
     }
 
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn window_aggregate_node(
         &self,
         node: Node,
@@ -252,12 +253,7 @@ impl Translator<'_> {
         let node = self.rel(input, &wanted)?;
         let width = node.schema.len();
         let time = WindowTime::of(&node.schema[window.time_column].ty, window.time_column);
-        if time.by_clock() {
-            return Err(Error::config(
-                "Processing time Window TableFunction is not supported yet.",
-            )
-            .advice("aggregate by window_start and window_end, or use a rowtime column"));
-        }
+        let by_clock = time.by_clock();
         let ltz = time.ltz;
         let by = match window.kind {
             WindowKind::Session { .. } => Distribution::by(&window.partition_by),
@@ -269,7 +265,7 @@ impl Translator<'_> {
             time: Some(width + 2),
             kind: window.kind.clone(),
             ltz,
-            by_clock: false,
+            by_clock,
         };
         let spec = spec::WindowTableSpec {
             window: assigner(&window.kind),

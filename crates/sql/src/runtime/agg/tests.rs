@@ -132,6 +132,12 @@ fn an_estimate_is_near_the_count() {
 struct Longest;
 impl AggregateFunction for Longest {
     type State = String;
+    fn argument_types(&self) -> Vec<SqlType> {
+        vec![SqlType::string()]
+    }
+    fn return_type(&self) -> SqlType {
+        SqlType::string()
+    }
     fn accumulate(&self, state: &mut String, args: &[Value]) -> Result<()> {
         if let [Value::Text(text)] = args
             && text.len() > state.len()
@@ -149,15 +155,17 @@ impl AggregateFunction for Longest {
 fn a_function_of_the_user_runs_by_name_and_says_what_it_cannot_do() {
     let mut functions = UserFunctions::default();
     functions.register_aggregate("longest", Longest);
-    let call = call(AggFunction::User("LONGEST".into()), SqlType::string(), SqlType::string());
-    let mut states = Aggregates::new(std::slice::from_ref(&call), true, &functions).unwrap();
+    let call = call(AggFunction::User("longest".into()), SqlType::string(), SqlType::string());
+    let refused = Aggregates::new(std::slice::from_ref(&call), true, &functions).err().unwrap();
+    assert!(refused.to_string().contains("answer true from can_retract"), "{refused}");
+    let mut states = Aggregates::new(std::slice::from_ref(&call), false, &functions).unwrap();
     states.grow(1);
     let rows = batch(&schema(&[("v", SqlType::string())]), "+I ab\n+I abc\n+I a");
     states.update(rows.rows().columns(), &[0, 1, 2], &[0; 3], None).unwrap();
     assert_eq!(show(&call, &states), "abc");
     let e = states.update(rows.rows().columns(), &[0], &[0], Some(&[true])).unwrap_err();
     assert!(e.to_string().contains("AggregateFunction::retract"), "{e}");
-    assert!(Aggregates::new(&[call], true, &UserFunctions::default()).is_err());
+    assert!(Aggregates::new(&[call], false, &UserFunctions::default()).is_err());
 }
 
 /// Every function that takes rows away, over one INT argument.

@@ -23,11 +23,18 @@ use crate::value::{Value, array_of, value_at};
 /// ```
 /// use millstream_core::Result;
 /// use millstream_sql::runtime::agg::user::AggregateFunction;
+/// use millstream_sql::types::SqlType;
 /// use millstream_sql::value::Value;
 ///
 /// struct WeightedAverage;
 /// impl AggregateFunction for WeightedAverage {
 ///     type State = (i64, i64);
+///     fn argument_types(&self) -> Vec<SqlType> {
+///         vec![SqlType::bigint(), SqlType::bigint()]
+///     }
+///     fn return_type(&self) -> SqlType {
+///         SqlType::bigint()
+///     }
 ///     fn accumulate(&self, state: &mut (i64, i64), args: &[Value]) -> Result<()> {
 ///         if let [Value::Int(value), Value::Int(weight)] = args {
 ///             *state = (state.0 + value * weight, state.1 + weight);
@@ -42,6 +49,15 @@ use crate::value::{Value, array_of, value_at};
 pub trait AggregateFunction: Send + Sync + 'static {
     /// What a group remembers.
     type State: Clone + Default + Serialize + DeserializeOwned + 'static;
+    /// Types of the arguments; calls with other types are refused or cast implicitly.
+    fn argument_types(&self) -> Vec<SqlType>;
+    /// Type of the result; nullable if it can be NULL.
+    fn return_type(&self) -> SqlType;
+    /// Whether [`retract`](Self::retract) is implemented. Without it, calls over updating
+    /// inputs and in bounded OVER windows are refused before the job starts.
+    fn can_retract(&self) -> bool {
+        false
+    }
     /// Adds a row.
     ///
     /// # Errors
@@ -51,6 +67,7 @@ pub trait AggregateFunction: Send + Sync + 'static {
     ///
     /// # Errors
     /// Ends the job; so does a function that does not implement it.
+    /// Answer TRUE from [`can_retract`](Self::can_retract) with it.
     fn retract(&self, _state: &mut Self::State, _args: &[Value]) -> Result<()> {
         Err(Error::user("this aggregate function cannot take rows away")
             .advice("implement AggregateFunction::retract"))
@@ -72,8 +89,10 @@ pub trait AggregateFunction: Send + Sync + 'static {
 
 /// A table function (Flink's `TableFunction`): zero or more rows for each row.
 pub trait TableFunction: Send + Sync + 'static {
-    /// Types of the columns it gives.
-    fn columns(&self) -> Vec<SqlType>;
+    /// Types of the arguments; calls with other types are refused or cast implicitly.
+    fn argument_types(&self) -> Vec<SqlType>;
+    /// Names and types of the columns it gives.
+    fn columns(&self) -> Vec<(String, SqlType)>;
     /// The rows for these arguments, each with as many values as [`columns`](Self::columns).
     ///
     /// # Errors
@@ -81,45 +100,76 @@ pub trait TableFunction: Send + Sync + 'static {
     fn eval(&self, args: &[Value]) -> Result<Vec<Vec<Value>>>;
 }
 
-type MakeAccumulator = Arc<dyn Fn(&AggCall) -> Box<dyn Accumulator> + Send + Sync>;
+/// An [`AggregateFunction`], whatever its state is.
+pub(crate) trait AnyAggregate: Send + Sync {
+    fn argument_types(&self) -> Vec<SqlType>;
+    fn return_type(&self) -> SqlType;
+    fn can_retract(&self) -> bool;
+    fn accumulator(self: Arc<Self>, call: &AggCall) -> Box<dyn Accumulator>;
+}
 
-/// Functions by name. Names are compared without regard to case.
+impl<F: AggregateFunction> AnyAggregate for F {
+    fn argument_types(&self) -> Vec<SqlType> {
+        AggregateFunction::argument_types(self)
+    }
+    fn return_type(&self) -> SqlType {
+        AggregateFunction::return_type(self)
+    }
+    fn can_retract(&self) -> bool {
+        AggregateFunction::can_retract(self)
+    }
+    fn accumulator(self: Arc<Self>, call: &AggCall) -> Box<dyn Accumulator> {
+        let (types, result) = (call.arg_types.clone(), call.result.clone());
+        Box::new(UserStates { function: self, types, result, states: Vec::new() })
+    }
+}
+
+/// The aggregate and table functions that a job's operators call, by name.
 #[derive(Clone, Default)]
 pub struct UserFunctions {
-    aggregates: BTreeMap<String, MakeAccumulator>,
+    aggregates: BTreeMap<String, Arc<dyn AnyAggregate>>,
     tables: BTreeMap<String, Arc<dyn TableFunction>>,
 }
 
 impl UserFunctions {
     /// Adds or replaces an aggregate function.
     pub fn register_aggregate<F: AggregateFunction>(&mut self, name: &str, function: F) {
-        let function = Arc::new(function);
-        let make: MakeAccumulator = Arc::new(move |call| {
-            let (types, result) = (call.arg_types.clone(), call.result.clone());
-            let states = Vec::new();
-            Box::new(UserStates { function: function.clone(), types, result, states })
-        });
-        self.aggregates.insert(name.to_uppercase(), make);
+        self.add_aggregate(name, Arc::new(function));
+    }
+    pub(crate) fn add_aggregate(&mut self, name: &str, function: Arc<dyn AnyAggregate>) {
+        self.aggregates.insert(name.to_owned(), function);
     }
     /// Adds or replaces a table function.
     pub fn register_table(&mut self, name: &str, function: impl TableFunction) {
-        self.tables.insert(name.to_uppercase(), Arc::new(function));
+        self.add_table(name, Arc::new(function));
+    }
+    pub(crate) fn add_table(&mut self, name: &str, function: Arc<dyn TableFunction>) {
+        self.tables.insert(name.to_owned(), function);
     }
     /// The table function of this name.
     ///
     /// # Errors
     /// Configuration: there is none.
     pub fn table(&self, name: &str) -> Result<Arc<dyn TableFunction>> {
-        self.tables.get(&name.to_uppercase()).cloned().ok_or_else(|| missing("table", name))
+        self.tables.get(name).cloned().ok_or_else(|| missing("table", name))
     }
     pub(super) fn accumulator(
         &self,
         name: &str,
         call: &AggCall,
-        _retracts: bool,
+        retracts: bool,
     ) -> Result<Box<dyn Accumulator>> {
-        let make = self.aggregates.get(&name.to_uppercase());
-        make.map(|make| make(call)).ok_or_else(|| missing("aggregate", name))
+        let function = self.aggregates.get(name).ok_or_else(|| missing("aggregate", name))?;
+        if retracts && !function.can_retract() {
+            let what = format!(
+                "aggregate function '{name}' cannot take rows away, and its input does: it is \
+                 updating, or the OVER window is bounded"
+            );
+            return Err(
+                Error::config(what).advice("implement retract, and answer true from can_retract")
+            );
+        }
+        Ok(Arc::clone(function).accumulator(call))
     }
 }
 

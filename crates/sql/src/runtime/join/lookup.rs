@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use hashbrown::HashMap;
 use millstream_core::{Container, Epoch, Error, Result, Watermark};
 use millstream_runtime::async_io::shared_runtime;
@@ -61,6 +61,14 @@ pub trait LookupTable: Send + Sync + 'static {
     /// # Errors
     /// Ends the attempt; retries are the table's own business.
     fn lookup(self: Arc<Self>, keys: RecordBatch) -> LookupFuture;
+    /// The same at once, if the table is in memory; then keys may repeat, and rows come in the
+    /// order of their keys. `None`: ask with [`lookup`](Self::lookup).
+    ///
+    /// # Errors
+    /// As the lookup.
+    fn answer_now(&self, _keys: &RecordBatch) -> Result<Option<LookupAnswer>> {
+        Ok(None)
+    }
 }
 
 type Key = Box<[u8]>;
@@ -214,6 +222,62 @@ impl LookupJoin {
     fn now_ms(&self) -> i64 {
         self.running.as_ref().map_or(0, |running| running.context.clock.now_ms())
     }
+    fn request(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.key_schema.clone(), columns, &options)
+            .map_err(arrow_bug)
+    }
+    /// Lets a batch pass whose answers are in memory; whether they were.
+    fn pass(&self, batch: &ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<bool> {
+        let columns = batch.columns(&self.spec.keys)?;
+        let can_match = matchable(&columns, &vec![true; columns.len()], batch.len());
+        let asking: Vec<u32> =
+            (0..batch.len() as u32).filter(|row| can_match[*row as usize]).collect();
+        let request = match asking.len() == batch.len() {
+            true => self.request(columns, batch.len())?,
+            false => {
+                let rows: Vec<Option<u32>> = asking.iter().copied().map(Some).collect();
+                self.request(pick(&columns, &rows)?, rows.len())?
+            }
+        };
+        let Some(answer) = self.table.answer_now(&request)? else { return Ok(false) };
+        let row_of = |key: &u32| {
+            let row = asking.get(*key as usize).copied().map(Some);
+            row.ok_or_else(|| Error::user("a lookup table answered for a key that was not asked"))
+        };
+        let mut rows = answer.keys.iter().map(row_of).collect::<Result<Vec<_>>>()?;
+        let mut right: Vec<Option<u32>> = (0..rows.len() as u32).map(Some).collect();
+        if let (Some(condition), false) = (&self.spec.condition, rows.is_empty()) {
+            let left = pick(batch.rows().columns(), &rows)?;
+            let of_table = answer.rows.columns().to_vec();
+            let holds = evaluate(condition, &self.pair_schema, left, of_table, rows.len())?;
+            let kept: Vec<usize> = (0..rows.len()).filter(|i| holds[*i]).collect();
+            right = kept.iter().map(|i| right[*i]).collect();
+            rows = kept.iter().map(|i| rows[*i]).collect();
+        }
+        if self.spec.kind.keeps_left() {
+            (rows, right) = with_all_left(batch.len(), &rows, &right);
+        }
+        if !rows.is_empty() {
+            let columns =
+                [pick(batch.rows().columns(), &rows)?, pick(answer.rows.columns(), &right)?];
+            self.emit_pairs(batch, &rows, columns.concat(), out)?;
+        }
+        Ok(true)
+    }
+    fn emit_pairs(
+        &self,
+        batch: &ChangeBatch,
+        rows: &[Option<u32>],
+        columns: Vec<ArrayRef>,
+        out: &mut Output<ChangeBatch>,
+    ) -> Result<()> {
+        let kind = |row: &u32| batch.kind(*row as usize);
+        let kinds = batch.kinds().map(|_| rows.iter().flatten().map(kind).collect::<Vec<_>>());
+        let output = self.spec.output.clone();
+        out.emit(ChangeBatch::from_columns(output, columns, rows.len(), kinds)?);
+        Ok(())
+    }
     /// Puts a batch in the queue, and asks for what is not known.
     fn enqueue(&mut self, batch: ChangeBatch) -> Result<()> {
         let now_ms = self.now_ms();
@@ -241,13 +305,7 @@ impl LookupJoin {
         let id = self.next_id;
         self.next_id += 1;
         if let (Some(running), false) = (&self.running, asked.is_empty()) {
-            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-            let request = RecordBatch::try_new_with_options(
-                self.key_schema.clone(),
-                pick(&columns, &rows)?,
-                &options,
-            );
-            let request = request.map_err(arrow_bug)?;
+            let request = self.request(pick(&columns, &rows)?, rows.len())?;
             let reporter = Reporter {
                 report: Some((id, Err(Error::restart("a lookup was dropped or panicked")))),
                 sender: running.sender.clone(),
@@ -333,32 +391,38 @@ impl LookupJoin {
             rows = (0..rows.len()).filter(keep).map(|i| rows[i]).collect();
         }
         if self.spec.kind.keeps_left() {
-            let (mut all, mut beside) = (Vec::new(), Vec::new());
-            let mut at = 0;
-            for row in 0..batch.len() as u32 {
-                let from = at;
-                while at < rows.len() && rows[at] == Some(row) {
-                    all.push(Some(row));
-                    beside.push(right[at]);
-                    at += 1;
-                }
-                if from == at {
-                    all.push(Some(row));
-                    beside.push(None);
-                }
-            }
-            (rows, right) = (all, beside);
+            (rows, right) = with_all_left(batch.len(), &rows, &right);
         }
         if rows.is_empty() {
             return Ok(());
         }
         let left = pick(batch.rows().columns(), &rows)?;
         let columns = [left, self.right_codec.decode(right)?].concat();
-        let kinds = rows.iter().flatten().map(|row| batch.kind(*row as usize)).collect();
-        let output = self.spec.output.clone();
-        out.emit(ChangeBatch::from_columns(output, columns, rows.len(), Some(kinds))?);
-        Ok(())
+        self.emit_pairs(batch, &rows, columns, out)
     }
+}
+
+/// Pairs of rows, ascending, with a pair of its own for each left row that has none.
+fn with_all_left<T: Copy>(
+    left_rows: usize,
+    rows: &[Option<u32>],
+    right: &[Option<T>],
+) -> (Vec<Option<u32>>, Vec<Option<T>>) {
+    let (mut all, mut beside) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    for row in 0..left_rows as u32 {
+        let from = at;
+        while at < rows.len() && rows[at] == Some(row) {
+            all.push(Some(row));
+            beside.push(right[at]);
+            at += 1;
+        }
+        if from == at {
+            all.push(Some(row));
+            beside.push(None);
+        }
+    }
+    (all, beside)
 }
 
 impl Operator for LookupJoin {
@@ -377,6 +441,9 @@ impl Operator for LookupJoin {
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
+        if self.queue.is_empty() && self.spec.cache.max_keys == 0 && self.pass(&batch, out)? {
+            return Ok(());
+        }
         self.enqueue(batch)?;
         self.take_reports()?;
         self.drain(out)

@@ -1,6 +1,5 @@
-//! Event-time and processing-time timers of keyed operators.
+//! Timers in memory.
 //!
-//! A timer is (time, key, namespace); registering the same one twice is one timer.
 //! The queue is a map from time to the set of timers due then, because windows
 //! register very many timers for very few distinct times.
 //!
@@ -8,8 +7,7 @@
 //! registration; a deleted timer does not fire, not even when others of its time
 //! are firing already.
 
-use crate::operator::SubtaskInfo;
-use crate::snapshot::{OperatorSnapshot, Restored, StateDescription, StateKind};
+use crate::{OperatorSnapshot, Restored, StateDescription, StateKind, SubtaskInfo};
 use indexmap::IndexMap;
 use millstream_core::key_group::StableHasher;
 use millstream_core::{Key, Result};
@@ -23,7 +21,7 @@ type Slot<K, N> = IndexMap<(K, N), bool, BuildHasherDefault<StableHasher>>;
 /// Timers of one time domain. `N` is the namespace: a window, or `()`.
 ///
 /// ```
-/// use millstream_runtime::TimerQueue;
+/// use millstream_state::TimerQueue;
 /// let mut timers = TimerQueue::default();
 /// timers.register(20, "b", ());
 /// timers.register(10, "a", ());

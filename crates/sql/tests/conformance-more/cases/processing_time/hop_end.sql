@@ -1,0 +1,5 @@
+-- case: HOP over processing time
+-- compare: changelog-final
+CREATE TABLE staff (eid INT, name STRING, dept INT, boss INT) WITH ('connector'='filesystem','format'='json','path'='${IN}/staff.jsonl');
+CREATE VIEW s AS SELECT *, PROCTIME() AS p FROM staff;
+SELECT dept, COUNT(*) FROM TABLE(HOP(TABLE s, DESCRIPTOR(p), INTERVAL '1000' DAY(4), INTERVAL '2000' DAY(4))) GROUP BY dept, window_start, window_end;
