@@ -18,7 +18,7 @@ use crate::dialect::ast::{
 use crate::expr::{Expr, Node};
 use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
-    json_value,
+    json_query_array, json_value,
 };
 use crate::functions::named::Kind;
 use crate::plan::logical::WindowPart;
@@ -80,6 +80,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) groupings: Vec<Vec<Expr>>,
     /// Uses of `TUMBLE_START` and its kin: part, function (`TUMBLE`), arguments.
     pub(crate) window_parts: Vec<(WindowPart, String, Vec<ast::Expr>)>,
+    /// Items of SELECT whose aliases mean something here (in QUALIFY).
+    pub(crate) aliases: &'s [ast::SelectItem],
     /// Number of grouping keys: aggregates of NOT NULL columns are NULL only without any.
     pub(crate) group_count: Option<usize>,
 }
@@ -99,6 +101,7 @@ impl<'s> Cx<'s> {
             takes_scalars: false,
             groupings: vec![],
             window_parts: vec![],
+            aliases: &[],
             group_count: None,
         }
     }
@@ -115,7 +118,7 @@ impl Binder<'_> {
             Node::Column(_) => bound,
             // What is computed from a time attribute is none.
             _ if bound.ty.attribute == TimeAttribute::Rowtime => {
-                Expr { ty: bound.ty.without_attribute(), node: bound.node }
+                Expr { ty: bound.ty.computed(), node: bound.node }
             }
             _ => bound,
         })
@@ -164,6 +167,10 @@ impl Binder<'_> {
             }
             ExprKind::Timestamp(text) => {
                 literal::temporal(text, SqlType::timestamp(literal::fraction_digits(text)))
+            }
+            ExprKind::TimestampLtz(text) => {
+                let ty = SqlType::timestamp_ltz(literal::fraction_digits(text));
+                Expr::text(text.clone()).cast(ty, false)
             }
             ExprKind::Interval { negative, text, unit } => literal::interval(*negative, text, unit),
             ExprKind::Unary(op, inner) => {
@@ -324,7 +331,7 @@ impl Binder<'_> {
         base.field(index).ok_or_else(|| Error::bug("a field vanished"))
     }
 
-    fn name(&self, parts: &[Ident], cx: &Cx<'_>) -> Result<Expr> {
+    fn name(&self, parts: &[Ident], cx: &mut Cx<'_>) -> Result<Expr> {
         let mut found = cx.scope.find(parts)?.map(|found| (found, cx.scope, 0));
         if let (None, Some(outer)) = (&found, cx.outer) {
             let scopes = std::iter::once(outer).chain(self.around.iter().rev());
@@ -336,6 +343,14 @@ impl Binder<'_> {
             }
         }
         let Some((found, scope, base)) = found else {
+            let is_alias = |item: &&SelectItem, only: &Ident| {
+                item.alias.as_ref().is_some_and(|alias| alias.value == only.value)
+            };
+            if let [only] = parts
+                && let Some(item) = cx.aliases.iter().find(|item| is_alias(item, only))
+            {
+                return self.expr(&item.expr, cx);
+            }
             if let [only] = parts
                 && let Some(call) = self.bare_function(only)
             {
@@ -411,6 +426,10 @@ impl Binder<'_> {
                 let ty = SqlType::bigint().not_null();
                 return Ok(Expr::column(GROUPINGS + cx.groupings.len() - 1, ty));
             }
+            // Flink's answer is 0 for all sets of keys.
+            "GROUP_ID" if call.args.is_empty() && cx.no_aggregates.is_none() => {
+                return Ok(Expr::bigint(0));
+            }
             "ROW_NUMBER" | "RANK" | "DENSE_RANK" | "LAG" | "LEAD" | "NTILE" => {
                 return Err(Error::config(format!("{name} needs an OVER clause"))
                     .advice("add OVER (PARTITION BY ... ORDER BY ...)"));
@@ -479,16 +498,18 @@ impl Binder<'_> {
                 json_value(input.clone(), path.clone(), ty, empty, error)
             }
             ("JSON_QUERY", [input, path]) => {
-                if let Some(ty) = returning
-                    && !ty.is_text()
-                {
-                    return Err(Error::config(format!(
-                        "JSON_QUERY RETURNING {ty} is not supported"
-                    ))
-                    .advice("return STRING"));
-                }
                 let (empty, error) = (problem(on_empty)?, problem(on_error)?);
-                json_query(input.clone(), path.clone(), wrapper, empty, error)
+                match returning.map(|ty| ty.kind) {
+                    Some(TypeKind::Array(element)) if element.is_text() => {
+                        json_query_array(input.clone(), path.clone(), wrapper, empty, error)
+                    }
+                    Some(kind) if !SqlType::new(kind.clone()).is_text() => {
+                        let ty = SqlType::new(kind);
+                        Err(Error::config(format!("JSON_QUERY RETURNING {ty} is not supported"))
+                            .advice("return STRING or ARRAY<STRING>"))
+                    }
+                    _ => json_query(input.clone(), path.clone(), wrapper, empty, error),
+                }
             }
             ("JSON_EXISTS", [input, path]) => {
                 let on_error = match on_error {
@@ -559,7 +580,7 @@ impl Binder<'_> {
             return Err(self.fail(query.span, what).advice("select one column"));
         };
         let counts = !field.ty.nullable && field.ty.kind == TypeKind::BigInt;
-        let ty = field.ty.clone().null_allowed().without_attribute();
+        let ty = field.ty.clone().null_allowed().computed();
         let scalar = ScalarQuery::of(rel).map_err(|e| self.place(e, query.span))?;
         let correlated = scalar.is_correlated();
         cx.scalars.push(scalar);

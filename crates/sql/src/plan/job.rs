@@ -5,16 +5,10 @@
 //! fused by the runtime.
 
 use super::adapters::{
-<<<<<<< HEAD
-    Calc, Collect, NotNull, Pack, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack,
-    ValuesSource,
-};
-use super::gate::SourceGate;
-=======
-    Collect, NotNull, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
+    Collect, NotNull, Pack, ResultQueue, SinkAdapter, SourceAdapter, Union, Unpack, ValuesSource,
 };
 use super::calc::Calc;
->>>>>>> wt-nexmark
+use super::gate::SourceGate;
 use super::stream::{Distribution, Node, Op};
 use super::translate::arrow_schema;
 use super::uid::{Identity, identities};
@@ -33,11 +27,7 @@ use millstream_runtime::{
     ContainerPartition, ContainerPartitioner, Input, JobGraph, NodeId, NodeSpec, Operator,
     OperatorContext, WatermarkStrategy,
 };
-<<<<<<< HEAD
-use std::collections::BTreeSet;
-=======
-use std::collections::BTreeMap;
->>>>>>> wt-nexmark
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl ContainerPartition<ChangeBatch> for KeyPartition {
@@ -86,13 +76,10 @@ pub(crate) struct JobBuilder {
     zone: Zone,
     functions: UserFunctions,
     drops_null: bool,
-<<<<<<< HEAD
     gate: Option<Arc<SourceGate>>,
     stateful: BTreeSet<String>,
-=======
-    /// What is there for [`Op::Shared`], by name.
+    /// What is there for [`Op::Shared`], by name, in the plan at hand.
     shared: BTreeMap<String, (NodeId, usize)>,
->>>>>>> wt-nexmark
 }
 
 impl JobBuilder {
@@ -116,12 +103,9 @@ impl JobBuilder {
             zone: settings.zone()?,
             functions,
             drops_null: settings.drops_null(),
-<<<<<<< HEAD
             gate,
             stateful: BTreeSet::new(),
-=======
             shared: BTreeMap::new(),
->>>>>>> wt-nexmark
         })
     }
 
@@ -156,6 +140,8 @@ impl JobBuilder {
     }
 
     fn insert(&mut self, plan: &Node, identity: &Identity) -> Result<()> {
+        // Another sink's plan has operators of its own: uids go by sink.
+        self.shared.clear();
         self.stateful.insert(identity.uid.clone());
         let Op::Sink(sink, _) = &plan.op else { return Err(Error::bug("an insert without sink")) };
         let [(input, distribution)] = plan.inputs.as_slice() else {
@@ -224,7 +210,7 @@ impl JobBuilder {
                 let [(input, _)] = node.inputs.as_slice() else {
                     return Err(Error::bug("a shared operator has one input"));
                 };
-                let built = self.node(input)?;
+                let built = self.node(input, identity.input(0)?)?;
                 self.shared.insert(known_as.clone(), built);
                 return Ok(built);
             }

@@ -1,15 +1,9 @@
 //! Plans: what a query means, how streams compute it, what the runtime runs.
 //!
 //! ```text
-<<<<<<< HEAD
-//!   bind ──> logical ──translate──> stream ──job──> runtime's job graph
-//!            (Rel)     condition    (operators'      adapters: sources, calc, sinks
-//!                                    specs)        uid: which state is whose
-=======
 //!   bind ──> logical ──prune, translate──> stream ──job──> runtime's job graph
 //!            (Rel)         condition       (operators'      adapters: sources, calc, sinks
-//!                                           specs)
->>>>>>> wt-nexmark
+//!                                           specs)       uid: which state is whose
 //! ```
 
 pub(crate) mod adapters;

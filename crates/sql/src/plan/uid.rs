@@ -27,6 +27,7 @@ use millstream_core::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who an operator is, with those in front of it: the tree of the plan's nodes.
+#[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) uid: String,
     /// What it keeps, in words; `None`: nothing, or positions of a source.
@@ -51,8 +52,9 @@ pub(crate) fn identities(plans: &[&Node]) -> Vec<Identity> {
         draft.feed(0);
     }
     let (mut bases, mut details) = (BTreeMap::new(), BTreeMap::new());
-    drafts.iter().for_each(|draft| draft.count(&mut bases));
-    drafts.into_iter().map(|draft| draft.finish(&bases, &mut details)).collect()
+    drafts.iter().for_each(|draft| draft.count(&mut bases, &mut BTreeSet::new()));
+    let finish = |draft: Draft| draft.finish(&bases, &mut details, &mut BTreeMap::new());
+    drafts.into_iter().map(finish).collect()
 }
 
 /// The table that a plan writes; a query whose rows are shown has none.
@@ -66,6 +68,8 @@ fn sink_of(plan: &Node) -> String {
 /// A node on its way to a uid.
 struct Draft {
     kind: &'static str,
+    /// The name of an operator that several readers share.
+    shared: Option<String>,
     schema: Option<String>,
     /// What it is; equal for operators that do the same for the same sink.
     base: u64,
@@ -88,8 +92,13 @@ impl Draft {
         }
         let base = stable_hash(&(sink, kind, &text, &tables));
         let below: Vec<u64> = inputs.iter().map(|d| d.detail).collect();
+        let shared = match &node.op {
+            Op::Shared(name) => Some(name.clone()),
+            _ => None,
+        };
         Draft {
             kind,
+            shared,
             schema: meaning.schema(),
             detail: stable_hash(&(base, node.name(), below)),
             columns: meaning.columns(&text),
@@ -103,6 +112,8 @@ impl Draft {
     /// which input of it this feeds.
     fn feed(&mut self, consumer: u64) {
         self.detail = stable_hash(&(self.detail, consumer));
+        // What is shared is the same for all its readers.
+        let consumer = if self.shared.is_some() { 0 } else { consumer };
         let meets = self.schema.is_some() || self.inputs.len() > 1;
         let base = self.base;
         for (i, input) in self.inputs.iter_mut().enumerate() {
@@ -110,12 +121,23 @@ impl Draft {
         }
     }
 
-    fn count(&self, bases: &mut BTreeMap<u64, usize>) {
+    fn count<'a>(&'a self, bases: &mut BTreeMap<u64, usize>, seen: &mut BTreeSet<&'a str>) {
+        if self.shared.as_deref().is_some_and(|name| !seen.insert(name)) {
+            return;
+        }
         *bases.entry(self.base).or_default() += 1;
-        self.inputs.iter().for_each(|input| input.count(bases));
+        self.inputs.iter().for_each(|input| input.count(bases, seen));
     }
 
-    fn finish(self, bases: &BTreeMap<u64, usize>, details: &mut BTreeMap<u64, usize>) -> Identity {
+    fn finish(
+        self,
+        bases: &BTreeMap<u64, usize>,
+        details: &mut BTreeMap<u64, usize>,
+        made: &mut BTreeMap<String, Identity>,
+    ) -> Identity {
+        if let Some(identity) = self.shared.as_ref().and_then(|name| made.get(name)) {
+            return identity.clone();
+        }
         let hash = match bases.get(&self.base) {
             Some(1) => self.base,
             _ => {
@@ -124,8 +146,13 @@ impl Draft {
                 stable_hash(&(self.detail, *copies))
             }
         };
-        let inputs = self.inputs.into_iter().map(|d| d.finish(bases, details)).collect();
-        Identity { uid: format!("{}-{hash:016x}", self.kind), schema: self.schema, inputs }
+        let inputs = self.inputs.into_iter().map(|d| d.finish(bases, details, made)).collect();
+        let uid = format!("{}-{hash:016x}", self.kind);
+        let identity = Identity { uid, schema: self.schema, inputs };
+        if let Some(name) = self.shared {
+            made.insert(name, identity.clone());
+        }
+        identity
     }
 }
 
@@ -285,6 +312,7 @@ impl Meaning<'_> {
             }
             Op::DropUpdateBefore => ("drop-update-before", String::new()),
             Op::NotNull(columns) => ("not-null", self.list(columns)),
+            Op::Shared(_) => ("shared", String::new()),
             Op::Sink(_, table) => ("sink", table.clone()),
         }
     }

@@ -21,14 +21,11 @@ use crate::types::SqlType;
 /// NULL for each row; NULL does not match.
 #[derive(Clone)]
 pub struct Predicate {
-<<<<<<< HEAD
-    condition: Arc<Condition>,
-    text: Arc<str>,
-=======
     matches: Arc<Condition>,
+    /// What it computes, in words.
+    text: Arc<str>,
     /// Columns that are looked at; `None`: any may be.
     columns: Option<Arc<[usize]>>,
->>>>>>> wt-nexmark
 }
 
 type Condition = dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync;
@@ -38,14 +35,11 @@ impl Predicate {
     pub fn new(
         matches: impl Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync + 'static,
     ) -> Self {
-<<<<<<< HEAD
-        Predicate { condition: Arc::new(matches), text: "".into() }
+        Predicate { matches: Arc::new(matches), text: "".into(), columns: None }
     }
     /// The same with a text, which says what it computes.
     pub fn described(self, text: &str) -> Self {
         Predicate { text: text.into(), ..self }
-=======
-        Predicate { matches: Arc::new(matches), columns: None }
     }
     /// The same, which looks at these columns only: the others may be NULL.
     pub fn over(self, columns: Vec<usize>) -> Self {
@@ -54,18 +48,13 @@ impl Predicate {
     /// Whether it looks at a column.
     pub fn reads(&self, column: usize) -> bool {
         self.columns.as_ref().is_none_or(|columns| columns.contains(&column))
->>>>>>> wt-nexmark
     }
     /// One entry for each row.
     ///
     /// # Errors
     /// As the expression behind it.
     pub fn evaluate(&self, rows: &RecordBatch) -> Result<BooleanArray> {
-<<<<<<< HEAD
-        (self.condition)(rows)
-=======
         (self.matches)(rows)
->>>>>>> wt-nexmark
     }
 }
 
@@ -534,6 +523,8 @@ pub struct WindowRankSpec {
     pub start: u64,
     /// Last rank that comes out.
     pub end: u64,
+    /// Deduplication that keeps the last row: of equal rows the newest stands first.
+    pub newest_first: bool,
     /// Whether the rank is a column of the output.
     pub with_rank: bool,
     /// Column window_end.

@@ -33,7 +33,7 @@ use super::prune::prune;
 use super::stream::{Changes, Distribution, Node, Op, WindowColumns};
 use crate::connectors::{self, ConnectorContext, Needed};
 use crate::dialect::ast::SetOp;
-use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_columns, evaluate_filter};
+use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_columns, evaluate_filter, fold};
 use crate::runtime::spec::{
     self, AggCall, AggFunction, JoinKeys, JoinSide, LocalTime, Predicate, RankEnd, SortColumn,
     TimeDomain, WindowAssigner, WindowColumn,
@@ -114,22 +114,13 @@ impl<'a> Translator<'a> {
             return None;
         }
         let condition = Expr::and(conditions);
-<<<<<<< HEAD
-        let zone = self.zone;
+        let (zone, columns) = (self.zone, condition.columns());
         let text = condition.to_string();
         let matches = move |rows: &_| {
             let context = EvalContext::new(zone, 0, 0);
             evaluate_filter(&condition, rows, &context)
         };
-        Some(Predicate::new(matches).described(&text))
-=======
-        let (zone, columns) = (self.zone, condition.columns());
-        let predicate = Predicate::new(move |rows| {
-            let context = EvalContext::new(zone, 0, 0);
-            evaluate_filter(&condition, rows, &context)
-        });
-        Some(predicate.over(columns))
->>>>>>> wt-nexmark
+        Some(Predicate::new(matches).described(&text).over(columns))
     }
 
     /// The operator of `rel`; `needed` says what anyone reads of its columns.
@@ -249,8 +240,10 @@ impl<'a> Translator<'a> {
     }
 
     /// Flink divides constant decimals while it plans, and fails then when one is by zero.
+    /// Of other numbers it does so only where both operands are written as constants.
     fn constant_division(&self, exprs: &[Expr], row: &[Expr]) -> Result<()> {
         for expr in exprs {
+            self.written_division(expr)?;
             let constant = substitute(expr.clone(), row);
             let mut failed = None;
             constant.walk(&mut |e| {
@@ -266,6 +259,31 @@ impl<'a> Translator<'a> {
             }
         }
         Ok(())
+    }
+
+    fn written_division(&self, expr: &Expr) -> Result<()> {
+        let mut by_zero = false;
+        expr.walk(&mut |e| {
+            if let ExprNode::Call(call) = &e.node
+                && call.function.name() == "/"
+                && let [a, b] = call.args.as_slice()
+                && a.is_constant()
+                && b.is_constant()
+            {
+                let context = EvalContext::new(self.zone, 0, 0);
+                let value = |e: &Expr| fold(e.clone(), &context).ok()?.as_literal().cloned();
+                let zero = |v: &Value| {
+                    matches!(v, Value::Int(0) | Value::Decimal(0)) || *v == Value::Float(0.0)
+                };
+                let null = |v: &Value| v.is_null();
+                by_zero |=
+                    value(b).as_ref().is_some_and(zero) && !value(a).as_ref().is_some_and(null);
+            }
+        });
+        match by_zero {
+            true => Err(Error::data("Division by zero").advice("test the divisor with NULLIF")),
+            false => Ok(()),
+        }
     }
 
     /// The operator of `rel`, of which all columns are read.
@@ -374,6 +392,8 @@ fn add_needed(expr: &Expr, needed: &Needed, wanted: &mut [Needed]) {
 fn single_row(rel: &Rel) -> Option<Vec<Expr>> {
     match rel {
         Rel::Values { rows, .. } => match rows.as_slice() {
+            // Literals as they are written stay values of the run.
+            [row] if !row.is_empty() && row.iter().all(|e| e.as_literal().is_some()) => None,
             [row] => Some(row.clone()),
             _ => None,
         },
