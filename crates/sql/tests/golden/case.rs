@@ -48,8 +48,10 @@ impl Case {
     /// What this engine answers, in the shape of the expected answers.
     pub(crate) fn run(&self) -> Value {
         let out = tempfile::tempdir().unwrap();
-        let script =
-            self.script.replace("${IN}", DATA).replace("${OUT}", out.path().to_str().unwrap());
+        let script = self
+            .script
+            .replace("${IN}", &format!("{ROOT}/data"))
+            .replace("${OUT}", out.path().to_str().unwrap());
         let mut session = Session::new();
         session.settings_mut().set("parallelism.default", "2").unwrap();
         let mut results = vec![];
