@@ -70,8 +70,7 @@ fn a_killed_job_writes_each_record_once() {
     assert!(start(&script).wait().unwrap().success());
     let read = rows(&format!(
         "CREATE TABLE t (n BIGINT) WITH ('connector' = 'kafka', {table}, 'format' = 'json',
-           'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset',
-           'properties.isolation.level' = 'read_committed');
+           'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');
          SELECT n FROM t;"
     ));
     let mut numbers: Vec<u64> =
