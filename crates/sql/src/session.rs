@@ -559,7 +559,8 @@ impl Session {
                     return Err(Error::config("EXPLAIN takes a query or an INSERT"));
                 };
                 let rel = self.binder(text).query(query)?;
-                add(Some(&rel), &self.query_plan(&rel)?);
+                let node = self.query_plan(&rel)?;
+                plans.push((rel, node));
             }
             _ => {
                 return Err(Error::config("EXPLAIN takes a query or an INSERT"));

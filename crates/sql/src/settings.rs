@@ -86,7 +86,8 @@ impl Settings {
         let hint = || nearest::hint(key, KNOWN.iter().map(|k| k.key).chain(options::names()));
         if !known && !WITHOUT_EFFECT.iter().any(|p| key.starts_with(p)) {
             let error = Error::config(format!("option '{key}' is not known"));
-            let lists = || "docs/sql/settings.md and docs/checkpoints.md list the options".to_owned();
+            let lists =
+                || "docs/sql/settings.md and docs/checkpoints.md list the options".to_owned();
             return Err(error.advice(hint().unwrap_or_else(lists)));
         }
         if options::is_known(key) {

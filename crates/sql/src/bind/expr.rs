@@ -343,7 +343,7 @@ impl Binder<'_> {
             }
         }
         let Some((found, scope, base)) = found else {
-            let is_alias = |item: &&SelectItem, only: &Ident| {
+            let is_alias = |item: &&ast::SelectItem, only: &Ident| {
                 item.alias.as_ref().is_some_and(|alias| alias.value == only.value)
             };
             if let [only] = parts

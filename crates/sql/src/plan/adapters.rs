@@ -12,8 +12,8 @@ use arrow_select::concat::concat;
 use millstream_core::{Batch, Container, Epoch, Error, NO_TIMESTAMP, Result, Watermark};
 use millstream_runtime::source::SourceOutput;
 use millstream_runtime::{
-    Committer, CommitterContext, Operator, OperatorContext, OperatorSnapshot, Output, Progress,
-    Sink, SinkWriter, Source, SourcePoll, SourceReader, Waker,
+    Committer, CommitterContext, Operator, OperatorContext, OperatorSnapshot, Output, Sink,
+    SinkWriter, Source, SourcePoll, SourceReader, Waker,
 };
 use serde::de::Error as _;
 use serde::ser::Error as _;
