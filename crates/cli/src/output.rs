@@ -39,6 +39,10 @@ fn say(text: &str) {
 impl Printer {
     /// In this form.
     pub(crate) fn new(output: Output) -> Self {
+        // The one object must stand alone on standard output.
+        if output == Output::Json {
+            millstream_sql::connectors::divert_to_standard_error();
+        }
         Printer { output, results: vec![] }
     }
 

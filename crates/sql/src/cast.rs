@@ -109,7 +109,11 @@ pub fn cast(
     match (from.family(), to.family()) {
         (F::Null, _) => Ok(new_null_array(&to.arrow(), array.len())),
         (F::Array, F::Array) | (F::Map, F::Map) | (F::Row, F::Row) | (F::Multiset, F::Multiset) => {
-            job.nested()
+            if try_cast && may_fail(from, to) {
+                job.whole_rows()
+            } else {
+                job.nested()
+            }
         }
         (F::Character, F::Character) => job.text_to_text(),
         (_, F::Character) => job.to_text(),
@@ -591,6 +595,25 @@ impl Job<'_> {
             }
             _ => return Err(Error::bug(format!("no cast from {} to {}", self.from, self.to))),
         })
+    }
+
+    /// TRY_CAST of nested values: NULL for a value of which any part fails.
+    fn whole_rows(&self) -> Result<ArrayRef> {
+        let strict = |array: &ArrayRef| cast(array, self.from, self.to, false, self.zone);
+        if let Ok(all) = strict(self.array) {
+            return Ok(all);
+        }
+        let rows: Vec<ArrayRef> = (0..self.array.len())
+            .map(|i| {
+                // A slice still has the parts of the other rows: they are left behind.
+                let row = arrow_select::concat::concat(&[&*self.array.slice(i, 1)]);
+                row.map_err(crate::expr::arrow_bug)
+                    .and_then(|row| strict(&row))
+                    .unwrap_or_else(|_| new_null_array(&self.to.clone().null_allowed().arrow(), 1))
+            })
+            .collect();
+        let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+        arrow_select::concat::concat(&rows).map_err(crate::expr::arrow_bug)
     }
 
     fn nested(&self) -> Result<ArrayRef> {

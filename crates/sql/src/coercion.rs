@@ -6,7 +6,7 @@
 //! Source: Flink's behaviour in shared/conformance and "Data Types" in its documentation.
 //! Decimal results follow SQL Server's rules with 38 digits, as Hive and Spark do.
 
-use crate::types::{Family, MAX_DECIMAL_PRECISION, RowField, SqlType, TypeKind};
+use crate::types::{Family, MAX_DECIMAL_PRECISION, RowField, SqlType, TimeAttribute, TypeKind};
 
 /// The smallest type that holds the values of all given types, if there is one.
 ///
@@ -27,7 +27,14 @@ pub fn common_type<'a>(types: impl IntoIterator<Item = &'a SqlType>) -> Option<S
 
 fn common_of_two(a: &SqlType, b: &SqlType) -> Option<SqlType> {
     let nullable = a.nullable || b.nullable;
-    let attribute = if a.attribute == b.attribute { a.attribute } else { Default::default() };
+    use TimeAttribute::{Former, Rowtime};
+    let attribute = match (a.attribute, b.attribute) {
+        (x, y) if x == y => x,
+        (Former, Rowtime) | (Rowtime, Former) => Former,
+        (x, _) if b.kind == TypeKind::Null => x,
+        (_, y) if a.kind == TypeKind::Null => y,
+        _ => TimeAttribute::None,
+    };
     let kind = common_kind(&a.kind, &b.kind)?;
     Some(SqlType { kind, nullable, attribute })
 }

@@ -390,6 +390,13 @@ impl Session {
             let source = match (&constants[i], targets.iter().position(|t| *t == i)) {
                 (Some(constant), _) => constant.clone(),
                 (None, Some(from)) => columns[from].clone(),
+                (None, None) if !field.ty.nullable => {
+                    let what = format!(
+                        "Column '{}' has no default value and does not allow NULLs",
+                        field.name
+                    );
+                    return Err(binder.fail(insert.query.span, what).advice("give it a value"));
+                }
                 (None, None) => Expr::null(field.ty.clone()),
             };
             if !crate::coercion::implicitly_casts(&source.ty, &field.ty) {

@@ -139,6 +139,43 @@ pub fn literal_text(value: &Value, ty: &SqlType) -> String {
     }
 }
 
+/// Java's `BigDecimal.toString` of a number as it is written, with or without an exponent;
+/// `strip` drops zeros at the end first.
+pub fn java_decimal(number: &str, strip: bool) -> String {
+    let (sign, number) = match number.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", number),
+    };
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent: i64 = exponent.parse().unwrap_or(0);
+    let mut scale = fraction.len() as i64 - exponent;
+    let joined = format!("{whole}{fraction}");
+    let mut digits = joined.trim_start_matches('0');
+    if digits.is_empty() {
+        (digits, scale) = ("0", if strip { 0 } else { scale });
+    }
+    if strip && digits != "0" {
+        let short = digits.trim_end_matches('0');
+        scale -= (digits.len() - short.len()) as i64;
+        digits = short;
+    }
+    let sign = if digits == "0" { "" } else { sign };
+    let adjusted = digits.len() as i64 - 1 - scale;
+    if scale == 0 {
+        return format!("{sign}{digits}");
+    }
+    if scale > 0 && adjusted >= -6 {
+        let scale = scale as usize;
+        let padded = format!("{digits:0>width$}", width = scale + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - scale);
+        return format!("{sign}{whole}.{fraction}");
+    }
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{first}{point}{rest}E{adjusted:+}")
+}
+
 /// Appends an integer.
 pub fn write_int(out: &mut String, value: i64) {
     let _ = write!(out, "{value}");

@@ -63,6 +63,9 @@ pub enum TimeAttribute {
     Rowtime,
     /// Processing time: the column is computed when it is read.
     Proctime,
+    /// Computed from event time, or behind an operator that does not keep it: shown as event
+    /// time, as Flink does, but an ordinary column.
+    Former,
 }
 
 /// A logical type without its nullability.
@@ -288,13 +291,22 @@ impl SqlType {
     /// The same, but processing time stays what it is.
     pub fn without_rowtime(self) -> Self {
         match self.attribute {
-            TimeAttribute::Rowtime => self.without_attribute(),
+            TimeAttribute::Rowtime => self.with_attribute(TimeAttribute::Former),
             _ => self,
+        }
+    }
+    /// This type as that of something computed: event time is only shown.
+    pub fn computed(self) -> Self {
+        match self.attribute {
+            TimeAttribute::Rowtime | TimeAttribute::Former => {
+                self.with_attribute(TimeAttribute::Former)
+            }
+            _ => self.without_attribute(),
         }
     }
     /// Whether the column is a rowtime or proctime attribute.
     pub fn is_time_attribute(&self) -> bool {
-        self.attribute != TimeAttribute::None
+        matches!(self.attribute, TimeAttribute::Rowtime | TimeAttribute::Proctime)
     }
 
     /// The family that signatures speak of.
@@ -558,7 +570,7 @@ impl fmt::Display for SqlType {
         }
         match self.attribute {
             TimeAttribute::None => Ok(()),
-            TimeAttribute::Rowtime => f.write_str(" *ROWTIME*"),
+            TimeAttribute::Rowtime | TimeAttribute::Former => f.write_str(" *ROWTIME*"),
             TimeAttribute::Proctime => f.write_str(" *PROCTIME*"),
         }
     }

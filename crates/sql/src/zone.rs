@@ -102,6 +102,15 @@ impl Zone {
         }
     }
 
+    /// As [`offset_of_local`](Self::offset_of_local), with the later instant of an overlap,
+    /// as Java's `SimpleDateFormat` reads a text.
+    pub fn later_offset_of_local(&self, local_s: i64) -> i32 {
+        let offset = self.offset_of_local(local_s);
+        let later = self.offset_at(local_s - i64::from(offset) + 86_400);
+        let holds = later < offset && self.offset_at(local_s - i64::from(later)) == later;
+        if holds { later } else { offset }
+    }
+
     /// Local milliseconds of an instant in milliseconds.
     pub fn to_local_ms(&self, instant_ms: i64) -> i64 {
         match self {

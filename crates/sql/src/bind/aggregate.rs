@@ -8,13 +8,14 @@ use super::expr::{AGGREGATES, Cx};
 use crate::coercion::{average_type, sum_type};
 use crate::dialect::Span;
 use crate::dialect::ast::{Call, CallClause, ExprKind, Ident, ObjectName};
-use crate::expr::Expr;
+use crate::expr::{EvalContext, Expr, fold};
 use crate::functions::Registry;
 use crate::functions::named::{Kind, NamedFunction};
 use crate::functions::user::fitting;
 use crate::plan::logical::USER;
 use crate::runtime::agg::user::AnyAggregate;
 use crate::types::{SqlType, TypeKind};
+use crate::value::Value;
 use millstream_core::{Error, Result};
 
 /// Names of the aggregate functions.
@@ -31,6 +32,7 @@ pub(crate) const AGGREGATE_FUNCTIONS: &[&str] = &[
     "LISTAGG",
     "MAX",
     "MIN",
+    "PERCENTILE",
     "SINGLE_VALUE",
     "STDDEV",
     "STDDEV_POP",
@@ -150,6 +152,10 @@ impl Binder<'_> {
             return Err(Error::config(format!("ORDER BY within {name} is not supported"))
                 .advice("remove it: rows are taken in the order in which they come"));
         }
+        if star && call.distinct {
+            return Err(Error::config(format!("{name}(DISTINCT *) does not exist"))
+                .advice("name the column whose values are to be counted once"));
+        }
         if star && name != "COUNT" {
             return Err(
                 Error::config(format!("{name}(*) does not exist")).advice("only COUNT takes '*'")
@@ -197,7 +203,17 @@ impl Binder<'_> {
             args.retain(|a| a.ty.nullable);
             args.truncate(1);
         }
-        let ty = aggregate_type(name, &args, &call.args.len(), may_be_empty || filter.is_some())?;
+        let mut ty =
+            aggregate_type(name, &args, &call.args.len(), may_be_empty || filter.is_some())?;
+        if name == "PERCENTILE" {
+            // The fractions are constants, and no argument of the accumulator.
+            let fractions = args.remove(1);
+            let many = matches!(fractions.ty.kind, TypeKind::Array(_));
+            options = percentages(fractions)?;
+            if many {
+                ty = SqlType::array(ty);
+            }
+        }
         if name == "LISTAGG"
             && let Some(first) = args.first_mut()
             && !first.ty.is_text()
@@ -220,6 +236,28 @@ impl Binder<'_> {
     }
 }
 
+/// The fractions of PERCENTILE as text: one number or a constant array of them.
+fn percentages(fractions: Expr) -> Result<Vec<String>> {
+    let wrong = || {
+        Error::config("the percentage of PERCENTILE must be a constant between 0 and 1")
+            .advice("write PERCENTILE(x, 0.5) or PERCENTILE(x, ARRAY[0.25, 0.75])")
+    };
+    let doubles = SqlType::array(SqlType::double());
+    let many = matches!(fractions.ty.kind, TypeKind::Array(_));
+    let cast = fractions.cast(if many { doubles } else { SqlType::double() }, false)?;
+    let folded = fold(cast, &EvalContext::utc())?;
+    let values = match folded.as_literal() {
+        Some(Value::Array(values)) => values.clone(),
+        Some(value) => vec![value.clone()],
+        None => return Err(wrong()),
+    };
+    let text = |value: &Value| match value {
+        Value::Float(f) if (0.0..=1.0).contains(f) => Ok(f.to_string()),
+        _ => Err(wrong()),
+    };
+    values.iter().map(text).collect()
+}
+
 /// The type of the result.
 fn aggregate_type(
     name: &str,
@@ -233,7 +271,7 @@ fn aggregate_type(
             .advice(format!("give it {low}"))),
     };
     let first = || {
-        args.first().map(|a| a.ty.clone().without_attribute()).ok_or_else(|| {
+        args.first().map(|a| a.ty.clone().computed()).ok_or_else(|| {
             Error::config(format!("{name} needs an argument")).advice("name a column")
         })
     };
@@ -282,7 +320,7 @@ fn aggregate_type(
         }
         "LISTAGG" => {
             arity(1, 2)?;
-            nullable(SqlType::string().with_nullable(first()?.nullable))
+            SqlType::string().with_nullable(first()?.nullable)
         }
         "COLLECT" => {
             arity(1, 1)?;
@@ -290,7 +328,17 @@ fn aggregate_type(
         }
         "ARRAY_AGG" => {
             arity(1, 1)?;
-            SqlType::array(first()?)
+            let ty = first()?;
+            let nullable = ty.nullable;
+            SqlType::array(ty).with_nullable(nullable)
+        }
+        "PERCENTILE" => {
+            arity(2, 3)?;
+            let ty = first()?;
+            if !ty.is_numeric() {
+                return Err(no_number(&ty));
+            }
+            SqlType::double()
         }
         "JSON_OBJECTAGG" | "JSON_ARRAYAGG" => SqlType::varchar(2000).not_null(),
         other => return Err(Error::bug(format!("no type for the aggregate {other}"))),

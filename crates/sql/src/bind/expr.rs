@@ -18,7 +18,7 @@ use crate::dialect::ast::{
 use crate::expr::{Expr, Node};
 use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
-    json_value,
+    json_query_array, json_value,
 };
 use crate::functions::named::Kind;
 use crate::plan::logical::WindowPart;
@@ -71,6 +71,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) groupings: Vec<Vec<Expr>>,
     /// Uses of `TUMBLE_START` and its kin: part, function (`TUMBLE`), arguments.
     pub(crate) window_parts: Vec<(WindowPart, String, Vec<ast::Expr>)>,
+    /// Items of SELECT whose aliases mean something here (in QUALIFY).
+    pub(crate) aliases: &'s [ast::SelectItem],
     /// Number of grouping keys: aggregates of NOT NULL columns are NULL only without any.
     pub(crate) group_count: Option<usize>,
 }
@@ -90,6 +92,7 @@ impl<'s> Cx<'s> {
             takes_scalars: false,
             groupings: vec![],
             window_parts: vec![],
+            aliases: &[],
             group_count: None,
         }
     }
@@ -106,7 +109,7 @@ impl Binder<'_> {
             Node::Column(_) => bound,
             // What is computed from a time attribute is none.
             _ if bound.ty.attribute == TimeAttribute::Rowtime => {
-                Expr { ty: bound.ty.without_attribute(), node: bound.node }
+                Expr { ty: bound.ty.computed(), node: bound.node }
             }
             _ => bound,
         })
@@ -155,6 +158,10 @@ impl Binder<'_> {
             }
             ExprKind::Timestamp(text) => {
                 literal::temporal(text, SqlType::timestamp(literal::fraction_digits(text)))
+            }
+            ExprKind::TimestampLtz(text) => {
+                let ty = SqlType::timestamp_ltz(literal::fraction_digits(text));
+                Expr::text(text.clone()).cast(ty, false)
             }
             ExprKind::Interval { negative, text, unit } => literal::interval(*negative, text, unit),
             ExprKind::Unary(op, inner) => {
@@ -315,12 +322,20 @@ impl Binder<'_> {
         base.field(index).ok_or_else(|| Error::bug("a field vanished"))
     }
 
-    fn name(&self, parts: &[Ident], cx: &Cx<'_>) -> Result<Expr> {
+    fn name(&self, parts: &[Ident], cx: &mut Cx<'_>) -> Result<Expr> {
         let (found, base) = match cx.scope.find(parts)? {
             Some(found) => (found, 0),
             None => match cx.outer.map(|o| o.find(parts)).transpose()?.flatten() {
                 Some(found) => (found, OUTER),
                 None => {
+                    if let [only] = parts
+                        && let Some(item) = cx
+                            .aliases
+                            .iter()
+                            .find(|item| item.alias.as_ref().is_some_and(|a| a.value == only.value))
+                    {
+                        return self.expr(&item.expr, cx);
+                    }
                     if let [only] = parts
                         && let Some(call) = self.bare_function(only)
                     {
@@ -399,6 +414,10 @@ impl Binder<'_> {
                 let ty = SqlType::bigint().not_null();
                 return Ok(Expr::column(GROUPINGS + cx.groupings.len() - 1, ty));
             }
+            // Flink's answer is 0 for all sets of keys.
+            "GROUP_ID" if call.args.is_empty() && cx.no_aggregates.is_none() => {
+                return Ok(Expr::bigint(0));
+            }
             "ROW_NUMBER" | "RANK" | "DENSE_RANK" | "LAG" | "LEAD" | "NTILE" => {
                 return Err(Error::config(format!("{name} needs an OVER clause"))
                     .advice("add OVER (PARTITION BY ... ORDER BY ...)"));
@@ -467,16 +486,18 @@ impl Binder<'_> {
                 json_value(input.clone(), path.clone(), ty, empty, error)
             }
             ("JSON_QUERY", [input, path]) => {
-                if let Some(ty) = returning
-                    && !ty.is_text()
-                {
-                    return Err(Error::config(format!(
-                        "JSON_QUERY RETURNING {ty} is not supported"
-                    ))
-                    .advice("return STRING"));
-                }
                 let (empty, error) = (problem(on_empty)?, problem(on_error)?);
-                json_query(input.clone(), path.clone(), wrapper, empty, error)
+                match returning.map(|ty| ty.kind) {
+                    Some(TypeKind::Array(element)) if element.is_text() => {
+                        json_query_array(input.clone(), path.clone(), wrapper, empty, error)
+                    }
+                    Some(kind) if !SqlType::new(kind.clone()).is_text() => {
+                        let ty = SqlType::new(kind);
+                        Err(Error::config(format!("JSON_QUERY RETURNING {ty} is not supported"))
+                            .advice("return STRING or ARRAY<STRING>"))
+                    }
+                    _ => json_query(input.clone(), path.clone(), wrapper, empty, error),
+                }
             }
             ("JSON_EXISTS", [input, path]) => {
                 let on_error = match on_error {
@@ -547,7 +568,7 @@ impl Binder<'_> {
             return Err(self.fail(query.span, what).advice("select one column"));
         };
         let counts = !field.ty.nullable && field.ty.kind == TypeKind::BigInt;
-        let ty = field.ty.clone().null_allowed().without_attribute();
+        let ty = field.ty.clone().null_allowed().computed();
         let scalar = ScalarQuery::of(rel).map_err(|e| self.place(e, query.span))?;
         let correlated = !scalar.equal.is_empty();
         cx.scalars.push(scalar);

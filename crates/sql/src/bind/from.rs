@@ -259,6 +259,17 @@ impl Binder<'_> {
         condition: &JoinCondition,
         span: Span,
     ) -> Result<(Rel, Scope)> {
+        let named = |c: &super::scope::ScopeColumn| c.table.last().cloned();
+        let twice = left_scope
+            .columns
+            .iter()
+            .filter_map(named)
+            .find(|name| right_scope.columns.iter().any(|c| c.table.last() == Some(name)));
+        if let Some(name) = twice {
+            return Err(self
+                .fail(span, format!("Duplicate relation name '{name}' in FROM clause"))
+                .advice("give one of them another name with AS"));
+        }
         let using = self.using_columns(&left_scope, &right_scope, condition, span)?;
         let mut scope = left_scope.clone().and(right_scope);
         let left_width = left.schema().len();
@@ -325,7 +336,9 @@ impl Binder<'_> {
         kind: JoinKind,
     ) -> Result<(Rel, Scope)> {
         let mut exprs = rel.columns();
+        let level = 1 + scope.columns.iter().map(|c| c.merged).max().unwrap_or(0);
         for (l, r) in using {
+            scope.columns[*l].merged = level;
             let (left, right) = (exprs[*l].clone(), exprs[left_width + *r].clone());
             exprs[*l] = match kind {
                 JoinKind::Right => right,

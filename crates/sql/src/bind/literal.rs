@@ -16,6 +16,10 @@ pub(super) fn number(text: &str) -> Result<Expr> {
         return Ok(Expr::double(value));
     }
     if let Some((whole, fraction)) = digits.split_once('.') {
+        // A point with nothing behind it makes no DECIMAL.
+        if fraction.is_empty() && !whole.is_empty() {
+            return number(text.trim_end_matches('.'));
+        }
         let precision = (whole.len() + fraction.len()).max(1);
         return decimal(text, precision, fraction.len());
     }
@@ -30,7 +34,8 @@ pub(super) fn number(text: &str) -> Result<Expr> {
 
 fn decimal(text: &str, precision: usize, scale: usize) -> Result<Expr> {
     let all: String = text.chars().filter(|c| *c != '.').collect();
-    let value: i128 = all.parse().map_err(|_| too_large(text))?;
+    // All digits together must fit into 64 bits, as in Flink.
+    let value = i128::from(all.parse::<i64>().map_err(|_| too_large(text))?);
     let (Ok(precision), Ok(scale)) = (u8::try_from(precision), u8::try_from(scale)) else {
         return Err(too_large(text));
     };
@@ -42,7 +47,7 @@ fn decimal(text: &str, precision: usize, scale: usize) -> Result<Expr> {
 
 fn too_large(text: &str) -> Error {
     Error::config(format!("numeric literal '{text}' out of range"))
-        .advice("a DECIMAL has up to 38 digits; write an exponent for a DOUBLE")
+        .advice("write more than 18 digits as a text: CAST('...' AS DECIMAL(38, 0))")
 }
 
 fn bad(text: &str, what: &str) -> Error {
@@ -74,9 +79,6 @@ pub(super) fn temporal(text: &str, ty: SqlType) -> Result<Expr> {
         let what = format!("illegal {} literal '{text}': not {shape}", ty.base_text());
         Error::config(what).advice(format!("write it as '{example}'"))
     };
-    if matches!(ty.kind, TypeKind::Timestamp(_)) && !text.contains(':') {
-        return Err(wrong());
-    }
     let cast = Expr::text(text).cast(ty.clone(), true)?;
     let folded = fold(cast, &EvalContext::utc())?;
     match folded.as_literal() {

@@ -145,6 +145,11 @@ impl Binder<'_> {
                 .advice("add ORDER BY with the rowtime column"));
         }
         let aggregate = match name {
+            "LAG" | "LEAD" if spec.frame.is_some() => {
+                return Err(self
+                    .fail(spec.span, format!("ROW/RANGE not allowed with {name}"))
+                    .advice("leave the frame out"));
+            }
             "LAG" | "LEAD" => self.lag(name, call, cx)?,
             _ if self.calls_an_aggregate(call) => {
                 let may_be_empty = cx.group_count == Some(0) && !cx.aggregates.is_empty();
@@ -249,7 +254,7 @@ impl Binder<'_> {
             return Err(wrong("takes one to three arguments"));
         }
         let mut args = call.args.iter().map(|a| self.expr(a, cx)).collect::<Result<Vec<_>>>()?;
-        let ty = args[0].ty.clone().null_allowed().without_attribute();
+        let ty = args[0].ty.clone().null_allowed().computed();
         let offset = match args.get(1).map(|o| o.as_literal().cloned()) {
             None => 1,
             Some(Some(Value::Int(n))) if n >= 0 => n,

@@ -154,7 +154,7 @@ impl Binder<'_> {
                 return Err(self.fail(span, what).advice("cast one of the two"));
             };
             let keeps_time = op == SetOp::Union && all;
-            let ty = if keeps_time { ty } else { ty.without_attribute() };
+            let ty = if keeps_time { ty } else { ty.computed() };
             schema.push(Field { name: l.name.clone(), ty });
         }
         let left = converted(left, &schema)?;
@@ -240,8 +240,10 @@ impl Binder<'_> {
         let selected = exprs.len();
         let mut having =
             select.having.as_ref().map(|h| self.condition(h, &mut cx, "HAVING")).transpose()?;
+        cx.aliases = &select.items;
         let mut qualify =
             select.qualify.as_ref().map(|q| self.condition(q, &mut cx, "QUALIFY")).transpose()?;
+        cx.aliases = &[];
         // Order by: a number or alias of the list, or an expression of its own.
         let mut keys = vec![];
         for item in order_by {
@@ -473,8 +475,21 @@ impl Binder<'_> {
         names: &mut Vec<String>,
     ) -> Result<()> {
         if let ExprKind::Star(table) = &item.expr.kind {
+            // `column.*`: the fields of a ROW.
+            if !table.is_empty()
+                && scope.columns_of(table).is_none()
+                && scope.find(table)?.is_some()
+            {
+                let name = ast::Expr { kind: ExprKind::Name(table.clone()), span: item.expr.span };
+                let row = self.expr(&name, cx)?;
+                if let TypeKind::Row(fields) = &row.ty.kind {
+                    names.extend(fields.iter().map(|f| f.name.clone()));
+                    exprs.extend((0..fields.len()).filter_map(|i| row.clone().field(i)));
+                    return Ok(());
+                }
+            }
             let columns: Vec<usize> = if table.is_empty() {
-                (0..scope.columns.len()).filter(|i| !scope.columns[*i].hidden).collect()
+                scope.star()
             } else {
                 scope.columns_of(table).ok_or_else(|| {
                     let mut parts = table.clone();
@@ -711,7 +726,7 @@ impl Binder<'_> {
         for field in &mut schema {
             // A plain grouping gives keys as they are; only windows keep time going.
             if window.is_some() {
-                field.ty = field.ty.clone().without_attribute();
+                field.ty = field.ty.clone().computed();
             }
         }
         let key_types: Vec<SqlType> = schema.iter().map(|f| f.ty.clone()).collect();
@@ -861,7 +876,7 @@ fn expand(rel: Rel, sets: &[Vec<usize>], keys: usize, width: usize) -> Rel {
         let everywhere = sets.iter().all(|s| s.contains(&i));
         if !everywhere {
             field.ty.nullable = true;
-            field.ty = field.ty.clone().without_attribute();
+            field.ty = field.ty.clone().computed();
         }
     }
     let projections = sets

@@ -19,6 +19,8 @@ pub(crate) struct ScopeColumn {
     pub(crate) ty: SqlType,
     /// Left out of `*` (the second of two columns joined by USING).
     pub(crate) hidden: bool,
+    /// Above 0 for a column joined by USING: of `*` the highest come first.
+    pub(crate) merged: u32,
 }
 
 /// The columns of a `FROM`, in the order of the plan's schema.
@@ -41,6 +43,7 @@ impl Scope {
             name: f.name.clone(),
             ty: f.ty.clone(),
             hidden: false,
+            merged: 0,
         };
         Scope { columns: schema.iter().map(column).collect() }
     }
@@ -84,6 +87,15 @@ impl Scope {
             return Ok(Some(Found { index, parts: table_parts + 1 }));
         }
         Ok(None)
+    }
+
+    /// The columns that `*` means: those joined by USING, of the outermost join first, then
+    /// the others.
+    pub(crate) fn star(&self) -> Vec<usize> {
+        let mut all: Vec<usize> =
+            (0..self.columns.len()).filter(|i| !self.columns[*i].hidden).collect();
+        all.sort_by_key(|i| std::cmp::Reverse(self.columns[*i].merged));
+        all
     }
 
     /// The columns of a table, by index; `None` when there is no such table.

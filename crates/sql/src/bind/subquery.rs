@@ -376,7 +376,7 @@ fn is_global(rel: &Rel) -> bool {
 
 /// The only value of a column, by keys; two make the job fail.
 fn single_value(rel: Rel, column: usize, keys: Vec<usize>) -> Rel {
-    let ty = rel.schema()[column].ty.clone().null_allowed().without_attribute();
+    let ty = rel.schema()[column].ty.clone().null_allowed().computed();
     let call = AggregateCall {
         function: "SINGLE_VALUE".into(),
         args: vec![column],

@@ -251,8 +251,11 @@ impl Binder<'_> {
                 ast::ColumnKind::Computed(_) => SqlType::null(),
             };
             let name = def.name.value.clone();
-            let column = Column { name: name.clone(), ty, kind, comment: def.comment.clone() };
             let existing = table.column_index(&name);
+            // A changed column keeps its comment unless it gets another one.
+            let former = existing.and_then(|at| table.columns[at].comment.clone());
+            let comment = def.comment.clone().or(former);
+            let column = Column { name: name.clone(), ty, kind, comment };
             match (existing, replace) {
                 (Some(at), true) => {
                     table.columns.remove(at);

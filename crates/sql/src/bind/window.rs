@@ -197,7 +197,7 @@ impl Binder<'_> {
     fn need_time(&self, ty: &SqlType, span: Span) -> Result<()> {
         match ty.attribute {
             TimeAttribute::Rowtime | TimeAttribute::Proctime => Ok(()),
-            TimeAttribute::None => {
+            TimeAttribute::None | TimeAttribute::Former => {
                 let what = format!(
                     "the window function requires the timecol is a time attribute type, but is {ty}"
                 );

@@ -32,6 +32,7 @@ mod reader;
 
 pub use nexmark_functions::nexmark_functions;
 pub use options::{MASK, OptionKind, OptionSpec, Options, masked};
+pub use print::divert_to_standard_error;
 pub use projection::Needed;
 pub use reader::{TablePoll, TableReader, TableWriter};
 

@@ -16,6 +16,15 @@ use millstream_core::{Error, Result};
 use millstream_runtime::OperatorContext;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static DIVERTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on tables print on standard error, because a program writes something of its own
+/// on standard output.
+pub fn divert_to_standard_error() {
+    DIVERTED.store(true, Ordering::Relaxed);
+}
 
 pub(crate) const CONNECTOR: Connector = Connector {
     name: "print",
@@ -54,7 +63,10 @@ impl TableSink for Print {
         let subtask = &context.subtask;
         Ok(Box::new(PrintWriter {
             prefix: prefix(&self.identifier, subtask.index, subtask.parallelism),
-            print: self.clone(),
+            print: Print {
+                standard_error: self.standard_error || DIVERTED.load(Ordering::Relaxed),
+                ..self.clone()
+            },
             text: String::new(),
         }))
     }

@@ -242,6 +242,8 @@ pub enum ExprKind {
     Date(String),
     Time(String),
     Timestamp(String),
+    /// `TIMESTAMP WITH LOCAL TIME ZONE '...'`.
+    TimestampLtz(String),
     Interval {
         negative: bool,
         text: String,

@@ -391,6 +391,12 @@ impl Parser<'_> {
                     _ => ExprKind::Timestamp(text),
                 }
             }
+            "TIMESTAMP" if self.is_word_at(1, "WITH") && self.is_word_at(2, "LOCAL") => {
+                for _ in 0..5 {
+                    self.advance();
+                }
+                ExprKind::TimestampLtz(self.text_literal()?)
+            }
             "INTERVAL" => self.interval()?,
             "CASE" => self.case()?,
             "CAST" | "TRY_CAST" if call_follows => {

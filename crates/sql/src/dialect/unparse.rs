@@ -98,6 +98,7 @@ fn operand(e: &Expr, source: &str, within: u8) -> String {
         ExprKind::Binary(d) => format!("X'{d}'"),
         ExprKind::Date(t) => format!("DATE {}", literal(t)),
         ExprKind::Time(t) => format!("TIME {}", literal(t)),
+        ExprKind::TimestampLtz(t) => format!("TIMESTAMP WITH LOCAL TIME ZONE {}", literal(t)),
         ExprKind::Timestamp(t) => format!("TIMESTAMP {}", literal(t)),
         ExprKind::Interval { negative, text, unit } => {
             let sign = if *negative { "-" } else { "" };

@@ -130,10 +130,10 @@ impl Expr {
     pub fn double(value: f64) -> Self {
         Self::literal(Value::Float(value), SqlType::double())
     }
-    /// A text constant, of type CHAR(number of characters) as in Flink.
+    /// A text constant, of type CHAR(number of UTF-16 units) as in Flink.
     pub fn text(value: impl Into<String>) -> Self {
         let value = value.into();
-        let length = value.chars().count() as u32;
+        let length = value.encode_utf16().count() as u32;
         Self::literal(Value::Text(value), SqlType::char(length))
     }
     /// `input` converted to `ty`, or `input` itself if it has that shape already.
@@ -148,7 +148,9 @@ impl Expr {
     pub(crate) fn cast_unchecked(self, ty: SqlType, try_cast: bool) -> Self {
         let nullable = self.ty.nullable || try_cast;
         let ty = SqlType { nullable, ..ty };
-        if widens_for_free(&self.ty, &ty) {
+        // A cast to CHAR or BINARY pads: only its result may be seen as longer text.
+        let pads = matches!(self.node, Node::Cast { .. }) && self.ty.kind != ty.kind;
+        if widens_for_free(&self.ty, &ty) && !pads {
             return Expr { node: self.node, ty };
         }
         if let (Node::Literal(Value::Null), false) = (&self.node, ty.kind == TypeKind::Null) {

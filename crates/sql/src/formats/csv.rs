@@ -369,9 +369,17 @@ impl CsvEncoder {
             _ => {
                 let start = out.len();
                 let quoted = write_scalar(out, ty, array, row, TimeStandard::Sql)?;
-                if quoted.is_none() && !self.csv.plain_decimals {
+                if quoted.is_none() {
                     let plain = out.split_off(start);
-                    out.push_str(&super::json::java_decimal(&plain));
+                    // Zeros at the end of the fraction are dropped in any case.
+                    let plain = match plain.contains('.') {
+                        true => plain.trim_end_matches('0').trim_end_matches('.'),
+                        false => &plain,
+                    };
+                    match self.csv.plain_decimals {
+                        true => out.push_str(plain),
+                        false => out.push_str(&crate::text::java_decimal(plain, true)),
+                    }
                 }
                 Ok(quoted == Some(true))
             }

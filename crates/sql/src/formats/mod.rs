@@ -18,7 +18,7 @@ mod avro;
 mod cdc;
 pub(crate) mod columns;
 mod csv;
-mod json;
+pub(crate) mod json;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "protobuf")]

@@ -175,10 +175,10 @@ fn unhex(args: &CallArgs<'_>) -> Result<ArrayRef> {
             out.append_null();
             continue;
         };
-        // An odd number of digits has a zero before it.
+        // The first of an odd number of digits counts as zero, as in Flink.
         let odd = digits.len() % 2;
         if odd == 1 {
-            bytes.push(digits[0]);
+            bytes.push(0);
         }
         bytes.extend(digits[odd..].chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
         out.append_value(&bytes);

@@ -216,7 +216,7 @@ fn no_common(what: &str, args: &[Expr]) -> Error {
 fn array(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
     let element = common_type(args.iter().map(|a| &a.ty))
         .ok_or_else(|| no_common("ARRAY", &args))?
-        .without_attribute();
+        .computed();
     let args = args.into_iter().map(|a| a.cast_unchecked(element.clone(), false)).collect();
     Ok(call_expr(function, args, SqlType::array(element).not_null()))
 }
@@ -229,7 +229,7 @@ fn map(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
         let side: Vec<Expr> = args.iter().skip(offset).step_by(2).cloned().collect();
         common_type(side.iter().map(|a| &a.ty)).ok_or_else(|| no_common("MAP", &side))
     };
-    let (key, value) = (common(0)?.without_attribute(), common(1)?.without_attribute());
+    let (key, value) = (common(0)?.computed(), common(1)?.computed());
     let args = args
         .into_iter()
         .enumerate()
@@ -241,10 +241,8 @@ fn map(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
 }
 
 fn row(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
-    let fields = args
-        .iter()
-        .enumerate()
-        .map(|(i, arg)| (format!("EXPR${i}"), arg.ty.clone().without_attribute()));
+    let fields =
+        args.iter().enumerate().map(|(i, arg)| (format!("EXPR${i}"), arg.ty.clone().computed()));
     let ty = SqlType::row(fields).not_null();
     Ok(call_expr(function, args, ty))
 }

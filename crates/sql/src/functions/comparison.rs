@@ -122,13 +122,26 @@ pub(super) fn same_type(args: Vec<Expr>) -> Result<Vec<Expr>> {
     Ok(args.into_iter().map(|a| a.cast_unchecked(ty.clone(), false)).collect())
 }
 
+/// `<`, `BETWEEN` and `IN` read text beside a number as a number; `=` does not.
+fn read_numbers(args: Vec<Expr>) -> Vec<Expr> {
+    let Some(number) = args.iter().find(|a| a.ty.is_numeric()).map(|a| a.ty.clone()) else {
+        return args;
+    };
+    let read = |arg: Expr| match arg.ty.is_text() {
+        true => arg.cast_unchecked(number.clone(), false),
+        false => arg,
+    };
+    args.into_iter().map(read).collect()
+}
+
 fn is_nested(ty: &SqlType) -> bool {
     matches!(ty.family(), Family::Array | Family::Map | Family::Multiset | Family::Row)
 }
 
 fn compare(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
-    let args = same_type(args)?;
     let ordered = !matches!(function.name(), "=" | "<>");
+    let args = if ordered { read_numbers(args) } else { args };
+    let args = same_type(args)?;
     if let Some(arg) = args.iter().find(|a| ordered && is_nested(&a.ty)) {
         return Err(Error::config(format!(
             "Cannot apply '{}' to values of type {}",
@@ -174,7 +187,7 @@ fn negate(expr: Expr) -> Result<Expr> {
 const HASHED_LIST: usize = 12;
 
 fn is_in(_: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
-    let args = same_type(args)?;
+    let args = same_type(read_numbers(args))?;
     let nullable = args.iter().any(|a| a.ty.nullable);
     let constant = args[1..].iter().all(|a| a.as_literal().is_some());
     let hashable = args[0].ty.is_integer() || args[0].ty.is_text();
@@ -295,11 +308,13 @@ fn floats<T: ArrowPrimitiveType>(
     let a = arrow_array::cast::AsArray::as_primitive::<T>(&a);
     let b = arrow_array::cast::AsArray::as_primitive::<T>(&b);
     let (x, y) = (a.values(), b.values());
+    let nan = |a, b| compare(a, a).is_none() && compare(b, b).is_none();
     let bits = BooleanBuffer::collect_bool(args.rows, |i| {
         let order = compare(x[i], y[i]);
         match op {
-            Op::Equal => order == Some(std::cmp::Ordering::Equal),
-            Op::NotEqual => order != Some(std::cmp::Ordering::Equal),
+            // Two values without an order are both NaN, or one is: Flink's `=` compares bits.
+            Op::Equal => order.map_or(nan(x[i], y[i]), std::cmp::Ordering::is_eq),
+            Op::NotEqual => !order.map_or(nan(x[i], y[i]), std::cmp::Ordering::is_eq),
             Op::Less => order == Some(std::cmp::Ordering::Less),
             Op::LessOrEqual => order.is_some_and(std::cmp::Ordering::is_le),
             Op::Greater => order == Some(std::cmp::Ordering::Greater),

@@ -26,7 +26,7 @@ pub(super) const TABLE: &[Definition] = &[
 
 /// The common type of results, or Flink's complaint.
 fn common(what: &str, args: &[&Expr]) -> Result<SqlType> {
-    common_type(args.iter().map(|a| &a.ty)).map(SqlType::without_attribute).ok_or_else(|| {
+    common_type(args.iter().map(|a| &a.ty)).map(SqlType::computed).ok_or_else(|| {
         let types: Vec<String> = args.iter().map(|a| a.ty.base_text()).collect();
         Error::config(format!("Illegal mixing of types in {what}: {}", types.join(", ")))
             .advice("cast the values to one type")
@@ -83,8 +83,8 @@ fn coalesce(args: Vec<Expr>) -> Result<Expr> {
 }
 
 fn if_null(args: Vec<Expr>) -> Result<Expr> {
-    // NULL only if the replacement can be, however nullable the input is.
-    coalesce(args)
+    // A value that is never NULL needs no replacement, not even its type.
+    if args[0].ty.nullable { coalesce(args) } else { Ok(args[0].clone()) }
 }
 
 fn null_if(args: Vec<Expr>) -> Result<Expr> {
@@ -97,16 +97,10 @@ fn null_if(args: Vec<Expr>) -> Result<Expr> {
 fn if_else(args: Vec<Expr>) -> Result<Expr> {
     match <[Expr; 3]>::try_from(args) {
         Ok([condition, yes, no]) => {
-            // Flink's IF has the type of its second argument unless both are numbers, and is
-            // nullable if any argument is, the condition too.
+            // Flink's IF is nullable if any argument is, the condition too.
             let nullable = condition.ty.nullable || yes.ty.nullable || no.ty.nullable;
-            let labelled = yes.ty.is_text() && no.ty.is_text();
-            let kind = yes.ty.kind.clone();
             let mut expr = case(vec![(condition, yes)], Some(no))?;
             expr.ty.nullable = nullable;
-            if labelled {
-                expr.ty.kind = kind;
-            }
             Ok(expr)
         }
         Err(_) => Err(Error::bug("IF without three arguments")),

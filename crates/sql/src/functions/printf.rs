@@ -6,7 +6,6 @@ use arrow_array::ArrayRef;
 use millstream_core::Result;
 
 use super::CallArgs;
-use crate::decimal;
 use crate::text::write_value;
 use crate::types::{SqlType, TypeKind};
 use crate::value::Value;
@@ -128,7 +127,6 @@ fn convert(
             cut(&text, spec)
         }
         ('c', Value::Int(v)) => char::from_u32(u32::try_from(*v).ok()?)?.to_string(),
-        ('c', Value::Text(v)) if v.chars().count() == 1 => v.clone(),
         ('d', Value::Int(v)) => signed(*v < 0, &v.unsigned_abs().to_string(), spec),
         ('x', Value::Int(v)) => radix(*v, ty, spec, |v| format!("{v:x}")),
         ('o', Value::Int(v)) => radix(*v, ty, spec, |v| format!("{v:o}")),
@@ -149,14 +147,6 @@ fn convert(
             let mut text = String::new();
             crate::text::write_double(&mut text, *v);
             text
-        }
-        ('f', Value::Decimal(v)) => {
-            let TypeKind::Decimal { scale, .. } = ty.kind else { return None };
-            let precision = spec.precision.unwrap_or(6).min(38) as u8;
-            let rescaled = decimal::rescale(*v, scale, 38, precision)?;
-            let mut text = String::new();
-            crate::text::write_decimal(&mut text, rescaled.abs(), precision);
-            signed(rescaled < 0, &text, spec)
         }
         _ => return None,
     };

@@ -634,6 +634,8 @@ fn similar_pattern(pattern: &str, escape: Option<char>) -> String {
             }
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
+            // What SQL does not name keeps its meaning in a regular expression.
+            '.' => out.push_str("(?-s:.)"),
             '|' | '*' | '+' | '?' | '{' | '}' | '(' | ')' => out.push(c),
             c => out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
         }
@@ -713,6 +715,8 @@ mod tests {
             compiled(&similar_pattern(pattern, None)).unwrap().find(text, 0).is_some()
         };
         assert!(is("abc", "a%") && is("abc", "(abc|x)") && !is("abc", "b"));
-        assert!(is("a.c", "a.c") && !is("abc", "a.c") && is("x1", "[a-z][[:DIGIT:]]"));
+        assert!(
+            is("a.c", "a.c") && is("abc", "a.c") && !is("a", "a.") && is("x1", "[a-z][[:DIGIT:]]")
+        );
     }
 }

@@ -89,22 +89,22 @@ pub(super) const TABLE: &[Definition] = &[
     }),
     Definition::new(&["REPLACE"], &["text, text, text"], STRING, replace),
     Definition::new(
-        &["TRANSLATE"],
+        &["TRANSLATE", "TRANSLATE3"],
         &["text, text, text"],
         Returns::Derived(|args| Ok(SqlType::string().with_nullable(args[0].ty.nullable))),
         translate,
     ),
     Definition::new(&["POSITION"], &["text, text"], INT, |args| {
         let (needles, texts) = (args.text(0)?, args.text(1)?);
-        positions(args, needles, texts, None, None)
+        positions(args, needles, texts, Start::First)
     }),
     Definition::new(&["LOCATE"], &["text, text, [int]"], INT, |args| {
         let (needles, texts) = (args.text(0)?, args.text(1)?);
-        positions(args, needles, texts, Some(2), None)
+        positions(args, needles, texts, Start::From(2))
     }),
     Definition::new(&["INSTR"], &["text, text, [int], [int]"], INT, |args| {
         let (texts, needles) = (args.text(0)?, args.text(1)?);
-        positions(args, needles, texts, Some(2), Some(3))
+        positions(args, needles, texts, Start::Either(2, 3))
     }),
     Definition::new(
         &["STARTSWITH"],
@@ -134,12 +134,7 @@ pub(super) const TABLE: &[Definition] = &[
         is_all(args, |s| s.chars().all(char::is_numeric))
     }),
     Definition::new(&["IS_DECIMAL"], &["text", "num"], FLAG, |args| {
-        is_all(args, |s| {
-            let number = s.strip_prefix(['-', '+']).unwrap_or(s);
-            let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-            let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-            digits(whole) && digits(fraction)
-        })
+        is_all(args, |s| crate::parse::float(s).is_ok())
     }),
 ];
 
@@ -464,15 +459,27 @@ fn translate(args: &CallArgs<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// Where a search begins: arguments with the position and the occurrence.
+#[derive(Clone, Copy)]
+enum Start {
+    First,
+    From(usize),
+    Either(usize, usize),
+}
+
 /// 1-based positions of `needles` in `texts`, from an optional start, for an optional
 /// occurrence; 0 if there is none. A negative start searches backwards from the end.
 fn positions(
     args: &CallArgs<'_>,
     needles: Text<'_>,
     texts: Text<'_>,
-    start: Option<usize>,
-    occurrence: Option<usize>,
+    start: Start,
 ) -> Result<ArrayRef> {
+    let (start, occurrence, backwards) = match start {
+        Start::First => (None, None, false),
+        Start::From(start) => (Some(start), None, false),
+        Start::Either(start, occurrence) => (Some(start), Some(occurrence), true),
+    };
     let optional = |i: Option<usize>| match i {
         Some(i) if i < args.len() => args.ints(i).map(Some),
         _ => Ok(None),
@@ -486,8 +493,13 @@ fn positions(
         else {
             return Ok(None);
         };
+        // LOCATE takes every start before the first character for the first.
+        let start = if backwards { start } else { start.max(1) };
         if nth < 1 || start == 0 {
             return Ok(Some(0));
+        }
+        if needle.is_empty() && !backwards {
+            return Ok(Some(1));
         }
         let position = |byte: usize| text[..byte].chars().count() as i32 + 1;
         if start > 0 {

@@ -242,7 +242,7 @@ fn unit_of(args: &CallArgs<'_>, i: usize) -> Result<Unit> {
 /// `time op interval` for `+` and `-`; the type is that of the time.
 pub(super) fn shift(op: &str, time: Expr, interval: Expr) -> Result<Expr> {
     let nullable = time.ty.nullable || interval.ty.nullable;
-    let ty = time.ty.clone().with_nullable(nullable).without_attribute();
+    let ty = time.ty.clone().with_nullable(nullable).computed();
     let kernel: Kernel =
         if op == "+" { |args| run_shift(args, 1) } else { |args| run_shift(args, -1) };
     Ok(call_expr(Function::native(op, false, kernel), vec![time, interval], ty))
@@ -322,7 +322,7 @@ fn add_units(args: Vec<Expr>) -> Result<Expr> {
     // Hours cannot be added to a DATE, so it becomes a TIMESTAMP first.
     let time = match (&time.ty.kind, unit.millis()) {
         (TypeKind::Date, Some(ms)) if ms < DAY_MS => {
-            time.cast_unchecked(SqlType::timestamp(0), false)
+            time.cast_unchecked(SqlType::timestamp(6), false)
         }
         _ => time,
     };
@@ -470,7 +470,7 @@ pub(super) fn floor_ceil(name: &str, args: Vec<Expr>) -> Result<Expr> {
         return Err(Error::config(format!("{name} does not take this unit"))
             .advice("use SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER, YEAR or longer"));
     }
-    let ty = args[0].ty.clone().without_attribute();
+    let ty = args[0].ty.clone().computed();
     let kernel: Kernel =
         if name == "CEIL" { |args| run_floor(args, true) } else { |args| run_floor(args, false) };
     Ok(call_expr(Function::native(name, false, kernel), args, ty))
@@ -764,17 +764,19 @@ fn to_timestamp_ltz(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
     }
     let precision = match args.get(1).map(|p| p.as_literal()) {
         None => 3,
-        Some(Some(Value::Int(p @ (0 | 3)))) => *p,
+        Some(Some(Value::Int(p @ 0..=9))) => *p,
         Some(_) => {
-            return Err(Error::config("the precision of TO_TIMESTAMP_LTZ must be 0 or 3")
+            return Err(Error::config("the precision of TO_TIMESTAMP_LTZ must be from 0 to 9")
                 .advice("use 0 for seconds and 3 for milliseconds"));
         }
     };
     let number = args[0].clone();
-    let exact = number.ty.is_integer();
+    // A DECIMAL is cut to a whole number; FLOAT and DOUBLE keep their fraction.
+    let exact = !number.ty.is_approximate();
     let wanted = if exact { SqlType::bigint() } else { SqlType::double() };
     let args = vec![number.cast_unchecked(wanted, false), Expr::int(precision as i32)];
-    Ok(call_expr(function, args, ltz_3()))
+    let digits = precision.max(3) as u8;
+    Ok(call_expr(function, args, SqlType::timestamp_ltz(digits)))
 }
 
 fn run_to_timestamp_ltz(args: &CallArgs<'_>) -> Result<ArrayRef> {
@@ -791,27 +793,38 @@ fn run_to_timestamp_ltz(args: &CallArgs<'_>) -> Result<ArrayRef> {
                 Some(zones) => zones.get(row).and_then(|z| Zone::parse(z).ok()),
             };
             let local = read_local(texts.get(row), patterns.as_ref(), row)?;
+            if let (None, Some(text), None) = (local, texts.get(row), &patterns) {
+                return Err(Error::data(format!("text '{text}' could not be parsed")).advice(
+                    "write it as 'yyyy-MM-dd HH:mm:ss', or use TRY_CAST(.. AS TIMESTAMP_LTZ(3))",
+                ));
+            }
             out.append_option(local.zip(zone).map(|(ms, zone)| zone.to_instant_ms(ms)));
         }
         return Ok(as_timestamps(out.finish(), args.result));
     }
-    let to_ms = match args.scalar(1)? {
-        Some(Value::Int(0)) => 1000,
-        _ => 1,
+    let written = match args.scalar(1)? {
+        Some(Value::Int(precision)) => precision as u32,
+        _ => 3,
     };
+    // From units of the precision to those of the result.
+    let stored = match args.result.kind {
+        TypeKind::TimestampLtz(p) => crate::text::units_per_second(time_unit(p)),
+        _ => 1000,
+    };
+    let to_units = (stored / 10_i64.pow(written)).max(1);
     // Flink's timestamps end with the year 9999; what lies outside is NULL.
-    const RANGE_MS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
-    let sound = |ms: i64| Some(ms).filter(|ms| RANGE_MS.contains(ms));
+    const RANGE_S: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+    let sound = |units: i64| Some(units).filter(|u| RANGE_S.contains(&u.div_euclid(stored)));
     let array = args.array(0)?;
     let values = match args.ty(0).kind {
         TypeKind::Double => array
             .as_primitive_opt::<Float64Type>()
             .ok_or_else(|| wrong_array(&array, args.ty(0)))?
-            .unary_opt::<_, Int64Type>(|v| sound((v * to_ms as f64) as i64)),
+            .unary_opt::<_, Int64Type>(|v| sound((v * to_units as f64) as i64)),
         _ => array
             .as_primitive_opt::<Int64Type>()
             .ok_or_else(|| wrong_array(&array, args.ty(0)))?
-            .unary_opt::<_, Int64Type>(|v| sound(v.checked_mul(to_ms)?)),
+            .unary_opt::<_, Int64Type>(|v| sound(v.checked_mul(to_units)?)),
     };
     Ok(as_timestamps(values, args.result))
 }
@@ -870,7 +883,7 @@ fn unix(args: &CallArgs<'_>) -> Result<ArrayRef> {
             Ok(Some(match p.read_lenient(text) {
                 Some(time) => match time.offset {
                     Some(offset) => time.seconds - i64::from(offset),
-                    None => time.seconds - i64::from(zone.offset_of_local(time.seconds)),
+                    None => time.seconds - i64::from(zone.later_offset_of_local(time.seconds)),
                 },
                 // Flink's answer to a text that cannot be read.
                 None => i64::MIN,

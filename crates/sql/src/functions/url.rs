@@ -1,6 +1,7 @@
-//! URLs: encoding, decoding, parts.
+//! URLs and addresses: encoding, decoding, parts.
 
 use arrow_array::ArrayRef;
+use arrow_array::types::Int64Type;
 use millstream_core::Result;
 
 use super::{CallArgs, Definition, Returns};
@@ -29,7 +30,37 @@ pub(super) const TABLE: &[Definition] = &[
         Returns::Nullable(SqlType::string),
         parse_url,
     ),
+    Definition::new(&["INET_ATON"], &["text"], Returns::Nullable(SqlType::bigint), |args| {
+        let texts = args.text(0)?;
+        args.map_numbers::<Int64Type>(|row| Ok(texts.get(row).and_then(address)))
+    }),
+    Definition::new(&["INET_NTOA"], &["bigint"], Returns::Nullable(SqlType::string), |args| {
+        let numbers = args.bigints(0)?;
+        args.map_text(|row, out| {
+            let Some(number) = numbers.get(row).and_then(|n| u32::try_from(n).ok()) else {
+                return Ok(false);
+            };
+            out.push_str(&std::net::Ipv4Addr::from(number).to_string());
+            Ok(true)
+        })
+    }),
 ];
+
+/// The number of an IPv4 address; of a short one like `127.1` the last part stands last.
+fn address(text: &str) -> Option<i64> {
+    let parts: Vec<u8> = text
+        .split('.')
+        .map(|part| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?)
+        .collect::<Option<_>>()?;
+    let (last, first) = parts.split_last()?;
+    if first.len() > 3 {
+        return None;
+    }
+    let mut all = [0; 4];
+    all[..first.len()].copy_from_slice(first);
+    all[3] = *last;
+    Some(i64::from(u32::from_be_bytes(all)))
+}
 
 /// As `java.net.URLEncoder` does: a blank is a plus sign.
 fn encode(text: &str, out: &mut String) {

@@ -505,6 +505,8 @@ pub struct WindowRankSpec {
     pub start: u64,
     /// Last rank that comes out.
     pub end: u64,
+    /// Deduplication that keeps the last row: of equal rows the newest stands first.
+    pub newest_first: bool,
     /// Whether the rank is a column of the output.
     pub with_rank: bool,
     /// Column window_end.

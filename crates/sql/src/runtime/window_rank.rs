@@ -76,10 +76,13 @@ impl WindowRank {
         }
         let ranked = &mut window.partitions[slot as usize];
         let is_full = ranked.len() as u64 >= self.spec.end;
-        if is_full && ranked.last_key_value().is_none_or(|((last, _), _)| **last <= *sort_key) {
+        let newest = self.spec.newest_first;
+        let behind = |last: &[u8]| if newest { *last < *sort_key } else { *last <= *sort_key };
+        if is_full && ranked.last_key_value().is_none_or(|((last, _), _)| behind(last)) {
             return;
         }
-        ranked.insert((sort_key.into(), self.arrivals), row.into());
+        let arrival = if newest { u64::MAX - self.arrivals } else { self.arrivals };
+        ranked.insert((sort_key.into(), arrival), row.into());
         self.arrivals += 1;
         if is_full {
             ranked.pop_last();
@@ -189,6 +192,7 @@ mod tests {
             order: vec![SortColumn { column: 1, descending: true, nulls_first: false }],
             start: 1,
             end: 2,
+            newest_first: false,
             with_rank: true,
             window_end: 2,
             local_time: None,

@@ -12,7 +12,7 @@ use crate::functions::Registry;
 use crate::functions::named::Reach;
 use crate::plan::logical::Field;
 use crate::session::result::Column;
-use crate::types::TimeAttribute;
+use crate::types::{SqlType, TimeAttribute};
 use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -565,14 +565,14 @@ fn create_text(table: &TableDef) -> String {
             .as_ref()
             .map_or_else(String::new, |c| format!(" COMMENT {}", unparse::literal(c)));
         parts.push(match &column.kind {
-            ColumnKind::Physical => format!("  {name} {ty}{comment}"),
+            ColumnKind::Physical => format!("  {name} {}{comment}", written(&ty)),
             ColumnKind::Computed { text, .. } => format!("  {name} AS {text}{comment}"),
             ColumnKind::Metadata { key, is_virtual } => {
                 let from = key
                     .as_ref()
                     .map_or_else(String::new, |k| format!(" FROM {}", unparse::literal(k)));
                 let is_virtual = if *is_virtual { " VIRTUAL" } else { "" };
-                format!("  {name} {ty} METADATA{from}{is_virtual}{comment}")
+                format!("  {name} {} METADATA{from}{is_virtual}{comment}", written(&ty))
             }
         });
     }
@@ -598,6 +598,21 @@ fn create_text(table: &TableDef) -> String {
         text += &format!("\nPARTITIONED BY ({})", keys.join(", "));
     }
     text + &format!("\n{}", options_text(&table.options))
+}
+
+/// A type as Flink writes it out: STRING and BYTES with their lengths.
+fn written(ty: &SqlType) -> String {
+    let mut text = String::new();
+    for (i, part) in ty.to_string().split('`').enumerate() {
+        // Names of fields stand between the backticks.
+        if i % 2 == 1 {
+            text += &format!("`{part}`");
+            continue;
+        }
+        let part = part.replace("STRING", "VARCHAR(2147483647)");
+        text += &part.replace("BYTES", "VARBINARY(2147483647)");
+    }
+    text
 }
 
 /// `WITH (...)`; secrets are masked.

@@ -1,6 +1,10 @@
-//! The option tables of docs/sql/connectors are those of the code. To write them anew:
+//! The option tables of docs/sql/connectors are those of the code, and so are the pages of
+//! functions and settings ([`reference`]). To write them anew:
 //! `MILLSTREAM_WRITE_DOCS=1 cargo test -p millstream-sql --all-features --test docs`.
 #![allow(clippy::unwrap_used)]
+
+mod lines;
+mod reference;
 
 use millstream_sql::connectors::{OptionKind, OptionSpec, connectors};
 use millstream_sql::formats::formats;

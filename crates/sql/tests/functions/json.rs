@@ -44,7 +44,7 @@ fn values() {
     let strict = OnProblem::Error;
     check([
         (value(r#"{"a": true}"#, "$.a", string()), "STRING: true"),
-        (value(r#"{"a": 1.50}"#, "$.a", string()), "STRING: 1.5"),
+        (value(r#"{"a": 1.50}"#, "$.a", string()), "STRING: 1.50"),
         (value(r#"{"a": [1]}"#, "$.a", string()), "STRING: NULL"),
         (value("broken", "$.a", string()), "STRING: NULL"),
         (value(r#"{"a": true}"#, "$.a", SqlType::boolean()), "BOOLEAN: TRUE"),

@@ -99,7 +99,7 @@ fn comparing() {
         (f("=", [ts("2024-01-01 00:00:00"), t("2024-01-01 00:00:00")]), "BOOLEAN NOT NULL: TRUE"),
         (f("=", [cast(i(10), SqlType::decimal(4, 2)), n("10.001")]), "BOOLEAN NOT NULL: FALSE"),
         (f("=", [d(0.0), d(-0.0)]), "BOOLEAN NOT NULL: TRUE"),
-        (f("=", [d(f64::NAN), d(f64::NAN)]), "BOOLEAN NOT NULL: FALSE"),
+        (f("=", [d(f64::NAN), d(f64::NAN)]), "BOOLEAN NOT NULL: TRUE"),
         (f("=", [no(), flag(true)]), "BOOLEAN: NULL"),
         (f("IS DISTINCT FROM", [no(), flag(true)]), "BOOLEAN NOT NULL: TRUE"),
         (f("IS NOT DISTINCT FROM", [no(), no()]), "BOOLEAN NOT NULL: TRUE"),

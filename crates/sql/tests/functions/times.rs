@@ -41,7 +41,7 @@ fn intervals() {
         ),
         (
             f("TIMESTAMPADD", [t("HOUR"), i(25), date("2024-01-01")]),
-            "TIMESTAMP(0) NOT NULL: 2024-01-02 01:00:00",
+            "TIMESTAMP(6) NOT NULL: 2024-01-02 01:00:00.000000",
         ),
     ]);
 }

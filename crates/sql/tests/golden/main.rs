@@ -1,6 +1,7 @@
 //! The golden suite: Flink's statements with Flink's answers.
 //!
-//! `tests/conformance` holds the cases (see its README). Every case runs here; a case
+//! `tests/conformance` holds the cases (see its README), `tests/conformance-more` those that
+//! `scripts/flink-diff` added, with the same data. Every case runs here; a case
 //! that differs must be in `known-failures.txt` with its reason, and one that is listed
 //! must still differ, so the list tells the truth.
 

@@ -169,7 +169,7 @@ impl JsonWriting {
         }
         // A DECIMAL.
         if !self.plain_decimals {
-            text = java_decimal(&text);
+            text = text::java_decimal(&text, true);
         }
         out.extend_from_slice(text.as_bytes());
         Ok(())
@@ -178,27 +178,6 @@ impl JsonWriting {
 
 fn wrong(ty: &SqlType) -> Error {
     Error::bug(format!("a column is not of its type {ty}"))
-}
-
-/// Java's `BigDecimal.toString` of a plain decimal: with an exponent when the number is
-/// below a millionth.
-pub(crate) fn java_decimal(plain: &str) -> String {
-    let (sign, number) = match plain.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", plain),
-    };
-    let Some((whole, fraction)) = number.split_once('.') else { return plain.to_owned() };
-    let digits = fraction.trim_start_matches('0');
-    let zeros = fraction.len() - digits.len();
-    if whole != "0" || (zeros < 6 && !digits.is_empty()) || fraction.len() <= 6 {
-        return plain.to_owned();
-    }
-    if digits.is_empty() {
-        return format!("{sign}0E-{}", fraction.len());
-    }
-    let (first, rest) = digits.split_at(1);
-    let point = if rest.is_empty() { "" } else { "." };
-    format!("{sign}{first}{point}{rest}E-{}", zeros + 1)
 }
 
 /// Appends a value that is no collection, as formats write it. Whether JSON puts it in

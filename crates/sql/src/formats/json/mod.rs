@@ -2,10 +2,10 @@
 
 mod decode;
 mod encode;
-mod scan;
+pub(crate) mod scan;
 
 pub(crate) use decode::{JsonReading, RowPlan, push_text, text_of};
-pub(crate) use encode::{JsonWriting, NullKey, java_decimal, write_scalar, write_string};
+pub(crate) use encode::{JsonWriting, NullKey, write_scalar, write_string};
 pub(crate) use scan::{Kind, Scanner};
 
 use super::columns::Rows;

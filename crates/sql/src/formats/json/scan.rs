@@ -75,6 +75,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Whether nothing but blanks is left.
+    pub(crate) fn at_end(&mut self) -> bool {
+        self.skip_blanks();
+        self.byte().is_none()
+    }
+
     /// What the next value is.
     pub(crate) fn kind(&mut self) -> Scan<Kind> {
         self.skip_blanks();

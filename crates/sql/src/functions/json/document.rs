@@ -1,23 +1,19 @@
 //! JSON documents in memory: read in order, written as Jackson writes them.
 
-use std::fmt;
+use crate::formats::json::scan::{Kind, Scanner};
+use crate::text::{java_decimal, write_int};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-
-use crate::text::{write_double, write_int};
-
-/// Deepest nesting that is read: serde_json's own limit.
+/// Deepest nesting that is read.
 const MAX_DEPTH: u32 = 128;
 
-/// A JSON value; objects keep the order of their members.
+/// A JSON value; members of objects stand in the order of their names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
     Bool(bool),
     Int(i64),
-    /// A whole number beyond 64 bits, signed.
-    Wide(u64),
-    Double(f64),
+    /// Another number, as Java's `BigDecimal` writes it.
+    Decimal(String),
     Text(String),
     Array(Vec<Json>),
     Object(Vec<(String, Json)>),
@@ -26,10 +22,9 @@ pub(crate) enum Json {
 impl Json {
     /// The document that a text is, or `None` if it is none.
     pub(crate) fn parse(text: &str) -> Option<Json> {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let json = Read { depth: 0 }.deserialize(&mut reader).ok()?;
-        reader.end().ok()?;
-        Some(json)
+        let mut scanner = Scanner::new(text);
+        let json = read(&mut scanner, 0)?;
+        scanner.at_end().then_some(json)
     }
     /// Whether it is neither an array nor an object.
     pub(crate) fn is_scalar(&self) -> bool {
@@ -48,8 +43,7 @@ impl Json {
             Json::Null => out.push_str("null"),
             Json::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
             Json::Int(v) => write_int(out, *v),
-            Json::Wide(v) => out.push_str(&v.to_string()),
-            Json::Double(v) => write_double(out, *v),
+            Json::Decimal(v) => out.push_str(v),
             Json::Text(text) => write_quoted(out, text),
             Json::Array(items) => {
                 out.push('[');
@@ -96,65 +90,56 @@ pub(crate) fn write_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-struct Read {
-    depth: u32,
-}
-
-impl<'de> DeserializeSeed<'de> for Read {
-    type Value = Json;
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Json, D::Error> {
-        if self.depth > MAX_DEPTH {
-            return Err(D::Error::custom("nested too deep"));
+fn read(scanner: &mut Scanner<'_>, depth: u32) -> Option<Json> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    Some(match scanner.kind().ok()? {
+        Kind::Null => {
+            scanner.word("null").ok()?;
+            Json::Null
         }
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Read {
-    type Value = Json;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Bool(value))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Int(value))
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(i64::try_from(value).map_or(Json::Wide(value), Json::Int))
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-        Ok(Json::Double(value))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::Text(value.to_string()))
-    }
-    fn visit_string<E>(self, value: String) -> Result<Json, E> {
-        Ok(Json::Text(value))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        let mut all = Vec::new();
-        while let Some(item) = items.next_element_seed(Read { depth: self.depth + 1 })? {
-            all.push(item);
+        Kind::True => {
+            scanner.word("true").ok()?;
+            Json::Bool(true)
         }
-        Ok(Json::Array(all))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
-        let mut all: Vec<(String, Json)> = Vec::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(Read { depth: self.depth + 1 })?;
-            // Of equal names the last value counts, at the first one's place.
-            match all.iter_mut().find(|(n, _)| *n == name) {
-                Some((_, old)) => *old = value,
-                None => all.push((name, value)),
+        Kind::False => {
+            scanner.word("false").ok()?;
+            Json::Bool(false)
+        }
+        Kind::Text => Json::Text(scanner.string().ok()?.into_owned()),
+        Kind::Number => {
+            let (number, float) = scanner.number().ok()?;
+            match number.parse() {
+                Ok(int) if !float => Json::Int(int),
+                _ => Json::Decimal(java_decimal(number, false)),
             }
         }
-        Ok(Json::Object(all))
-    }
+        Kind::Array => {
+            scanner.open();
+            let mut all = Vec::new();
+            while scanner.next_item(all.is_empty()).ok()? {
+                all.push(read(scanner, depth + 1)?);
+            }
+            Json::Array(all)
+        }
+        Kind::Object => {
+            scanner.open();
+            let mut all: Vec<(String, Json)> = Vec::new();
+            let mut first = true;
+            while let Some(name) = scanner.next_name(first).ok()? {
+                first = false;
+                let name = name.into_owned();
+                let value = read(scanner, depth + 1)?;
+                // Members are kept in the order of their names; of equal names the last counts.
+                match all.binary_search_by(|(n, _)| n.as_str().cmp(&name)) {
+                    Ok(at) => all[at].1 = value,
+                    Err(at) => all.insert(at, (name, value)),
+                }
+            }
+            Json::Object(all)
+        }
+    })
 }
 
 #[cfg(test)]
@@ -164,8 +149,8 @@ mod tests {
     #[test]
     fn writes_what_it_read_without_blanks() {
         for (text, written) in [
-            (r#" {"b": 1 , "a":[ ]} "#, r#"{"b":1,"a":[]}"#),
-            (r#"[1.50, 1e3, 0, 18446744073709551615]"#, "[1.5,1000.0,0,18446744073709551615]"),
+            (r#" {"b": 1 , "a":[ ]} "#, r#"{"a":[],"b":1}"#),
+            (r#"[1.50, 1e3, 0, 18446744073709551615]"#, "[1.50,1E+3,0,18446744073709551615]"),
             (r#""é\u0041\n""#, r#""éA\n""#),
             ("null", "null"),
         ] {

@@ -5,7 +5,10 @@
 //! [`json_exists`], [`json_object`], [`json_array`]. By name, a call has no such clauses.
 
 mod document;
+mod filter;
 mod path;
+
+use std::collections::BTreeMap;
 
 use arrow_array::ArrayRef;
 use base64::Engine;
@@ -16,7 +19,7 @@ use self::path::{Found, Path};
 use super::args::Text;
 use super::{CallArgs, Definition, Function, FunctionRef, Returns, call_expr};
 use crate::expr::{Expr, Node};
-use crate::text::write_value;
+use crate::text::{java_decimal, write_value};
 use crate::types::{SqlType, TypeKind, time_unit};
 use crate::value::Value;
 use crate::zone::Zone;
@@ -79,6 +82,19 @@ pub(super) const TABLE: &[Definition] = &[
             Ok(true)
         })
     }),
+    Definition::new(&["JSON"], &["text"], Returns::Type(SqlType::string), |args| {
+        let texts = args.text(0)?;
+        args.map_text(|row, out| {
+            let Some(text) = texts.get(row) else { return Ok(false) };
+            let json = Json::parse(text).ok_or_else(|| {
+                Error::data(format!("JSON('{text}'): the text is no JSON"))
+                    .advice("test it with IS JSON")
+            })?;
+            json.write(out);
+            Ok(true)
+        })
+    })
+    .failing(),
     Definition::new(&["JSON_QUOTE"], &["text"], Returns::Type(SqlType::string), |args| {
         let texts = args.text(0)?;
         args.map_text(|row, out| {
@@ -325,17 +341,20 @@ fn run_value(args: &CallArgs<'_>) -> Result<ArrayRef> {
     })
 }
 
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::NAN)
+}
+
 /// A scalar as a value of the RETURNING type.
 fn typed(json: &Json, ty: &SqlType) -> Result<Value> {
     Ok(match (json, &ty.kind) {
         (Json::Bool(v), TypeKind::Boolean) => Value::Boolean(*v),
         (Json::Int(v), TypeKind::BigInt) => Value::Int(*v),
         (Json::Int(v), TypeKind::Int) => Value::Int(i64::from(*v as i32)),
-        (Json::Double(v), TypeKind::BigInt) => Value::Int(*v as i64),
-        (Json::Double(v), TypeKind::Int) => Value::Int(i64::from(*v as i32)),
+        (Json::Decimal(v), TypeKind::BigInt) => Value::Int(number(v) as i64),
+        (Json::Decimal(v), TypeKind::Int) => Value::Int(i64::from(number(v) as i32)),
         (Json::Int(v), TypeKind::Double) => Value::Float(*v as f64),
-        (Json::Wide(v), TypeKind::Double) => Value::Float(*v as f64),
-        (Json::Double(v), TypeKind::Double) => Value::Float(*v),
+        (Json::Decimal(v), TypeKind::Double) => Value::Float(number(v)),
         _ => {
             let mut text = String::new();
             json.write(&mut text);
@@ -500,7 +519,7 @@ pub fn json_exists(input: Expr, path: Expr, on_error: ExistsOnError) -> Result<E
 /// Whether a value already is JSON text, and goes into other JSON as it is.
 fn is_raw(expr: &Expr) -> bool {
     match &expr.node {
-        Node::Call(call) => matches!(call.function.name(), "JSON_OBJECT" | "JSON_ARRAY"),
+        Node::Call(call) => matches!(call.function.name(), "JSON_OBJECT" | "JSON_ARRAY" | "JSON"),
         _ => false,
     }
 }
@@ -535,6 +554,12 @@ pub fn json_object(pairs: Vec<(Expr, Expr)>, on_null: OnNull) -> Result<Expr> {
         }
         checked("JSON_OBJECT", value)?;
     }
+    // Members stand in the order of their names; of equal names the last counts.
+    let sorted: BTreeMap<String, (Expr, Expr)> = pairs
+        .into_iter()
+        .map(|pair| (pair.0.as_text().unwrap_or_default().to_owned(), pair))
+        .collect();
+    let pairs: Vec<(Expr, Expr)> = sorted.into_values().collect();
     let plan = plan(on_null, &pairs.iter().map(|(_, value)| value).collect::<Vec<_>>());
     let args = std::iter::once(plan).chain(pairs.into_iter().flat_map(|(k, v)| [k, v])).collect();
     let function = Function::native("JSON_OBJECT", false, |args| {
@@ -610,6 +635,11 @@ fn write_member(out: &mut String, value: &Value, ty: &SqlType, kind: u8) {
 
 /// Appends a SQL value as JSON: numbers as they print, times in ISO 8601, bytes in base64.
 pub(crate) fn write_json(out: &mut String, value: &Value, ty: &SqlType) {
+    let name = |key: &Value, ty: &SqlType| {
+        let mut name = String::new();
+        write_value(&mut name, key, ty, &Zone::UTC);
+        name
+    };
     match (value, &ty.kind) {
         (Value::Null, _) => out.push_str("null"),
         (Value::Boolean(v), _) => out.push_str(if *v { "true" } else { "false" }),
@@ -618,7 +648,12 @@ pub(crate) fn write_json(out: &mut String, value: &Value, ty: &SqlType) {
             write_value(out, value, ty, &Zone::UTC);
             out.push('"');
         }
-        (Value::Int(_) | Value::Float(_) | Value::Decimal(_), _) => {
+        (Value::Float(_), _) => {
+            let mut number = String::new();
+            write_value(&mut number, value, ty, &Zone::UTC);
+            out.push_str(&java_decimal(&number, false));
+        }
+        (Value::Int(_) | Value::Decimal(_), _) => {
             write_value(out, value, ty, &Zone::UTC);
         }
         (Value::Text(text), _) => write_quoted(out, text),
@@ -656,23 +691,15 @@ pub(crate) fn write_json(out: &mut String, value: &Value, ty: &SqlType) {
             out.push(']');
         }
         (Value::Map(entries), TypeKind::Map(key, value)) => {
-            write_members(out, entries.iter().map(|(k, v)| (k, &**key, v, &**value)));
+            write_members(out, entries.iter().map(|(k, v)| (name(k, key), v, &**value)));
         }
         (Value::Map(entries), TypeKind::Multiset(element)) => {
             let count = SqlType::int();
-            write_members(out, entries.iter().map(|(k, v)| (k, &**element, v, &count)));
+            write_members(out, entries.iter().map(|(k, v)| (name(k, element), v, &count)));
         }
         (Value::Row(items), TypeKind::Row(fields)) => {
-            out.push('{');
-            for (i, (item, field)) in items.iter().zip(fields).enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_quoted(out, &field.name);
-                out.push(':');
-                write_json(out, item, &field.ty);
-            }
-            out.push('}');
+            let members = items.iter().zip(fields);
+            write_members(out, members.map(|(item, f)| (f.name.clone(), item, &f.ty)));
         }
         // Dates and times of day.
         _ => {
@@ -683,20 +710,21 @@ pub(crate) fn write_json(out: &mut String, value: &Value, ty: &SqlType) {
     }
 }
 
+/// Members in the order of their names.
 fn write_members<'a>(
     out: &mut String,
-    entries: impl Iterator<Item = (&'a Value, &'a SqlType, &'a Value, &'a SqlType)>,
+    members: impl Iterator<Item = (String, &'a Value, &'a SqlType)>,
 ) {
+    let sorted: BTreeMap<String, _> =
+        members.map(|(name, value, ty)| (name, (value, ty))).collect();
     out.push('{');
-    for (i, (key, key_type, value, value_type)) in entries.enumerate() {
+    for (i, (name, (value, ty))) in sorted.into_iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
-        let mut name = String::new();
-        write_value(&mut name, key, key_type, &Zone::UTC);
         write_quoted(out, &name);
         out.push(':');
-        write_json(out, value, value_type);
+        write_json(out, value, ty);
     }
     out.push('}');
 }

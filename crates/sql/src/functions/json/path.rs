@@ -1,17 +1,21 @@
 //! SQL's JSON paths: `lax $.a[0]`, `strict $.b[*].c`, `$['x y']`, `$..name`.
 //!
 //! A path without a mode is strict, as in Flink: what is missing is an error, not empty.
-//! A path with a wildcard, a slice, a list or a deep scan gives an array of all it finds.
+//! A path with a wildcard, a slice, a list, a filter or a deep scan gives an array of all it
+//! finds. `.length()` and the like at the end compute something of what was found.
 
 use millstream_core::{Error, Result};
 
 use super::document::Json;
+use super::filter::Filter;
+use crate::text::write_double;
 
 /// A path taken apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
     lax: bool,
     steps: Vec<Step>,
+    function: Option<Function>,
 }
 
 #[derive(Clone, Debug)]
@@ -22,8 +26,67 @@ enum Step {
     Indices(Vec<i64>),
     Slice(Option<i64>, Option<i64>),
     All,
+    Filter(Filter),
     /// Every value below, itself included.
     Deep,
+}
+
+/// What is computed of what a path finds.
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    Length,
+    Keys,
+    Min,
+    Max,
+    Sum,
+    Average,
+}
+
+impl Function {
+    fn parse(name: &str) -> Option<Function> {
+        Some(match name {
+            "length()" | "size()" => Function::Length,
+            "keys()" => Function::Keys,
+            "min()" => Function::Min,
+            "max()" => Function::Max,
+            "sum()" => Function::Sum,
+            "avg()" => Function::Average,
+            _ => return None,
+        })
+    }
+    fn of(self, json: &Json) -> Option<Json> {
+        match (self, json) {
+            (Function::Length, Json::Array(items)) => Some(Json::Int(items.len() as i64)),
+            (Function::Length, Json::Object(members)) => Some(Json::Int(members.len() as i64)),
+            (Function::Length, Json::Text(text)) => {
+                Some(Json::Int(text.encode_utf16().count() as i64))
+            }
+            (Function::Keys, Json::Object(members)) => {
+                Some(Json::Array(members.iter().map(|(n, _)| Json::Text(n.clone())).collect()))
+            }
+            (Function::Length | Function::Keys, _) => None,
+            (_, Json::Array(items)) => {
+                let number = |item: &Json| match item {
+                    Json::Int(v) => Some(*v as f64),
+                    Json::Decimal(v) => v.parse().ok(),
+                    _ => None,
+                };
+                let numbers: Vec<f64> = items.iter().filter_map(number).collect();
+                let sum: f64 = numbers.iter().sum();
+                let result = match self {
+                    Function::Min => numbers.iter().copied().reduce(f64::min)?,
+                    Function::Max => numbers.iter().copied().reduce(f64::max)?,
+                    Function::Sum if !numbers.is_empty() => sum,
+                    _ if !numbers.is_empty() => sum / numbers.len() as f64,
+                    _ => return None,
+                };
+                let mut text = String::new();
+                write_double(&mut text, result);
+                Some(Json::Decimal(text))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a path finds.
@@ -51,6 +114,11 @@ impl Path {
         };
         let mut rest = rest.strip_prefix('$').ok_or_else(wrong)?;
         let mut steps = Vec::new();
+        let last = rest.rsplit_once('.');
+        let function = last.and_then(|(_, name)| Function::parse(name));
+        if let (Some((before, _)), Some(_)) = (last, function) {
+            rest = before;
+        }
         while !rest.is_empty() {
             if let Some(tail) = rest.strip_prefix("..") {
                 steps.push(Step::Deep);
@@ -58,6 +126,8 @@ impl Path {
                 if !rest.starts_with('[') {
                     rest = name_step(rest, &mut steps).ok_or_else(wrong)?;
                 }
+            } else if let Some(tail) = rest.strip_prefix(".[") {
+                rest = bracket_step(tail, &mut steps).ok_or_else(wrong)?;
             } else if let Some(tail) = rest.strip_prefix('.') {
                 rest = name_step(tail, &mut steps).ok_or_else(wrong)?;
             } else if let Some(tail) = rest.strip_prefix('[') {
@@ -66,7 +136,7 @@ impl Path {
                 return Err(wrong());
             }
         }
-        Ok(Path { lax, steps })
+        Ok(Path { lax, steps, function })
     }
 
     /// Whether the path says `lax`.
@@ -79,9 +149,28 @@ impl Path {
         let Some(document) = Json::parse(text) else {
             return if self.lax { Found::Nothing } else { Found::Failed };
         };
+        let found = self.find_in(&document);
+        match (self.function, found) {
+            (Some(function), Found::One(json)) => {
+                function.of(&json).map_or(Found::Failed, Found::One)
+            }
+            (_, found) => found,
+        }
+    }
+
+    /// What the path finds within a value, if it is there.
+    pub(super) fn within(&self, value: &Json) -> Option<Json> {
+        match (self.find_in(value), self.function) {
+            (Found::One(json), Some(function)) => function.of(&json),
+            (Found::One(json), None) => Some(json),
+            _ => None,
+        }
+    }
+
+    fn find_in(&self, document: &Json) -> Found {
         let definite = self.steps.iter().all(|step| matches!(step, Step::Name(_) | Step::Index(_)));
         if definite {
-            let mut at = &document;
+            let mut at = document;
             for step in &self.steps {
                 match child(at, step) {
                     Some(next) => at = next,
@@ -91,7 +180,7 @@ impl Path {
             }
             return Found::One(at.clone());
         }
-        let mut current = vec![&document];
+        let mut current = vec![document];
         let mut single = true;
         for step in &self.steps {
             let mut next = Vec::new();
@@ -123,6 +212,11 @@ fn name_step<'a>(rest: &'a str, steps: &mut Vec<Step>) -> Option<&'a str> {
 
 fn bracket_step<'a>(rest: &'a str, steps: &mut Vec<Step>) -> Option<&'a str> {
     let mut rest = rest.trim_start();
+    if let Some(filter) = rest.strip_prefix('?') {
+        let (filter, tail) = Filter::parse(filter.trim_start().strip_prefix('(')?)?;
+        steps.push(Step::Filter(filter));
+        return tail.trim_start().strip_prefix(')')?.trim_start().strip_prefix(']');
+    }
     if rest.starts_with(['\'', '"']) {
         let mut names = Vec::new();
         loop {
@@ -204,6 +298,10 @@ fn expand<'a>(value: &'a Json, step: &Step, found: &mut Vec<&'a Json>) {
             let (from, to) = (place(*from, 0), place(*to, length));
             found.extend(items.get(from..to.max(from)).unwrap_or_default());
         }
+        (Step::Filter(filter), Json::Array(items)) => {
+            found.extend(items.iter().filter(|item| filter.passes(item)));
+        }
+        (Step::Filter(filter), Json::Object(_)) if filter.passes(value) => found.push(value),
         (Step::All, Json::Array(items)) => found.extend(items),
         (Step::All, Json::Object(members)) => found.extend(members.iter().map(|(_, v)| v)),
         (Step::Deep, _) => {
@@ -238,7 +336,7 @@ mod tests {
 
     #[test]
     fn paths() {
-        let document = r#"{"a":[{"c":1},{"c":2},{"d":3}],"x y":{"z":null},"n":5}"#;
+        let document = r#"{"a":[{"c":1},{"c":2},{"d":3}],"n":5,"x y":{"z":null}}"#;
         for (path, expected) in [
             ("$.n", "5"),
             ("$", document),
@@ -249,6 +347,12 @@ mod tests {
             ("$.a[0:2].c", "[1,2]"),
             ("$..c", "[1,2]"),
             ("$['n','zz']", "[5]"),
+            ("$.a[?(@.c > 1)]", r#"[{"c":2}]"#),
+            ("$.a[?(@.c == 1 || @.d)].c", "[1]"),
+            ("$.a[?(!@.c)].d", "[3]"),
+            ("$.a.length()", "3"),
+            ("$.a[*].c.sum()", "3.0"),
+            ("$.[\"x y\"].z", "null"),
             ("$.zz", "failed"),
             ("lax $.zz", "nothing"),
             ("strict $.a[9]", "failed"),
@@ -258,7 +362,7 @@ mod tests {
         }
         assert_eq!(found("$", "{bad"), "failed");
         assert_eq!(found("lax $", "{bad"), "nothing");
-        for bad in ["", "a", "$a", "$.", "$[", "$['a", "$[x]", "$.a[?(@.b)]"] {
+        for bad in ["", "a", "$a", "$.", "$[", "$['a", "$[x]", "$.a[?(@.b]"] {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }
     }

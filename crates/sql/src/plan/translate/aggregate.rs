@@ -27,6 +27,10 @@ impl Translator<'_> {
             }
             "JSON_ARRAYAGG" => AggFunction::JsonArrayAgg { absent_on_null: option(0) == "ABSENT" },
             "SINGLE_VALUE" => AggFunction::SingleValue,
+            "PERCENTILE" => AggFunction::Percentile {
+                fractions: call.options.iter().filter_map(|f| f.parse().ok()).collect(),
+                array: matches!(call.ty.kind, TypeKind::Array(_)),
+            },
             "LAG" => AggFunction::Lag { offset: option(0).parse().unwrap_or(1) },
             other if other.starts_with(USER) => AggFunction::User(other[USER.len()..].to_owned()),
             other => {
@@ -62,7 +66,7 @@ impl Translator<'_> {
         // Without a window time does not go on.
         let schema: Schema = schema
             .iter()
-            .map(|f| Field { name: f.name.clone(), ty: f.ty.clone().without_attribute() })
+            .map(|f| Field { name: f.name.clone(), ty: f.ty.clone().computed() })
             .collect();
         let changes = match (calls.is_empty(), node.changes) {
             // The first of equal rows is the only one.

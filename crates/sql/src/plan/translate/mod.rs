@@ -30,7 +30,7 @@ use super::logical::{
 use super::stream::{Changes, Distribution, Node, Op, WindowColumns};
 use crate::connectors::{self, ConnectorContext, Needed};
 use crate::dialect::ast::SetOp;
-use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_columns, evaluate_filter};
+use crate::expr::{EvalContext, Expr, Node as ExprNode, evaluate_columns, evaluate_filter, fold};
 use crate::runtime::spec::{
     self, AggCall, AggFunction, JoinKeys, JoinSide, LocalTime, Predicate, RankEnd, SortColumn,
     TimeDomain, WindowAssigner, WindowColumn,
@@ -218,8 +218,10 @@ impl<'a> Translator<'a> {
     }
 
     /// Flink divides constant decimals while it plans, and fails then when one is by zero.
+    /// Of other numbers it does so only where both operands are written as constants.
     fn constant_division(&self, exprs: &[Expr], row: &[Expr]) -> Result<()> {
         for expr in exprs {
+            self.written_division(expr)?;
             let constant = substitute(expr.clone(), row);
             let mut failed = None;
             constant.walk(&mut |e| {
@@ -235,6 +237,31 @@ impl<'a> Translator<'a> {
             }
         }
         Ok(())
+    }
+
+    fn written_division(&self, expr: &Expr) -> Result<()> {
+        let mut by_zero = false;
+        expr.walk(&mut |e| {
+            if let ExprNode::Call(call) = &e.node
+                && call.function.name() == "/"
+                && let [a, b] = call.args.as_slice()
+                && a.is_constant()
+                && b.is_constant()
+            {
+                let context = EvalContext::new(self.zone, 0, 0);
+                let value = |e: &Expr| fold(e.clone(), &context).ok()?.as_literal().cloned();
+                let zero = |v: &Value| {
+                    matches!(v, Value::Int(0) | Value::Decimal(0)) || *v == Value::Float(0.0)
+                };
+                let null = |v: &Value| v.is_null();
+                by_zero |=
+                    value(b).as_ref().is_some_and(zero) && !value(a).as_ref().is_some_and(null);
+            }
+        });
+        match by_zero {
+            true => Err(Error::data("Division by zero").advice("test the divisor with NULLIF")),
+            false => Ok(()),
+        }
     }
 
     fn all(&self, rel: &Rel) -> Result<Node> {
@@ -306,6 +333,8 @@ fn add_needed(expr: &Expr, needed: &Needed, wanted: &mut [Needed]) {
 fn single_row(rel: &Rel) -> Option<Vec<Expr>> {
     match rel {
         Rel::Values { rows, .. } => match rows.as_slice() {
+            // Literals as they are written stay values of the run.
+            [row] if !row.is_empty() && row.iter().all(|e| e.as_literal().is_some()) => None,
             [row] => Some(row.clone()),
             _ => None,
         },

@@ -11,15 +11,19 @@ impl Translator<'_> {
             let calls = group
                 .calls
                 .iter()
-                .map(|(function, ty)| self.over_call(function, ty, &node.schema))
+                .map(|(function, ty)| self.over_call(function, ty, group, &node.schema))
                 .collect::<Result<Vec<_>>>()?;
             let first = group.order_by.first();
             let attribute =
                 first.map_or(TimeAttribute::None, |k| node.schema[k.column].ty.attribute);
+            let by_time = first.is_some_and(|k| node.schema[k.column].ty.is_time_attribute());
             let by = Distribution::by(&group.partition_by);
             let (input_schema, output_schema) = (arrow_schema(&node.schema), arrow_schema(&output));
             width = output.len();
-            let by_time = attribute != TimeAttribute::None;
+            if group.order_by.is_empty() {
+                let what = "the rank function of an OVER window requires an ORDER BY clause";
+                return Err(Error::config(what).advice("add ORDER BY with a column"));
+            }
             if by_time && (!first.is_some_and(|k| k.ascending) || group.order_by.len() > 1) {
                 let what =
                     "the window can only be ordered by a single time column in ASCENDING mode";
@@ -84,6 +88,7 @@ impl Translator<'_> {
         &self,
         function: &OverFunction,
         ty: &SqlType,
+        group: &OverGroup,
         input: &Schema,
     ) -> Result<AggCall> {
         let function = match function {
@@ -92,7 +97,13 @@ impl Translator<'_> {
             OverFunction::Rank => AggFunction::Rank,
             OverFunction::DenseRank => AggFunction::DenseRank,
         };
-        let (args, arg_types, result) = (vec![], vec![], ty.clone());
+        // Ranks compare the columns that rows are sorted by.
+        let args: Vec<usize> = match function {
+            AggFunction::RowNumber => vec![],
+            _ => group.order_by.iter().map(|k| k.column).collect(),
+        };
+        let arg_types = args.iter().map(|a| input[*a].ty.clone()).collect();
+        let result = ty.clone();
         Ok(AggCall { function, args, arg_types, distinct: false, filter: None, result })
     }
 }

@@ -178,12 +178,16 @@ impl Translator<'_> {
                 Some(*c) == window.start || Some(*c) == window.end || Some(*c) == window.time
             };
             let keys: Vec<usize> = partition.into_iter().filter(|c| !is_window(c)).collect();
+            let by_time =
+                |k: &SortKey| !k.ascending && node.schema[k.column].ty.is_time_attribute();
+            let keeps_last = matches!(group.order_by.as_slice(), [k] if by_time(k));
             let by = Distribution::by(&keys);
             let spec = spec::WindowRankSpec {
                 partition: keys,
                 order,
                 start,
                 end: last,
+                newest_first: keeps_last && last == 1 && !with_rank,
                 with_rank,
                 window_end: to,
                 local_time: self.local_time(window.ltz),
@@ -195,7 +199,9 @@ impl Translator<'_> {
         }
         let by = Distribution::by(&partition);
         let by_time = match group.order_by.as_slice() {
-            [k] => Some(node.schema[k.column].ty.attribute).filter(|a| *a != TimeAttribute::None),
+            [k] => Some(&node.schema[k.column].ty)
+                .filter(|ty| ty.is_time_attribute())
+                .map(|ty| ty.attribute),
             _ => None,
         };
         if let (Some(attribute), true, 1, RankEnd::Constant(1), false) =

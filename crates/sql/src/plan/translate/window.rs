@@ -25,6 +25,21 @@ impl Translator<'_> {
             let others_plain = exprs.iter().enumerate().all(|(i, e)| part(i).is_some() || plain(e));
             let args_plain =
                 calls.iter().all(|c| c.args.iter().chain(&c.filter).all(|a| part(*a).is_none()));
+            // Sessions are of the partition keys of the function: another grouping takes the
+            // rows that carry their session.
+            let grouped: Vec<usize> = keys
+                .iter()
+                .filter(|k| part(**k).is_none())
+                .map(|k| match exprs[*k].node {
+                    ExprNode::Column(c) => c,
+                    _ => usize::MAX,
+                })
+                .collect();
+            let same_keys = grouped.iter().all(|k| window.partition_by.contains(k))
+                && window.partition_by.iter().all(|k| grouped.contains(k));
+            if matches!(window.kind, WindowKind::Session { .. }) && !same_keys {
+                return Ok(None);
+            }
             if has(WindowPart::Start)
                 && has(WindowPart::End)
                 && filters.iter().all(plain)

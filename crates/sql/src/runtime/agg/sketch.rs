@@ -185,7 +185,10 @@ impl Percentile {
             found.take().map(|(value, _)| float_of_order(*value))
         };
         let (low, high) = (nth(place.floor() as i64)?, nth(place.ceil() as i64)?);
-        Some(low + (high - low) * (place - place.floor()))
+        if place.floor() == place.ceil() {
+            return Some(low);
+        }
+        Some((place.ceil() - place) * low + (place - place.floor()) * high)
     }
 }
 

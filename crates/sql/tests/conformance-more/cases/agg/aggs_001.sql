@@ -1,0 +1,10 @@
+-- case: aggs: SELECT shop, COUNT(*) AS x FROM sales GROUP BY shop;
+-- compare: changelog-final
+SET 'parallelism.default' = '1';
+SET 'pipeline.auto-watermark-interval' = '0 ms';
+CREATE TABLE sales (sid INT, shop STRING, item STRING, qty INT, amt DECIMAL(6,2), vip BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+SELECT shop, COUNT(*) AS x FROM sales GROUP BY shop;
+SELECT shop, COUNT(qty) AS x FROM sales GROUP BY shop;
+SELECT shop, COUNT(DISTINCT item) AS x FROM sales GROUP BY shop;
+SELECT shop, SUM(qty) AS x FROM sales GROUP BY shop;
+SELECT shop, SUM(DISTINCT qty) AS x FROM sales GROUP BY shop;

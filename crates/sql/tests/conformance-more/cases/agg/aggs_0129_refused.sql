@@ -1,0 +1,6 @@
+-- case: SELECT JSON_OBJECTAGG(KEY item VALUE n) FROM (SELECT item, COUNT(*) AS n FROM sales GROUP BY item);
+-- compare: error
+SET 'parallelism.default' = '1';
+SET 'pipeline.auto-watermark-interval' = '0 ms';
+CREATE TABLE sales (sid INT, shop STRING, item STRING, qty INT, amt DECIMAL(6,2), vip BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+SELECT JSON_OBJECTAGG(KEY item VALUE n) FROM (SELECT item, COUNT(*) AS n FROM sales GROUP BY item);

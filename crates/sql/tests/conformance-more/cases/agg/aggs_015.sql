@@ -1,0 +1,10 @@
+-- case: aggs: SELECT FIRST_VALUE(qty) AS x FROM sales;
+-- compare: changelog-final
+SET 'parallelism.default' = '1';
+SET 'pipeline.auto-watermark-interval' = '0 ms';
+CREATE TABLE sales (sid INT, shop STRING, item STRING, qty INT, amt DECIMAL(6,2), vip BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+SELECT FIRST_VALUE(qty) AS x FROM sales;
+SELECT SUM(qty) FILTER (WHERE vip) AS x FROM sales;
+SELECT COUNT(*) FILTER (WHERE vip IS NULL) AS x FROM sales;
+SELECT COUNT(DISTINCT item) FILTER (WHERE qty > 1) AS x FROM sales;
+SELECT AVG(CAST(qty AS DOUBLE)) AS x FROM sales;

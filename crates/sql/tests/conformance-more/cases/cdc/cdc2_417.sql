@@ -1,0 +1,5 @@
+-- case: SELECT DISTINCT id FROM c;
+-- compare: changelog-final
+SET 'parallelism.default' = '1';
+CREATE TABLE c (id INT, name STRING, w DECIMAL(6,2)) WITH ('connector'='filesystem','format'='canal-json','path'='${IN}/parts_canal.jsonl');
+SELECT DISTINCT id FROM c;

@@ -1,0 +1,8 @@
+-- case: SELECT * FROM x;
+-- compare: append-unordered
+SET 'parallelism.default' = '1';
+CREATE TABLE c (id INT, v STRING, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/dup_cdc.jsonl');
+CREATE TABLE o (id INT, v STRING) WITH ('connector'='filesystem','format'='maxwell-json','path'='${OUT}/o');
+INSERT INTO o SELECT * FROM c;
+CREATE TABLE x (line STRING) WITH ('connector'='filesystem','format'='raw','path'='${OUT}/o');
+SELECT * FROM x;

@@ -1,0 +1,3 @@
+-- case: SELECT ARRAY[1, 2, 3][-1] AS x ;
+-- compare: error
+SELECT ARRAY[1, 2, 3][-1] AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT ARRAY[] AS x ;
+-- compare: error
+SELECT ARRAY[] AS x ;

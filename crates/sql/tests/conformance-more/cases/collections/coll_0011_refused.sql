@@ -1,0 +1,3 @@
+-- case: SELECT ARRAY['a', 1] AS x ;
+-- compare: error
+SELECT ARRAY['a', 1] AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT MAP[] AS x ;
+-- compare: error
+SELECT MAP[] AS x ;

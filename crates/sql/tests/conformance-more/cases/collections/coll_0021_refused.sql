@@ -1,0 +1,3 @@
+-- case: SELECT ROW() AS x ;
+-- compare: error
+SELECT ROW() AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT ELEMENT(ARRAY[1, 2]) AS x ;
+-- compare: error
+SELECT ELEMENT(ARRAY[1, 2]) AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT * FROM (VALUES (1, ARRAY[1, 2]), (2, CAST(NULL AS ARRAY<INT>)), (3, ARRAY[])) AS t(a, b) LEFT JOIN UNNE
+-- compare: error
+SELECT * FROM (VALUES (1, ARRAY[1, 2]), (2, CAST(NULL AS ARRAY<INT>)), (3, ARRAY[])) AS t(a, b) LEFT JOIN UNNEST(b) AS u(x) ON TRUE;

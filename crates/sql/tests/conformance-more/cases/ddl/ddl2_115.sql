@@ -1,0 +1,5 @@
+-- case: INSERT INTO g SELECT CAST(1 AS INT), CAST('abc' AS CHAR(5)), 1.239; SELECT * FROM g;
+-- compare: append-unordered
+SET 'parallelism.default' = '1';
+CREATE TABLE g (id BIGINT NOT NULL, v STRING COMMENT 'the value', n DECIMAL(10,2), PRIMARY KEY (id) NOT ENFORCED) COMMENT 'a table' WITH ('connector'='filesystem','path'='${OUT}/g','format'='json');
+INSERT INTO g SELECT CAST(1 AS INT), CAST('abc' AS CHAR(5)), 1.239; SELECT * FROM g;

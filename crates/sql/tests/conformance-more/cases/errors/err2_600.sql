@@ -1,0 +1,5 @@
+-- case: SELECT sid FROM s HAVING sid > 1;
+-- compare: error
+SET 'parallelism.default' = '1';
+CREATE TABLE s (sid INT, shop STRING, qty INT, amt DECIMAL(6,2)) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+SELECT sid FROM s HAVING sid > 1;

@@ -1,0 +1,5 @@
+-- case: SELECT COALESCE(sid, 'x') FROM s;
+-- compare: error
+SET 'parallelism.default' = '1';
+CREATE TABLE s (sid INT, shop STRING, qty INT, amt DECIMAL(6,2)) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+SELECT COALESCE(sid, 'x') FROM s;

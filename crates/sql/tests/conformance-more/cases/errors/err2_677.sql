@@ -1,0 +1,5 @@
+-- case: /* c */ SELECT 1 -- x;
+-- compare: append-unordered
+SET 'parallelism.default' = '1';
+CREATE TABLE s (sid INT, shop STRING, qty INT, amt DECIMAL(6,2)) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+/* c */ SELECT 1 -- x;

@@ -1,0 +1,4 @@
+-- case: SELECT * FROM r ORDER BY fare DESC NULLS LAST, rid LIMIT 3;
+-- compare: changelog-final
+CREATE TABLE r (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+SELECT * FROM r ORDER BY fare DESC NULLS LAST, rid LIMIT 3;

@@ -1,0 +1,4 @@
+-- case: SELECT * FROM r UNION ALL SELECT rid + 100, zone, fare, ts FROM r;
+-- compare: append-unordered
+CREATE TABLE r (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+SELECT * FROM r UNION ALL SELECT rid + 100, zone, fare, ts FROM r;

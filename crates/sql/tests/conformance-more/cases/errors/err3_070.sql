@@ -1,0 +1,4 @@
+-- case: SELECT zone FROM r GROUP BY zone, TUMBLE(ts, INTERVAL '1' MINUTE) HAVING COUNT(*) > 1;
+-- compare: append-unordered
+CREATE TABLE r (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+SELECT zone FROM r GROUP BY zone, TUMBLE(ts, INTERVAL '1' MINUTE) HAVING COUNT(*) > 1;

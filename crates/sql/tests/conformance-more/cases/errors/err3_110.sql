@@ -1,0 +1,4 @@
+-- case: CREATE TEMPORARY TABLE r (a INT) WITH ('connector'='datagen'); DROP TABLE r;
+-- compare: error
+CREATE TABLE r (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+CREATE TEMPORARY TABLE r (a INT) WITH ('connector'='datagen'); DROP TABLE r;

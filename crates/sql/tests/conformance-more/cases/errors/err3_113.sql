@@ -1,0 +1,4 @@
+-- case: CREATE VIEW r AS SELECT 1 AS a;
+-- compare: error
+CREATE TABLE r (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+CREATE VIEW r AS SELECT 1 AS a;

@@ -1,0 +1,3 @@
+-- case: SELECT CAST(1.5 AS DECIMAL(5,2)) / CAST(0 AS DECIMAL(5,2));
+-- compare: error
+SELECT CAST(1.5 AS DECIMAL(5,2)) / CAST(0 AS DECIMAL(5,2));

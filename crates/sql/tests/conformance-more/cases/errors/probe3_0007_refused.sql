@@ -1,0 +1,3 @@
+-- case: SELECT MOD(5.5, 0);
+-- compare: error
+SELECT MOD(5.5, 0);

@@ -1,0 +1,3 @@
+-- case: SELECT 5 % 0;
+-- compare: error
+SELECT 5 % 0;

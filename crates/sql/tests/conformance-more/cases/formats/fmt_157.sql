@@ -1,0 +1,5 @@
+-- case: SELECT * FROM m;
+-- compare: append-unordered
+SET 'parallelism.default' = '1';
+CREATE TABLE m (a BIGINT, b VARCHAR(3), c DECIMAL(5,1), d STRING, e STRING) WITH ('connector'='filesystem','format'='csv','path'='${IN}/mixed.csv','csv.allow-comments'='true','csv.ignore-parse-errors'='true');
+SELECT * FROM m;

@@ -1,0 +1,5 @@
+-- case: SELECT * FROM j;
+-- compare: error
+SET 'parallelism.default' = '1';
+CREATE TABLE j (`k` DOUBLE, `ts` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${IN}/old_times.jsonl');
+SELECT * FROM j;

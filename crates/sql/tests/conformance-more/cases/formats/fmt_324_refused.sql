@@ -1,0 +1,5 @@
+-- case: SELECT * FROM j;
+-- compare: error
+SET 'parallelism.default' = '1';
+CREATE TABLE j (`k` DECIMAL(20,4), `s` DECIMAL(20,4)) WITH ('connector'='filesystem','format'='json','path'='${IN}/phrases.jsonl');
+SELECT * FROM j;

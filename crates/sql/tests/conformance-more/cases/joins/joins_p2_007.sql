@@ -1,0 +1,16 @@
+-- case: joins_p2: SELECT eid FROM staff WHERE dept IN (SELECT did FROM deptsc);
+-- compare: changelog-final
+CREATE TABLE staff (eid INT, name STRING, dept INT, boss INT) WITH ('connector'='filesystem','format'='json','path'='${IN}/staff.jsonl');
+CREATE TABLE depts (did INT, title STRING) WITH ('connector'='filesystem','format'='json','path'='${IN}/depts.jsonl');
+CREATE TABLE staffc (eid INT, name STRING, dept INT) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/staff_cdc.jsonl');
+CREATE TABLE deptsc (did INT, title STRING) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/depts_cdc.jsonl');
+CREATE TABLE orders (oid INT, cust STRING, ots TIMESTAMP(3), WATERMARK FOR ots AS ots - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/orders.jsonl');
+CREATE TABLE pays (pid INT, oid INT, pts TIMESTAMP(3), WATERMARK FOR pts AS pts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/pays.jsonl');
+CREATE TABLE bills (bid INT, cur STRING, amt INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/bills.jsonl');
+CREATE TABLE rates (cur STRING, rate DECIMAL(6,3), since TIMESTAMP(3), WATERMARK FOR since AS since - INTERVAL '1' HOUR, PRIMARY KEY (cur) NOT ENFORCED) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/rates_cdc.jsonl');
+SELECT eid FROM staff WHERE dept IN (SELECT did FROM deptsc);
+SELECT eid FROM staff WHERE dept NOT IN (SELECT did FROM deptsc);
+SELECT eid FROM staff AS l WHERE EXISTS (SELECT 1 FROM deptsc AS r WHERE r.did = l.dept);
+SELECT eid FROM staff AS l WHERE NOT EXISTS (SELECT 1 FROM deptsc AS r WHERE r.did = l.dept);
+SELECT eid, (SELECT MAX(title) FROM deptsc AS r WHERE r.did = l.dept) AS t FROM staff AS l;
+SELECT l.eid, r.did FROM staff AS l CROSS JOIN deptsc AS r WHERE l.dept = r.did;

@@ -1,0 +1,13 @@
+-- case: json: JSON_QUERY, JSON_QUERY, JSON_QUERY, JSON_OBJECT, JSON_OBJECT, JSON_OBJECT, JSON_OBJECT, JS
+-- compare: append-unordered
+SELECT
+  JSON_QUERY('bad', '$.a') AS x0,
+  JSON_QUERY('[{"z":1, "a" : 2}]', '$') AS x1,
+  JSON_QUERY('{"a":"x"}', '$.a' WITH WRAPPER) AS x2,
+  JSON_OBJECT() AS x3,
+  JSON_OBJECT('a' VALUE 1) AS x4,
+  JSON_OBJECT(KEY 'a' VALUE 1, KEY 'b' VALUE 'x') AS x5,
+  JSON_OBJECT('a': 1) AS x6,
+  JSON_OBJECT('a' VALUE CAST(NULL AS STRING) NULL ON NULL) AS x7,
+  JSON_OBJECT('a' VALUE JSON_OBJECT('b' VALUE 1)) AS x8,
+  JSON_OBJECT('a' VALUE ARRAY[1, 2]) AS x9;

@@ -1,0 +1,7 @@
+-- case: json: SELECT JSON_OBJECTAGG(KEY k VALUE v) FROM (VALUES ('a', 1), ('b', CAST(NULL AS INT))) AS t
+-- compare: changelog-final
+SELECT JSON_OBJECTAGG(KEY k VALUE v) FROM (VALUES ('a', 1), ('b', CAST(NULL AS INT))) AS t(k, v);
+SELECT JSON_OBJECTAGG(KEY k VALUE v ABSENT ON NULL) FROM (VALUES ('a', 1), ('b', CAST(NULL AS INT))) AS t(k, v);
+SELECT JSON_ARRAYAGG(v) FROM (VALUES ('a', 1), ('b', CAST(NULL AS INT))) AS t(k, v);
+SELECT JSON_ARRAYAGG(v NULL ON NULL) FROM (VALUES ('a', 1), ('b', CAST(NULL AS INT))) AS t(k, v);
+SELECT JSON_ARRAYAGG(k) FROM (VALUES ('a', 1), ('b', 2)) AS t(k, v);

@@ -1,0 +1,6 @@
+-- case: SELECT n, sym, ts, SUM(px) OVER (PARTITION BY sym) AS x FROM ticks;
+-- compare: error
+SET 'parallelism.default' = '1';
+SET 'pipeline.auto-watermark-interval' = '0 ms';
+CREATE TABLE ticks (n INT, sym STRING, px INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${IN}/ticks.jsonl');
+SELECT n, sym, ts, SUM(px) OVER (PARTITION BY sym) AS x FROM ticks;

@@ -1,0 +1,5 @@
+-- case: INSERT INTO o SELECT sid, shop FROM s; INSERT INTO o SELECT sid + 100, shop FROM s; SELECT COUNT(*), MAX(sid) 
+-- compare: changelog-final
+CREATE TABLE s (sid INT, shop STRING, qty INT, amt DECIMAL(6,2)) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+CREATE TABLE o (sid INT, shop STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/o');
+INSERT INTO o SELECT sid, shop FROM s; INSERT INTO o SELECT sid + 100, shop FROM s; SELECT COUNT(*), MAX(sid) FROM o;

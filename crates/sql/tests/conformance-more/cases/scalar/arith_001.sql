@@ -1,0 +1,15 @@
+-- case: arith: 1, CAST, CAST, CAST, CAST, 9223372036854775807, 1, 7, -7, 1, 1.0, 1.00
+-- compare: append-unordered
+SELECT
+  1 + 2147483647 AS x0,
+  CAST(1 AS TINYINT) + CAST(2 AS TINYINT) AS x1,
+  CAST(127 AS TINYINT) + CAST(1 AS TINYINT) AS x2,
+  CAST(1 AS SMALLINT) * CAST(2 AS INT) AS x3,
+  CAST(1 AS BIGINT) - 2 AS x4,
+  9223372036854775807 + 1 AS x5,
+  1 / 2 AS x6,
+  7 / -2 AS x7,
+  -7 / 2 AS x8,
+  1 / 2.0 AS x9,
+  1.0 / 3 AS x10,
+  1.00 / 3.000 AS x11;

@@ -1,0 +1,3 @@
+-- case: SELECT MOD(7, 0) AS x ;
+-- compare: error
+SELECT MOD(7, 0) AS x ;

@@ -1,0 +1,15 @@
+-- case: arith: CEIL, CEIL, CEILING, FLOOR, FLOOR, FLOOR, FLOOR, FLOOR, ROUND, ROUND, ROUND, ROUND
+-- compare: append-unordered
+SELECT
+  CEIL(5) AS x0,
+  CEIL(1.5e0) AS x1,
+  CEILING(12.345) AS x2,
+  FLOOR(1.8) AS x3,
+  FLOOR(-1.2) AS x4,
+  FLOOR(1.5e0) AS x5,
+  FLOOR(5) AS x6,
+  FLOOR(CAST(1.5 AS DECIMAL(10,3))) AS x7,
+  ROUND(1.255, 2) AS x8,
+  ROUND(-1.5) AS x9,
+  ROUND(2.5) AS x10,
+  ROUND(2.5e0) AS x11;

@@ -1,0 +1,15 @@
+-- case: arith: TRUNCATE, TRUNCATE, TRUNCATE, TRUNCATE, TRUNCATE, SIN, COS, TAN, COT, ASIN, ASIN, ACOS
+-- compare: append-unordered
+SELECT
+  TRUNCATE(1234.567, -2) AS x0,
+  TRUNCATE(1234, -2) AS x1,
+  TRUNCATE(1.9e0) AS x2,
+  TRUNCATE(42.9) AS x3,
+  TRUNCATE(1.999e0, 2) AS x4,
+  SIN(1) AS x5,
+  COS(1) AS x6,
+  TAN(1) AS x7,
+  COT(1) AS x8,
+  ASIN(1) AS x9,
+  ASIN(2) AS x10,
+  ACOS(0) AS x11;

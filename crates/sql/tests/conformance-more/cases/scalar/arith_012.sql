@@ -1,0 +1,15 @@
+-- case: arith: NULLIF, NULLIF, COALESCE, COALESCE, COALESCE, COALESCE, IF, IF, IF, IFNULL, IFNULL, IFNULL
+-- compare: append-unordered
+SELECT
+  NULLIF('a', 'b') AS x0,
+  NULLIF(1.5, 1) AS x1,
+  COALESCE(NULL, 1) AS x2,
+  COALESCE(CAST(NULL AS INT), 2.5) AS x3,
+  COALESCE(CAST(NULL AS STRING), 'abc') AS x4,
+  COALESCE(1, 2) AS x5,
+  IF(TRUE, 1, 2) AS x6,
+  IF(FALSE, 1, 2.5) AS x7,
+  IF(TRUE, 'a', 'bcd') AS x8,
+  IFNULL(NULL, 5) AS x9,
+  IFNULL(CAST(NULL AS INT), 5) AS x10,
+  IFNULL('a', 'bcd') AS x11;

@@ -1,0 +1,3 @@
+-- case: SELECT CONV('100', 2, 10) AS x ;
+-- compare: error
+SELECT CONV('100', 2, 10) AS x ;

@@ -1,0 +1,15 @@
+-- case: arith: 1.1e308, CAST, CAST, CAST, CAST, 1e-5, 1e7, 12345678.9e0, 0.1e0, CAST, CAST, CAST
+-- compare: append-unordered
+SELECT
+  1.1e308 * 10 AS x0,
+  CAST('NaN' AS DOUBLE) AS x1,
+  CAST('Infinity' AS DOUBLE) AS x2,
+  CAST('NaN' AS DOUBLE) = CAST('NaN' AS DOUBLE) AS x3,
+  CAST(1e20 AS FLOAT) AS x4,
+  1e-5 AS x5,
+  1e7 AS x6,
+  12345678.9e0 AS x7,
+  0.1e0 + 0.2e0 AS x8,
+  CAST(0.1 AS FLOAT) AS x9,
+  CAST(123456789 AS FLOAT) AS x10,
+  CAST(1e-10 AS FLOAT) AS x11;

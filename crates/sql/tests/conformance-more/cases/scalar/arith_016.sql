@@ -1,0 +1,4 @@
+-- case: arith: SELECT 1 IS DISTINCT FROM NULL AS x ;
+-- compare: append-unordered
+SELECT 1 IS DISTINCT FROM NULL AS x ;
+SELECT NULL IS NOT DISTINCT FROM NULL AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT CAST('inf' AS DOUBLE) AS x ;
+-- compare: error
+SELECT CAST('inf' AS DOUBLE) AS x ;

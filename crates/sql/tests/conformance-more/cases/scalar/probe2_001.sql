@@ -1,0 +1,15 @@
+-- case: probe2: IS_DECIMAL, IS_DECIMAL, IS_DECIMAL, IS_DECIMAL, IS_DECIMAL, IS_DECIMAL, IS_DECIMAL, IS_DIG
+-- compare: append-unordered
+SELECT
+  IS_DECIMAL('1d') AS x0,
+  IS_DECIMAL(' 1 ') AS x1,
+  IS_DECIMAL('NaN') AS x2,
+  IS_DECIMAL('.5') AS x3,
+  IS_DECIMAL('5.') AS x4,
+  IS_DECIMAL('-1E-3') AS x5,
+  IS_DECIMAL('1f') AS x6,
+  IS_DIGIT('١') AS x7,
+  IS_ALPHA('é') AS x8,
+  UNHEX('616') AS x9,
+  UNHEX('F12') AS x10,
+  UNHEX('A') AS x11;

@@ -1,0 +1,3 @@
+-- case: SELECT CAST(123.456 AS DECIMAL(3,1)) AS x ;
+-- compare: error
+SELECT CAST(123.456 AS DECIMAL(3,1)) AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT OCTET_LENGTH('a😀é') AS x ;
+-- compare: error
+SELECT OCTET_LENGTH('a😀é') AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT LPAD('hi', 5, '') AS x ;
+-- compare: error
+SELECT LPAD('hi', 5, '') AS x ;

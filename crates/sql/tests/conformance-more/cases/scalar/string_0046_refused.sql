@@ -1,0 +1,3 @@
+-- case: SELECT CONCAT('a', 1, TRUE) AS x ;
+-- compare: error
+SELECT CONCAT('a', 1, TRUE) AS x ;

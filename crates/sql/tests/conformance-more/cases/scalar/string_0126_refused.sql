@@ -1,0 +1,3 @@
+-- case: SELECT ENCODE('a', 'nope') AS x ;
+-- compare: error
+SELECT ENCODE('a', 'nope') AS x ;

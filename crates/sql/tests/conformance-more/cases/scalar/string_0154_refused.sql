@@ -1,0 +1,3 @@
+-- case: SELECT REGEXP_REPLACE('abc', '(', 'x') AS x ;
+-- compare: error
+SELECT REGEXP_REPLACE('abc', '(', 'x') AS x ;

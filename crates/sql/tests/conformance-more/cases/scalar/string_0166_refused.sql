@@ -1,0 +1,3 @@
+-- case: SELECT 'a AS x ;
+-- compare: error
+SELECT 'a AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT URL_DECODE_RECURSIVE('a%252Fb') AS x ;
+-- compare: error
+SELECT URL_DECODE_RECURSIVE('a%252Fb') AS x ;

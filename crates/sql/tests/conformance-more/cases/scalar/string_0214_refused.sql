@@ -1,0 +1,3 @@
+-- case: SELECT SOUNDEX('Robert') AS x ;
+-- compare: error
+SELECT SOUNDEX('Robert') AS x ;

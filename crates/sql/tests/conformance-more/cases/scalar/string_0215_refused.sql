@@ -1,0 +1,3 @@
+-- case: SELECT LEVENSHTEIN('abc', 'abd') AS x ;
+-- compare: error
+SELECT LEVENSHTEIN('abc', 'abd') AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT DATE '2024-02-30' AS x ;
+-- compare: error
+SELECT DATE '2024-02-30' AS x ;

@@ -1,0 +1,15 @@
+-- case: temporal: DATE_FORMAT, DATE_FORMAT, DATE_FORMAT, DATE_FORMAT, DATE_FORMAT, TO_DATE, TO_DATE, TO_DATE
+-- compare: append-unordered
+SELECT
+  DATE_FORMAT(TIMESTAMP '2024-05-07 13:14:15.678', 'EEEE MMMM D w e Q') AS x0,
+  DATE_FORMAT(TIMESTAMP '2024-05-07 13:14:15', 'yyyy''year''') AS x1,
+  DATE_FORMAT('2024-05-07 13:14:15', 'yyyy/MM/dd') AS x2,
+  DATE_FORMAT('bad', 'yyyy') AS x3,
+  DATE_FORMAT(TO_TIMESTAMP_LTZ(0, 3), 'yyyy-MM-dd HH:mm:ss') AS x4,
+  TO_DATE('2024-02-29') AS x5,
+  TO_DATE('2024-02-30') AS x6,
+  TO_DATE('29/02/2024', 'dd/MM/yyyy') AS x7,
+  TO_DATE('2024-02') AS x8,
+  TO_DATE('2024') AS x9,
+  TO_DATE('x') AS x10,
+  TO_DATE('2024-1-5') AS x11;

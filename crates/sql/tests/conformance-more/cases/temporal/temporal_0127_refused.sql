@@ -1,0 +1,3 @@
+-- case: SELECT DATE_FORMAT(TIMESTAMP '2024-05-07 13:14:15', 'nope') AS x ;
+-- compare: error
+SELECT DATE_FORMAT(TIMESTAMP '2024-05-07 13:14:15', 'nope') AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT TO_TIMESTAMP_LTZ('bad') AS x ;
+-- compare: error
+SELECT TO_TIMESTAMP_LTZ('bad') AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT DATEDIFF(DATE '2024-02-01', DATE '2024-01-01') AS x ;
+-- compare: error
+SELECT DATEDIFF(DATE '2024-02-01', DATE '2024-01-01') AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT EXTRACT(YEAR FROM '2024-01-01') AS x ;
+-- compare: error
+SELECT EXTRACT(YEAR FROM '2024-01-01') AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT CAST(INTERVAL '1' DAY AS BIGINT) AS x ;
+-- compare: error
+SELECT CAST(INTERVAL '1' DAY AS BIGINT) AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT CAST(INTERVAL '14' MONTH AS INT) AS x ;
+-- compare: error
+SELECT CAST(INTERVAL '14' MONTH AS INT) AS x ;

@@ -1,0 +1,3 @@
+-- case: SELECT CAST(TO_TIMESTAMP_LTZ(5,0) AS INT) AS x ;
+-- compare: error
+SELECT CAST(TO_TIMESTAMP_LTZ(5,0) AS INT) AS x ;

@@ -1,0 +1,14 @@
+-- case: topset: SELECT 1 UNION SELECT 2 UNION ALL SELECT 2;
+-- compare: append-unordered
+SET 'parallelism.default' = '1';
+SET 'pipeline.auto-watermark-interval' = '0 ms';
+CREATE TABLE sales (sid INT, shop STRING, item STRING, qty INT, amt DECIMAL(6,2), vip BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+CREATE TABLE scores (n INT, team STRING, who STRING, pts INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '10' SECOND) WITH ('connector'='filesystem','format'='json','path'='${IN}/scores.jsonl');
+CREATE TABLE staffc (eid INT, name STRING, dept INT) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/staff_cdc.jsonl');
+CREATE TABLE stock (id INT, bin STRING, n INT, label STRING) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/stock_cdc.jsonl');
+CREATE TABLE staff (eid INT, name STRING, dept INT, boss INT) WITH ('connector'='filesystem','format'='json','path'='${IN}/staff.jsonl');
+SELECT 1 UNION SELECT 2 UNION ALL SELECT 2;
+VALUES (1, 'a'), (2, 'bcd');
+VALUES (1), (2.5);
+VALUES 1, 2;
+SELECT * FROM (VALUES (1, 'a')) AS t(x, y) WHERE x IN (SELECT qty FROM sales);

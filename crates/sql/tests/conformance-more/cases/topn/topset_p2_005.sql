@@ -1,0 +1,12 @@
+-- case: topset_p2: SELECT DISTINCT dept FROM staff ORDER BY dept LIMIT 2;
+-- compare: changelog-final
+CREATE TABLE sales (sid INT, shop STRING, item STRING, qty INT, amt DECIMAL(6,2), vip BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${IN}/sales.jsonl');
+CREATE TABLE scores (n INT, team STRING, who STRING, pts INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '10' SECOND) WITH ('connector'='filesystem','format'='json','path'='${IN}/scores.jsonl');
+CREATE TABLE staffc (eid INT, name STRING, dept INT) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/staff_cdc.jsonl');
+CREATE TABLE stock (id INT, bin STRING, n INT, label STRING) WITH ('connector'='filesystem','format'='debezium-json','path'='${IN}/stock_cdc.jsonl');
+CREATE TABLE staff (eid INT, name STRING, dept INT, boss INT) WITH ('connector'='filesystem','format'='json','path'='${IN}/staff.jsonl');
+SELECT DISTINCT dept FROM staff ORDER BY dept LIMIT 2;
+SELECT COUNT(*) FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY team ORDER BY pts DESC) AS rn FROM scores) WHERE rn <= 2;
+SELECT qty FROM sales UNION SELECT dept FROM staff;
+SELECT qty FROM sales UNION ALL SELECT dept FROM staff;
+SELECT qty FROM sales INTERSECT SELECT sid FROM sales;

@@ -1,0 +1,12 @@
+-- case: windows: SELECT l.rid, r.tid, COALESCE(l.window_start, r.window_start) AS ws FROM (SELECT * FROM TA
+-- compare: append-unordered
+SET 'parallelism.default' = '1';
+SET 'pipeline.auto-watermark-interval' = '0 ms';
+CREATE TABLE rides (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '10' SECOND) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+CREATE TABLE slack (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+CREATE TABLE tips (tid INT, zone STRING, tip INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/tips.jsonl');
+CREATE TABLE scores (n INT, team STRING, who STRING, pts INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '10' SECOND) WITH ('connector'='filesystem','format'='json','path'='${IN}/scores.jsonl');
+SELECT l.rid, r.tid, COALESCE(l.window_start, r.window_start) AS ws FROM (SELECT * FROM TABLE(TUMBLE(TABLE slack, DESCRIPTOR(ts), INTERVAL '1' MINUTE))) AS l JOIN (SELECT * FROM TABLE(TUMBLE(TABLE tips, DESCRIPTOR(ts), INTERVAL '1' MINUTE))) AS r ON l.zone = r.zone AND l.window_start = r.window_start AND l.window_end = r.window_end;
+SELECT l.rid, r.tid, COALESCE(l.window_start, r.window_start) AS ws FROM (SELECT * FROM TABLE(HOP(TABLE slack, DESCRIPTOR(ts), INTERVAL '30' SECOND, INTERVAL '1' MINUTE))) AS l JOIN (SELECT * FROM TABLE(HOP(TABLE tips, DESCRIPTOR(ts), INTERVAL '30' SECOND, INTERVAL '1' MINUTE))) AS r ON l.zone = r.zone AND l.window_start = r.window_start AND l.window_end = r.window_end;
+SELECT l.rid, r.tid, COALESCE(l.window_start, r.window_start) AS ws FROM (SELECT * FROM TABLE(CUMULATE(TABLE slack, DESCRIPTOR(ts), INTERVAL '20' SECOND, INTERVAL '1' MINUTE))) AS l JOIN (SELECT * FROM TABLE(CUMULATE(TABLE tips, DESCRIPTOR(ts), INTERVAL '20' SECOND, INTERVAL '1' MINUTE))) AS r ON l.zone = r.zone AND l.window_start = r.window_start AND l.window_end = r.window_end;
+SELECT l.zone, l.n, r.n AS m FROM (SELECT zone, window_start, window_end, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE slack, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY zone, window_start, window_end) AS l JOIN (SELECT zone, window_start, window_end, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE tips, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY zone, window_start, window_end) AS r ON l.zone = r.zone AND l.window_start = r.window_start AND l.window_end = r.window_end;

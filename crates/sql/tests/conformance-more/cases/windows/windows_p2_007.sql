@@ -1,0 +1,10 @@
+-- case: windows_p2: SELECT zone, window_start, window_end, COUNT(*) AS n, SUM(fare) AS s FROM TABLE(TUMBLE(TAB
+-- compare: changelog-final
+CREATE TABLE rides (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '10' SECOND) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+CREATE TABLE slack (rid INT, zone STRING, fare DECIMAL(6,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/rides.jsonl');
+CREATE TABLE tips (tid INT, zone STRING, tip INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' HOUR) WITH ('connector'='filesystem','format'='json','path'='${IN}/tips.jsonl');
+CREATE TABLE scores (n INT, team STRING, who STRING, pts INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '10' SECOND) WITH ('connector'='filesystem','format'='json','path'='${IN}/scores.jsonl');
+SELECT zone, window_start, window_end, COUNT(*) AS n, SUM(fare) AS s FROM TABLE(TUMBLE(TABLE slack, DESCRIPTOR(ts), INTERVAL '1' DAY)) GROUP BY zone, window_start, window_end;
+SELECT window_end, COUNT(*) FROM TABLE(TUMBLE(TABLE slack, DESCRIPTOR(ts), INTERVAL '1' DAY)) GROUP BY window_end;
+SELECT * FROM (SELECT rid, zone, fare, window_start, window_end, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY fare DESC) AS rn FROM TABLE(TUMBLE(TABLE slack, DESCRIPTOR(ts), INTERVAL '1' DAY))) WHERE rn <= 2;
+WITH w AS (SELECT zone, window_start, window_end, SUM(fare) AS s FROM TABLE(TUMBLE(TABLE slack, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY zone, window_start, window_end) SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY s DESC) AS rn FROM w) WHERE rn <= 1;
