@@ -28,7 +28,7 @@ const PER_SPLIT: u64 = 400;
 /// watermark goes before. With several it would depend on their order.
 fn events(splits: u64) -> Vec<Vec<(Event, i64)>> {
     let event = |split: u64, i: u64| {
-        let (id, late) = (split * PER_SPLIT + i, splits == 1 && i > 100 && i % 10 == 0);
+        let (id, late) = (split * PER_SPLIT + i, splits == 1 && i > 100 && i.is_multiple_of(10));
         let time = if late { i as i64 - 100 } else { i as i64 };
         (((id % 7) as u32, id, time), time)
     };
