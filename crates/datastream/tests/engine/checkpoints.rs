@@ -258,7 +258,8 @@ fn a_job_goes_on_from_the_savepoint_that_it_was_stopped_with() {
         counted.sink_to(Collect::default()).uid("sink");
         env.check_savepoint(path.to_str().unwrap())
     };
-    assert!(check(false).unwrap().contains("count (map_with_state): has state"));
+    let report = check(false).unwrap();
+    assert!(report.contains("map_with_state (count): keeps its state"), "{report}");
     let error = check(true).unwrap_err().to_string();
     assert!(error.contains("u64") && error.contains("str"), "{error}");
     let mut got = sink.values();

@@ -235,5 +235,5 @@ fn answers_survive_a_restore() {
     println!("{compared} cases compared, {cut} of them stopped in the middle of their input");
     assert!(problems.is_empty(), "{problems}");
     // The test is worth nothing if the jobs end before they are stopped.
-    assert!(!only.is_empty() || cut * 4 > compared * 3, "only {cut} of {compared} were stopped");
+    assert!(!only.is_empty() || cut * 2 > compared, "only {cut} of {compared} were stopped");
 }

@@ -409,7 +409,9 @@ fn single_row(rel: &Rel) -> Option<Vec<Expr>> {
 pub(crate) fn substitute_from(expr: Expr, start: usize, exprs: &[Expr]) -> Expr {
     expr.transform(&mut |e| match e.node {
         ExprNode::Column(i) => match i.checked_sub(start).and_then(|i| exprs.get(i)) {
-            Some(with) => Expr { node: with.node.clone(), ty: e.ty },
+            Some(with) if with.ty.kind == e.ty.kind => Expr { node: with.node.clone(), ty: e.ty },
+            // What pads must go on to do so: only the result is seen as longer text.
+            Some(with) => Expr { ty: e.ty.clone(), ..with.clone().cast_unchecked(e.ty, false) },
             None => e,
         },
         _ => e,

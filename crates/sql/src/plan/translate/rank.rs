@@ -131,17 +131,22 @@ impl Translator<'_> {
             in_expr && (wanted || !is_rank(i))
         }) || rest.iter().any(reads_rank);
         let node = self.all(source)?;
+        // The first by time is a deduplication, also when somebody reads that its rank is 1.
+        let by_time = |k: &SortKey| node.schema[k.column].ty.is_time_attribute();
+        let first = start == 1
+            && matches!(end, RankEnd::Constant(1))
+            && matches!(group.order_by.as_slice(), [k] if by_time(k));
+        let with_rank = with_rank && !first;
         let node = self.rank_node(node, group, start, end, with_rank, over_schema)?;
-        // The projection above, with 0 for a rank that nobody reads.
-        let exprs: Vec<Expr> = exprs
-            .into_iter()
-            .map(|e| match (with_rank, &e.node) {
-                (false, ExprNode::Column(c)) if *c == rank_column => {
-                    Expr { ty: e.ty, ..Expr::bigint(0) }
-                }
-                _ => e,
-            })
-            .collect();
+        // The projection above, with 1 for the rank where the operator gives none.
+        let one = |e: Expr| match e.node {
+            ExprNode::Column(c) if c == rank_column => Expr { ty: e.ty, ..Expr::bigint(1) },
+            _ => e,
+        };
+        let exprs: Vec<Expr> = match with_rank {
+            true => exprs,
+            false => exprs.into_iter().map(|e| e.transform(&mut |e| one(e))).collect(),
+        };
         let node = calc(node, None, exprs, input.schema().clone());
         if rest.is_empty() {
             return Ok(Some(node));
