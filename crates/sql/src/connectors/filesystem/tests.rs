@@ -1,3 +1,5 @@
+//! Tables of files, written and read back: what is listed, committed and decoded.
+
 #![allow(clippy::unwrap_used)]
 use super::super::testing::{copy, options, read, sink, source, try_read};
 use super::super::{Changes, Needed, TableColumn, TableSpec};

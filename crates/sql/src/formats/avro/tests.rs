@@ -1,3 +1,5 @@
+//! Rows to Avro and back, and schemas of columns.
+
 #![allow(clippy::unwrap_used)]
 use super::schema::{AvroSchema, of_columns};
 use crate::formats::testing::{batch_of, columns, format, show};

@@ -1,3 +1,5 @@
+//! Rows to Parquet files and back.
+
 #![allow(clippy::unwrap_used)]
 use crate::formats::testing::{batch_of, columns, format, show};
 use crate::formats::{Format, FormatColumn};
