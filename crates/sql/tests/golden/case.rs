@@ -12,6 +12,8 @@ const MORE: &str = "tests/conformance-more";
 pub(crate) struct Case {
     /// `area/name`.
     pub(crate) name: String,
+    /// Whether it is of the suite that came first; many of the others only compute values.
+    pub(crate) is_first_suite: bool,
     script: String,
     /// Flink's answer.
     pub(crate) expected: Value,
@@ -33,6 +35,7 @@ impl Case {
                 let expected = std::fs::read_to_string(expected).unwrap();
                 cases.push(Case {
                     name: format!("{area_name}/{stem}"),
+                    is_first_suite: root == ROOT,
                     script: std::fs::read_to_string(&script).unwrap(),
                     expected: serde_json::from_str(&expected).unwrap(),
                 });
