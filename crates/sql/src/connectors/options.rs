@@ -228,6 +228,7 @@ impl Options {
         }
     }
     /// The session's time zone.
+    #[cfg(feature = "parquet")]
     pub(crate) fn zone(&self) -> Zone {
         self.zone.unwrap_or(Zone::UTC)
     }
