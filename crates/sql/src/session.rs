@@ -11,6 +11,7 @@
 
 mod ddl;
 mod result;
+mod streams;
 
 use crate::bind::Binder;
 use crate::catalog::{Catalog, TableDef};
@@ -424,11 +425,7 @@ impl Session {
         let rel = self.for_sink(&binder, rel, insert, &table, &schema)?;
         let node = Translator::new(&self.settings)?.translate(&rel)?;
         if !sink.accepts(node.changes) {
-            let what = format!(
-                "Table sink '{}' doesn't support consuming update changes which is produced by node {}",
-                table.path,
-                producer(&node)
-            );
+            let what = refused_updates(&table.path.to_string(), &node);
             return Err(binder
                 .fail(insert.table.span(), what)
                 .advice("write to a table that takes changes, or make the query append-only"));
@@ -626,6 +623,14 @@ fn enforced(node: Node, schema: &Schema) -> Node {
         key,
         window,
     }
+}
+
+/// Flink's words for changes that a sink does not take.
+fn refused_updates(sink: &str, node: &Node) -> String {
+    format!(
+        "Table sink '{sink}' doesn't support consuming update changes which is produced by node {}",
+        producer(node)
+    )
 }
 
 /// The operator that makes an append-only stream one of changes.

@@ -80,6 +80,8 @@ pub(crate) struct JobBuilder {
     stateful: BTreeSet<String>,
     /// What is there for [`Op::Shared`], by name, in the plan at hand.
     shared: BTreeMap<String, (NodeId, usize)>,
+    /// Whether the graph has operators that are not of SQL: streams that are tables.
+    has_streams: bool,
 }
 
 impl JobBuilder {
@@ -97,16 +99,35 @@ impl JobBuilder {
         let mut graph = JobGraph::new();
         graph.parallelism = Some(parallelism);
         graph.max_parallelism = Some(settings.max_parallelism()?);
-        Ok(JobBuilder {
+        let (zone, drops_null) = (settings.zone()?, settings.drops_null());
+        let builder = JobBuilder::onto(graph, parallelism, zone, functions, drops_null);
+        Ok(JobBuilder { gate, has_streams: false, ..builder })
+    }
+
+    /// Adds to a graph that has streams in it.
+    pub(crate) fn onto(
+        graph: JobGraph,
+        parallelism: usize,
+        zone: Zone,
+        functions: UserFunctions,
+        drops_null: bool,
+    ) -> Self {
+        JobBuilder {
             graph,
             parallelism,
-            zone: settings.zone()?,
+            zone,
             functions,
-            drops_null: settings.drops_null(),
-            gate,
+            drops_null,
+            gate: None,
             stateful: BTreeSet::new(),
             shared: BTreeMap::new(),
-        })
+            has_streams: true,
+        }
+    }
+
+    /// The graph with what was added.
+    pub(crate) fn into_graph(self) -> JobGraph {
+        self.graph
     }
 
     /// The job.
@@ -170,12 +191,18 @@ impl JobBuilder {
         source: Arc<dyn TableSource>,
         name: &str,
         identity: &Identity,
-    ) -> (NodeId, usize) {
+    ) -> Result<(NodeId, usize)> {
+        if source.is_stream() && !self.has_streams {
+            return Err(Error::config(format!("{name} reads a stream of another job")).advice(
+                "make the table a stream with to_data_stream, or add the INSERT to a statement \
+                 set: create_statement_set().add_insert_sql(...).attach_as_data_stream()",
+            ));
+        }
         let limit = source.parallelism_limit().unwrap_or(usize::MAX);
         let parallelism = self.parallelism.min(limit).max(1);
         let own = || NodeSpec { parallelism: Some(parallelism), ..known(name, identity) };
         if let Some(node) = source.add_to(&mut self.graph, own()) {
-            return (node, parallelism);
+            return Ok((node, self.graph.parallelism_of(node, parallelism)));
         }
         let strategy = WatermarkStrategy::no_watermarks();
         let gate = self.gate.as_ref().map(|gate| (Arc::clone(gate), gate.expect(parallelism)));
@@ -183,7 +210,7 @@ impl JobBuilder {
         let from = self.graph.add_source(own(), adapter, strategy);
         let unpack = NodeSpec { parallelism: Some(parallelism), ..named("Unpack") };
         let inputs = vec![Input::new(from, None, millstream_runtime::Partitioner::forward())];
-        (self.graph.add_operator(unpack, inputs, |_| Ok(Unpack)), parallelism)
+        Ok((self.graph.add_operator(unpack, inputs, |_| Ok(Unpack)), parallelism))
     }
 
     fn node(&mut self, node: &Node, identity: &Identity) -> Result<(NodeId, usize)> {
@@ -193,7 +220,7 @@ impl JobBuilder {
         }
         match &node.op {
             Op::Source(source, _) => {
-                return Ok(self.source(Arc::clone(source), &name, identity));
+                return self.source(Arc::clone(source), &name, identity);
             }
             Op::Values(rows) => {
                 let source = ValuesSource {
@@ -201,7 +228,7 @@ impl JobBuilder {
                     schema: arrow_schema(&node.schema),
                     zone: self.zone,
                 };
-                return Ok(self.source(Arc::new(source), &name, identity));
+                return self.source(Arc::new(source), &name, identity);
             }
             Op::Shared(known_as) => {
                 if let Some(built) = self.shared.get(known_as) {
