@@ -309,7 +309,7 @@ impl<'e> StreamTableEnvironment<'e> {
 /// INSERTs that become part of the environment's job.
 pub struct StreamStatementSet<'t, 'e> {
     tables: &'t StreamTableEnvironment<'e>,
-    inserts: Vec<Node>,
+    inserts: Vec<String>,
 }
 
 impl StreamStatementSet<'_, '_> {
@@ -318,19 +318,22 @@ impl StreamStatementSet<'_, '_> {
     /// # Errors
     /// `Config`: it is none, or cannot be planned.
     pub fn add_insert_sql(mut self, statement: &str) -> Result<Self> {
-        let plan = self.tables.session.borrow().insert_of(statement)?;
-        self.inserts.push(plan);
+        let statement = statement.to_owned();
+        self.tables.session.borrow().inserts_of(std::slice::from_ref(&statement))?;
+        self.inserts.push(statement);
         Ok(self)
     }
-    /// Adds all to the job that the environment's `execute` starts.
+    /// Adds all to the job that the environment's `execute` starts. What several of them read
+    /// is read once.
     ///
     /// # Errors
-    /// `Config`: there is no INSERT.
+    /// `Config`: there is no INSERT, or the tables are others by now.
     pub fn attach_as_data_stream(self) -> Result<()> {
         if self.inserts.is_empty() {
             return Err(Error::config("a statement set has no INSERT"));
         }
-        self.tables.attach(&self.inserts)
+        let plans = self.tables.session.borrow().inserts_of(&self.inserts)?;
+        self.tables.attach(&plans)
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) struct JobBuilder {
     drops_null: bool,
     gate: Option<Arc<SourceGate>>,
     stateful: BTreeSet<String>,
-    /// What is there for [`Op::Shared`], by name, in the plan at hand.
+    /// What is there for [`Op::Shared`], by name.
     shared: BTreeMap<String, (NodeId, usize)>,
     /// Whether the graph has operators that are not of SQL: streams that are tables.
     has_streams: bool,
@@ -143,7 +143,7 @@ impl JobBuilder {
 
     /// Adds a plan whose rows go to `queue`, in one subtask.
     pub(crate) fn add_query(&mut self, plan: &Node, queue: &Arc<ResultQueue>) -> Result<()> {
-        let identity = identities(&[plan]);
+        let identity = identities(&[plan], self.has_streams);
         let [identity] = identity.as_slice() else { return Err(Error::bug("a lost identity")) };
         let (from, _) = self.node(plan, identity)?;
         let spec = NodeSpec { parallelism: Some(1), ..named("Sink: result") };
@@ -156,13 +156,11 @@ impl JobBuilder {
     /// Adds plans that end in sinks.
     pub(crate) fn add_inserts(&mut self, plans: &[Node]) -> Result<()> {
         let all: Vec<&Node> = plans.iter().collect();
-        let identities = identities(&all);
+        let identities = identities(&all, self.has_streams);
         plans.iter().zip(&identities).try_for_each(|(plan, identity)| self.insert(plan, identity))
     }
 
     fn insert(&mut self, plan: &Node, identity: &Identity) -> Result<()> {
-        // Another sink's plan has operators of its own: uids go by sink.
-        self.shared.clear();
         self.stateful.insert(identity.uid.clone());
         let Op::Sink(sink, _) = &plan.op else { return Err(Error::bug("an insert without sink")) };
         let [(input, distribution)] = plan.inputs.as_slice() else {

@@ -88,13 +88,17 @@ impl Session {
         Ok(Node { op: Op::Sink(sink, name.to_owned()), inputs, schema, changes, key, window: None })
     }
 
-    /// The plan of an INSERT.
-    pub(crate) fn insert_of(&self, text: &str) -> Result<Node> {
-        let parsed = only(text)?;
-        let Statement::Insert(insert) = &parsed.statement else {
-            return Err(Error::config("this is no INSERT"));
-        };
-        on_large_stack(|| self.insert_plan(insert, text))
+    /// The plans of INSERTs of one job.
+    pub(crate) fn inserts_of(&self, texts: &[String]) -> Result<Vec<Node>> {
+        let parsed: Vec<Parsed> = texts.iter().map(|text| only(text)).collect::<Result<_>>()?;
+        let mut inserts = vec![];
+        for (parsed, text) in parsed.iter().zip(texts) {
+            let Statement::Insert(insert) = &parsed.statement else {
+                return Err(Error::config("this is no INSERT"));
+            };
+            inserts.push((insert, text.as_str()));
+        }
+        on_large_stack(|| self.insert_plans(&inserts))
     }
 
     /// Adds plans that end in sinks to a job; the graph comes back in any case.
