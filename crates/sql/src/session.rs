@@ -393,26 +393,26 @@ impl Session {
             bound.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let nodes = Translator::new(&self.settings)?.translate_all(&rels)?;
         let planned = inserts.iter().zip(targets).zip(nodes);
-        planned.map(|(((insert, text), target), node)| {
-            if !target.sink.accepts(node.changes) {
-                let what = refused_updates(&target.path, &node);
-                return Err(self
-                    .binder(text)
-                    .fail(insert.table.span(), what)
-                    .advice("write to a table that takes changes, or make the query append-only"));
-            }
-            let node = enforced(node, &target.schema);
-            let (changes, key) = (node.changes, node.key.clone());
-            Ok(Node {
-                op: Op::Sink(target.sink, target.path),
-                inputs: vec![(node, Distribution::Forward)],
-                schema: target.schema,
-                changes,
-                key,
-                window: None,
+        planned
+            .map(|(((insert, text), target), node)| {
+                if !target.sink.accepts(node.changes) {
+                    let what = refused_updates(&target.path, &node);
+                    return Err(self.binder(text).fail(insert.table.span(), what).advice(
+                        "write to a table that takes changes, or make the query append-only",
+                    ));
+                }
+                let node = enforced(node, &target.schema);
+                let (changes, key) = (node.changes, node.key.clone());
+                Ok(Node {
+                    op: Op::Sink(target.sink, target.path),
+                    inputs: vec![(node, Distribution::Forward)],
+                    schema: target.schema,
+                    changes,
+                    key,
+                    window: None,
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     /// What an INSERT writes to, and what it writes.

@@ -300,8 +300,7 @@ impl Node {
                 }
                 _ => String::new(),
             };
-            let _ =
-                writeln!(text, "{}{name}{}{key}){reuse}", indent(depth), changes(node.changes));
+            let _ = writeln!(text, "{}{name}{}{key}){reuse}", indent(depth), changes(node.changes));
             for state in node.states() {
                 let _ = writeln!(text, "{}   state: {}", "   ".repeat(depth), state.text());
             }
