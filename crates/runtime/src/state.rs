@@ -5,7 +5,7 @@
 //! (crate::operator::OperatorContext::keyed_states), in whichever backend the job has.
 
 pub use millstream_state::{
-    AggregatingState, KeyedStates, ListState, MapRef, MapState, ReducingState, StateBackendConfig,
+    AggregatingState, Bytes, BytesTable, HashedKey, IsExpired, KeyedStates, ListState, MapRef, MapState, ReducingState, StateBackendConfig,
     StateContext, StateDescriptor, Table, TableHasher, TableRef, TimerState, Ttl, TtlUpdate,
     ValueState, Visibility,
 };

@@ -22,10 +22,11 @@ use millstream_core::{Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::agg::native::ordered_integers;
+use super::backing::{SlotState, States};
 use super::row::RowCodec;
 use super::sort_key::SortKeys;
 use super::spec::{RankEnd, TopNSpec};
-use super::state_table::{KeyedValues, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{KeyTable, KeyedValues, Reader, Slot, put_delimited};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "top-n-rows";
@@ -76,6 +77,7 @@ pub struct TopN {
     sort: SortKeys,
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     partitions: KeyedValues<Partition>,
 }
 
@@ -95,6 +97,7 @@ impl TopN {
             row_key_codec,
             sort: SortKeys::new(&spec.order, &spec.input)?,
             context: None,
+            states: None,
             partitions: KeyedValues::new(spec.ttl_ms),
             spec,
         })
@@ -112,8 +115,13 @@ impl TopN {
     fn keeps_all(&self) -> bool {
         self.spec.input_retracts || self.spec.row_key.is_some()
     }
-    /// Changes the partitions; the ranks that each touched one showed before.
-    fn apply(&mut self, batch: &ChangeBatch, now_ms: i64) -> Result<Vec<(Slot, Vec<Row>)>> {
+    /// Changes the partitions; the ranks that each touched one showed before, and how many bytes
+    /// of rows came.
+    fn apply(
+        &mut self,
+        batch: &ChangeBatch,
+        now_ms: i64,
+    ) -> Result<(Vec<(Slot, Vec<Row>)>, usize)> {
         let columns = batch.rows().columns();
         let keys =
             self.partition_codec.encode(&batch.columns(&self.spec.partition)?, batch.len())?;
@@ -128,6 +136,7 @@ impl TopN {
             RankEnd::Column(column) => Some(batch.column(column)?),
         };
         let end_values = ends.map(ordered_integers).transpose()?;
+        self.fetch(&keys)?;
         let mut before: Vec<(Slot, Vec<Row>)> = Vec::new();
         let mut seen: HashMap<Slot, (), foldhash::fast::RandomState> = HashMap::default();
         for row in 0..batch.len() {
@@ -138,7 +147,7 @@ impl TopN {
             }
             let (end, keeps_all) = (self.end(slot), self.keeps_all());
             let (sort_key, kind) = (sort_keys.key(row), batch.kind(row));
-            let partition = &mut self.partitions[slot];
+            let partition = &self.partitions[slot];
             let is_full = !keeps_all && partition.rows.len() as u64 >= end;
             if is_full && partition.rows.last_key_value().is_none_or(|((k, _), _)| **k <= *sort_key)
             {
@@ -147,6 +156,7 @@ impl TopN {
             if seen.insert(slot, ()).is_none() {
                 before.push((slot, partition.shown(self.spec.start, end)));
             }
+            let partition = &mut self.partitions[slot];
             let bytes = || Row::from(rows.row(row));
             match (&row_keys, kind.is_add()) {
                 (Some(row_keys), add) => {
@@ -180,7 +190,7 @@ impl TopN {
                 (None, false) => partition.remove(sort_key, rows.row(row)),
             }
         }
-        Ok(before)
+        Ok((before, rows.byte_count()))
     }
     /// The difference between what partitions showed and what they show now.
     fn changes(&self, before: &[(Slot, Vec<Row>)]) -> Result<Option<ChangeBatch>> {
@@ -250,39 +260,15 @@ impl Operator for TopN {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let touched_ms = bytes.i64()?;
-            let (slot, _) = self.partitions.enter(&key, touched_ms);
-            let end = bytes.i64()?;
-            let mut rows = Vec::new();
-            while !bytes.0.is_empty() {
-                rows.push(bytes.delimited()?);
-            }
-            let columns = self.row_codec.decode(rows.iter().map(|row| Some(*row)))?;
-            let sort_keys = self.sort.of(&columns)?;
-            let row_keys = match (&self.row_key_codec, &self.spec.row_key) {
-                (Some(codec), Some(key)) => {
-                    let key: Vec<ArrayRef> = key.iter().map(|i| columns[*i].clone()).collect();
-                    Some(codec.encode(&key, rows.len())?)
-                }
-                _ => None,
-            };
-            let partition = &mut self.partitions[slot];
-            partition.end = u64::try_from(end).ok();
-            for (index, row) in rows.into_iter().enumerate() {
-                let place = partition.insert(sort_keys.key(index), row.into());
-                if let Some(row_keys) = &row_keys {
-                    partition.places.insert(row_keys.row(index).into(), place);
-                }
-            }
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.partitions.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
         let now_ms = self.partitions.sweep(self.context.as_ref());
-        let before = self.apply(&batch, now_ms)?;
+        let (before, bytes) = self.apply(&batch, now_ms)?;
         let changes = self.changes(&before)?;
         for (slot, _) in before {
             if self.partitions[slot].rows.is_empty() {
@@ -292,19 +278,54 @@ impl Operator for TopN {
         if let Some(changes) = changes {
             out.emit(changes);
         }
-        Ok(())
+        self.settle(batch.len(), bytes)
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        for (key, touched_ms, partition) in self.partitions.iter() {
-            let mut value = touched_ms.to_le_bytes().to_vec();
-            let end = partition.end.map_or(-1, |end| end as i64);
-            value.extend_from_slice(&end.to_le_bytes());
-            // In order, so that ties keep their order when they are put back.
-            partition.rows.values().for_each(|row| put_delimited(&mut value, row));
-            store(snapshot, STATE, context, key, value)?;
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for TopN {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.partitions.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        let (touched_ms, end) = (bytes.i64()?, bytes.i64()?);
+        let mut rows = Vec::new();
+        while !bytes.0.is_empty() {
+            rows.push(bytes.delimited()?);
         }
+        let columns = self.row_codec.decode(rows.iter().map(|row| Some(*row)))?;
+        let sort_keys = self.sort.of(&columns)?;
+        let row_keys = match (&self.row_key_codec, &self.spec.row_key) {
+            (Some(codec), Some(key)) => {
+                let key: Vec<ArrayRef> = key.iter().map(|i| columns[*i].clone()).collect();
+                Some(codec.encode(&key, rows.len())?)
+            }
+            _ => None,
+        };
+        let mut partition = Partition { end: u64::try_from(end).ok(), ..Partition::default() };
+        for (index, row) in rows.into_iter().enumerate() {
+            let place = partition.insert(sort_keys.key(index), row.into());
+            if let Some(row_keys) = &row_keys {
+                partition.places.insert(row_keys.row(index).into(), place);
+            }
+        }
+        self.partitions.fill(slot, touched_ms, partition);
         Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.partitions.touched_ms(slot).to_le_bytes());
+        let partition = &self.partitions[slot];
+        let end = partition.end.map_or(-1, |end| end as i64);
+        out.extend_from_slice(&end.to_le_bytes());
+        // In order, so that ties keep their order when they are put back.
+        partition.rows.values().for_each(|row| put_delimited(out, row));
+        Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.partitions.clear(slot);
     }
 }
 

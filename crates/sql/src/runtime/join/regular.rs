@@ -20,9 +20,10 @@ use millstream_core::{Either, Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::{MAX_CANDIDATES, Pairs, StoredRow, evaluate, matchable, pair_schema, pick_wanted};
+use crate::runtime::backing::{SlotState, States};
 use crate::runtime::row::{RowCodec, hash_row};
 use crate::runtime::spec::{JoinKind, JoinSide, JoinSpec};
-use crate::runtime::state_table::{KeyTable, Reader, Slot, is_past, put_delimited, restore, store};
+use crate::runtime::state_table::{KeyTable, Reader, Slot, is_past, put_delimited};
 use crate::runtime::{ChangeBatch, ChangeKind};
 
 const STATES: [&str; 2] = ["join-left-rows", "join-right-rows"];
@@ -159,8 +160,13 @@ impl Side {
     fn is_live(&self, entry: &Entry, now_ms: i64) -> bool {
         self.ttl_ms.is_none_or(|ttl| !is_past(entry.touched_ms, ttl, now_ms))
     }
+    /// The rows of a key, to be changed.
     fn bag(&mut self, key: &[u8]) -> &mut Bag {
         let (slot, _) = self.keys.find_or_insert(hash_row(key), key);
+        self.keys.changed(slot);
+        self.bag_at(slot)
+    }
+    fn bag_at(&mut self, slot: Slot) -> &mut Bag {
         if self.bags.len() <= slot as usize {
             self.bags.resize(slot as usize + 1, Bag::default());
         }
@@ -196,6 +202,7 @@ impl Side {
         let Some(slot) = self.keys.find(hash_row(key), key) else { return };
         let bag = &mut self.bags[slot as usize];
         let Some(place) = bag.find(id) else { return };
+        self.keys.changed(slot);
         if bag.entries[place].count > 1 {
             bag.entries[place].count -= 1;
             return;
@@ -212,49 +219,63 @@ impl Side {
         for _ in 0..SWEEP_KEYS.min(self.bags.len()) {
             self.hand = if self.hand + 1 >= self.bags.len() { 0 } else { self.hand + 1 };
             let bag = &mut self.bags[self.hand];
+            let count = bag.entries.len();
             bag.retain(|entry| !is_past(entry.touched_ms, ttl, now_ms));
             if bag.entries.is_empty() {
                 self.keys.remove(self.hand as Slot);
+            } else if bag.entries.len() != count {
+                self.keys.changed(self.hand as Slot);
             }
         }
     }
-    fn snapshot(
-        &self,
-        name: &str,
-        context: &OperatorContext,
-        snapshot: &mut OperatorSnapshot,
-    ) -> Result<()> {
-        for slot in self.keys.slots() {
-            let mut value = Vec::new();
-            for entry in &self.bags[slot as usize].entries {
-                put_delimited(&mut value, &entry.row);
-                put_delimited(&mut value, entry.id.as_deref().unwrap_or_default());
-                value.extend_from_slice(&entry.count.to_le_bytes());
-                value.extend_from_slice(&entry.partners.to_le_bytes());
-                value.extend_from_slice(&entry.touched_ms.to_le_bytes());
-            }
-            store(snapshot, name, context, self.keys.key(slot), value)?;
-        }
-        Ok(())
+}
+
+impl SlotState for Side {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.keys
     }
-    fn restore(&mut self, name: &str, context: &OperatorContext) -> Result<()> {
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
         let has_id = self.id.is_some();
-        for (key, value) in restore(context, name)? {
-            let mut bytes = Reader(&value);
-            let bag = self.bag(&key);
-            while !bytes.0.is_empty() {
-                let row = bytes.delimited()?.into();
-                let id = bytes.delimited()?;
-                bag.push(Entry {
-                    row,
-                    id: has_id.then(|| id.into()),
-                    count: bytes.u32()?,
-                    partners: bytes.u32()?,
-                    touched_ms: bytes.i64()?,
-                });
-            }
+        let bag = self.bag_at(slot);
+        while !bytes.0.is_empty() {
+            let row = bytes.delimited()?.into();
+            let id = bytes.delimited()?;
+            bag.push(Entry {
+                row,
+                id: has_id.then(|| id.into()),
+                count: bytes.u32()?,
+                partners: bytes.u32()?,
+                touched_ms: bytes.i64()?,
+            });
         }
         Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        for entry in &self.bags[slot as usize].entries {
+            put_delimited(out, &entry.row);
+            put_delimited(out, entry.id.as_deref().unwrap_or_default());
+            out.extend_from_slice(&entry.count.to_le_bytes());
+            out.extend_from_slice(&entry.partners.to_le_bytes());
+            out.extend_from_slice(&entry.touched_ms.to_le_bytes());
+        }
+        Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.bags[slot as usize] = Bag::default();
+    }
+    /// When the time of every row is over.
+    fn is_over(value: &[u8], ttl_ms: i64, now_ms: i64) -> bool {
+        let mut bytes = Reader(value);
+        let mut next_is_over = || -> Result<Option<bool>> {
+            if bytes.0.is_empty() {
+                return Ok(None);
+            }
+            let (_row, _id) = (bytes.delimited()?, bytes.delimited()?);
+            let (_count, _partners) = (bytes.u32()?, bytes.u32()?);
+            Ok(Some(is_past(bytes.i64()?, ttl_ms, now_ms)))
+        };
+        // What is damaged stays, for whoever reads it to say so.
+        std::iter::from_fn(|| next_is_over().unwrap_or(Some(false))).all(|is_over| is_over)
     }
 }
 
@@ -268,6 +289,7 @@ pub struct Join {
     pair_schema: arrow_schema::SchemaRef,
     context: Option<OperatorContext>,
     // Checkpointed: left and right.
+    states: Option<States>,
     sides: [Side; 2],
 }
 
@@ -281,6 +303,7 @@ impl Join {
         Ok(Join {
             pair_schema: pair_schema(&spec.left.schema, &spec.right.schema),
             context: None,
+            states: None,
             sides: [
                 Side::new(&spec.left, &spec.keys.left, left_counts)?,
                 Side::new(&spec.right, &spec.keys.right, spec.kind.keeps_right())?,
@@ -313,6 +336,7 @@ impl Join {
             Some((columns, codec)) => Some(codec.encode(&batch.columns(columns)?, batch.len())?),
             None => None,
         };
+        self.sides.iter_mut().try_for_each(|side| side.fetch(&keys))?;
         let mut start = 0;
         while start < batch.len() {
             let mut candidates: Vec<Candidate> = Vec::new();
@@ -353,7 +377,8 @@ impl Join {
             }
             start = end;
         }
-        Ok(())
+        self.sides[side].settle(batch.len(), rows.byte_count())?;
+        self.sides[1 - side].settle(0, 0)
     }
     fn candidates(
         &self,
@@ -397,7 +422,11 @@ impl Join {
         let holds = evaluate(condition, &self.pair_schema, left, right, candidates.len())?;
         Ok(candidates.into_iter().zip(holds).filter(|(_, holds)| *holds).map(|(c, _)| c).collect())
     }
-    fn entry(&mut self, side: usize, candidate: &Candidate) -> &mut Entry {
+    fn entry(&self, side: usize, candidate: &Candidate) -> &Entry {
+        &self.sides[side].bags[candidate.1 as usize].entries[candidate.2 as usize]
+    }
+    fn entry_mut(&mut self, side: usize, candidate: &Candidate) -> &mut Entry {
+        self.sides[side].keys.changed(candidate.1);
         &mut self.sides[side].bags[candidate.1 as usize].entries[candidate.2 as usize]
     }
     fn store(&mut self, side: usize, change: &Change<'_>, partners: usize, now_ms: i64) {
@@ -407,7 +436,7 @@ impl Join {
         }
     }
     /// Rows of a match, as often as they are there.
-    fn partner_count(&mut self, side: usize, matches: &[Candidate]) -> usize {
+    fn partner_count(&self, side: usize, matches: &[Candidate]) -> usize {
         matches.iter().map(|m| self.entry(side, m).count as usize).sum()
     }
     /// A row of an inner or outer join.
@@ -426,7 +455,7 @@ impl Join {
         if change.kind.is_add() {
             if other_outer {
                 for candidate in matches {
-                    let entry = self.entry(other, candidate);
+                    let entry = self.entry_mut(other, candidate);
                     if entry.partners == 0 {
                         for _ in 0..entry.count {
                             out.push(ChangeKind::Delete, None, Some(entry.row.clone()));
@@ -452,7 +481,7 @@ impl Join {
         self.pairs(other, kind, row, matches, out);
         if other_outer {
             for candidate in matches {
-                let entry = self.entry(other, candidate);
+                let entry = self.entry_mut(other, candidate);
                 if entry.partners == 1 {
                     for _ in 0..entry.count {
                         out.push(ChangeKind::Insert, None, Some(entry.row.clone()));
@@ -463,7 +492,7 @@ impl Join {
         }
     }
     fn pairs(
-        &mut self,
+        &self,
         other: usize,
         kind: ChangeKind,
         row: Option<usize>,
@@ -515,7 +544,7 @@ impl Join {
             (true, false) => ChangeKind::Insert,
         };
         for candidate in matches {
-            let entry = self.entry(0, candidate);
+            let entry = self.entry_mut(0, candidate);
             if entry.partners == u32::from(!add) {
                 for _ in 0..entry.count {
                     out.push(kind, None, Some(entry.row.clone()));
@@ -545,9 +574,11 @@ impl Operator for Join {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        let mut states = context.keyed_states()?;
         for (side, name) in self.sides.iter_mut().zip(STATES) {
-            side.restore(name, context)?;
+            side.restore(&mut states, context, name, side.ttl_ms)?;
         }
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -558,9 +589,8 @@ impl Operator for Join {
         }
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        let sides = self.sides.iter().zip(STATES);
-        sides.into_iter().try_for_each(|(side, name)| side.snapshot(name, context, snapshot))
+        self.sides.iter_mut().try_for_each(|side| side.store(snapshot))?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
     }
 }
 
