@@ -54,6 +54,9 @@ pub type HashedKey<'k> = (u64, &'k [u8]);
 /// Whether nobody may see a stored value any more; asked on the threads that clean up.
 pub type IsExpired = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
+/// Looks at an entry: key and value.
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> Result<()>;
+
 /// One keyed state of bytes. See the module.
 pub trait BytesTable {
     /// Reads the entries of distinct keys, in any order: `found` gets the place of the key and
@@ -77,11 +80,11 @@ pub trait BytesTable {
     /// # Errors
     /// As [`put`](Self::put).
     fn flush(&self) -> Result<()>;
-    /// Looks at every entry: key and value.
+    /// Looks at every entry.
     ///
     /// # Errors
     /// When the local disk fails; and whatever `visit` says.
-    fn for_each(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+    fn for_each(&self, visit: Visit<'_>) -> Result<()>;
     /// Bytes that the operator may hold in memory of this state now.
     fn budget_bytes(&self) -> usize;
     /// Says how many it holds.

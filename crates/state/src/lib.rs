@@ -36,7 +36,7 @@ mod table;
 mod timer;
 mod ttl;
 
-pub use bytes::{Bytes, BytesTable, HashedKey, IsExpired};
+pub use bytes::{Bytes, BytesTable, HashedKey, IsExpired, Visit};
 pub use description::{FORMAT_VERSION, StateDescription, StateKind};
 pub use descriptor::StateDescriptor;
 pub use former::{FormerState, NativeState};

@@ -348,7 +348,8 @@ pub trait SlotState {
             if backing.bytes <= goal_bytes {
                 break;
             }
-            backing.hand = if backing.hand + 1 >= backing.slots.len() { 0 } else { backing.hand + 1 };
+            backing.hand =
+                if backing.hand + 1 >= backing.slots.len() { 0 } else { backing.hand + 1 };
             let slot = backing.hand as Slot;
             let status = backing.status(slot);
             if std::mem::take(&mut backing.slots[slot as usize].used) || !status.stored {

@@ -77,7 +77,11 @@ fn two<O: Operator<In = Either<ChangeBatch, ChangeBatch>, Out = ChangeBatch>>(
     text: &str,
     side: usize,
 ) {
-    if side == 0 { h.left(&input(), text) } else { h.right(&input(), text) };
+    if side == 0 {
+        h.left(&input(), text)
+    } else {
+        h.right(&input(), text)
+    };
 }
 
 /// Feeds both, and compares what comes out after each batch.
@@ -139,8 +143,7 @@ fn calls() -> Vec<AggCall> {
 }
 
 fn with_results(of: &[(&str, SqlType)]) -> SchemaRef {
-    let results =
-        [("c", SqlType::bigint()), ("m", SqlType::string()), ("d", SqlType::bigint())];
+    let results = [("c", SqlType::bigint()), ("m", SqlType::string()), ("d", SqlType::bigint())];
     schema(&[of, &results].concat())
 }
 

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "MILLSTREAM_TEST_KILL_FOLDER";
 const SCRIPT: &str = "MILLSTREAM_TEST_KILL_SCRIPT";
 const ROWS: i64 = 60_000;
+/// A checkpoint on disk takes longer.
+const ROWS_ON_DISK: i64 = 40_000;
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// Each row into a folder by its last digit, and the rows of each second of event time counted.
@@ -47,9 +49,9 @@ fn on_disk(folder: &str) -> String {
     let numbers = |name: &str| {
         format!(
             "CREATE TABLE {name} (n BIGINT) WITH (
-                'connector'='datagen', 'rows-per-second'='20000',
+                'connector'='datagen', 'rows-per-second'='5000',
                 'fields.n.kind'='sequence', 'fields.n.start'='0', 'fields.n.end'='{}');",
-            ROWS - 1
+            ROWS_ON_DISK - 1
         )
     };
     format!(
@@ -113,14 +115,15 @@ fn rows(folder: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Runs the script to its end, killed some times on the way.
-fn run_killed(folder: &Path, script: &str) {
+/// Runs the script to its end, killed some times on the way: each time when so many new files
+/// are there.
+fn run_killed(folder: &Path, script: &str, files: usize) {
     let (begin, copies) = (Instant::now(), folder.join("copies"));
     let mut kills = 0;
     for _ in 0..3 {
         let (mut job, before) = (start(folder, script), visible(&copies).len());
         // Some checkpoints further on than the last time.
-        while visible(&copies).len() < before + 12 && job.try_wait().unwrap().is_none() {
+        while visible(&copies).len() < before + files && job.try_wait().unwrap().is_none() {
             assert!(begin.elapsed() < LIMIT, "no files come");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -150,16 +153,16 @@ fn a_killed_job_with_its_state_on_disk_writes_each_row_once() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    run_killed(folder.path(), "on_disk");
-    each_once(&folder.path().join("copies"), "n", ROWS);
-    each_once(&folder.path().join("copies"), "m", ROWS);
+    run_killed(folder.path(), "on_disk", 2);
+    each_once(&folder.path().join("copies"), "n", ROWS_ON_DISK);
+    each_once(&folder.path().join("copies"), "m", ROWS_ON_DISK);
     each_once(&folder.path().join("remainders"), "r", 7000);
 }
 
 #[test]
 fn a_killed_job_writes_each_row_once() {
     let folder = tempfile::tempdir().unwrap();
-    run_killed(folder.path(), "in_memory");
+    run_killed(folder.path(), "in_memory", 12);
     each_once(&folder.path().join("copies"), "n", ROWS);
     let mut windows: Vec<(String, i64, i64)> = rows(&folder.path().join("counts"))
         .into_iter()

@@ -262,9 +262,8 @@ fn survive(which: &dyn Fn(&Case) -> bool, ways: &(dyn Fn(usize) -> Vec<Way> + Sy
     let exceptions = reasons("tests/conformance/restore-exceptions.txt");
     let known = known_failures();
     let only = std::env::var("CASE").unwrap_or_default();
-    let wanted = |case: &Case| {
-        case.name.contains(&only) && !known.contains_key(&case.name) && which(case)
-    };
+    let wanted =
+        |case: &Case| case.name.contains(&only) && !known.contains_key(&case.name) && which(case);
     let cases: Vec<Case> = Case::all().into_iter().filter(wanted).collect();
     let next = AtomicUsize::new(0);
     // How the case's answers differ, and whether it was stopped in the middle.

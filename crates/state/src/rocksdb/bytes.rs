@@ -8,7 +8,7 @@
 use super::run::Run;
 use super::store::Store;
 use super::{AnyTable, Share, fault};
-use crate::bytes::{Bytes, BytesTable, HashedKey, IsExpired};
+use crate::bytes::{Bytes, BytesTable, HashedKey, IsExpired, Visit};
 use crate::schema::check_keys;
 use crate::table::TableSpec;
 use crate::{Restored, StateDescription, StateKind, SubtaskInfo};
@@ -132,13 +132,13 @@ impl BytesTable for RocksBytes {
         let mut run = self.run.borrow_mut();
         if run.is_empty() { Ok(()) } else { self.write(&mut run) }
     }
-    fn for_each(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    fn for_each(&self, visit: Visit<'_>) -> Result<()> {
         let family = self.store.family(&self.description.name)?;
         for entry in self.store.db.iterator_cf(&family, IteratorMode::Start) {
             let (key, value) = entry.map_err(fault)?;
-            let key = key.get(2..).ok_or_else(|| {
-                Error::corrupt("RocksDB holds a key without its key group")
-            })?;
+            let key = key
+                .get(2..)
+                .ok_or_else(|| Error::corrupt("RocksDB holds a key without its key group"))?;
             visit(content(key)?, content(&value)?)?;
         }
         Ok(())

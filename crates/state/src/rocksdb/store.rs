@@ -9,7 +9,8 @@ use millstream_core::{Error, KeyGroupRange, Result, random_bytes};
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
     BottommostLevelCompaction, BoundColumnFamily, ColumnFamilyDescriptor, CompactOptions,
-    DBWithThreadMode, IngestExternalFileOptions, IteratorMode, MultiThreaded, Options, ReadOptions, SstFileWriter, WriteBatch, WriteOptions,
+    DBWithThreadMode, IngestExternalFileOptions, IteratorMode, MultiThreaded, Options, ReadOptions,
+    SstFileWriter, WriteBatch, WriteOptions,
 };
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};

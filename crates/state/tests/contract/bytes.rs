@@ -57,8 +57,7 @@ fn all(job: &OnDisk) -> BTreeMap<Vec<u8>, Vec<u8>> {
 
 #[test]
 fn entries_are_what_was_put_last_at_any_parallelism_and_in_either_form() {
-    let (clock, disk) =
-        (Arc::new(ManualClock::new(0)), StateBackendConfig::RocksDb(rocksdb(0.5)));
+    let (clock, disk) = (Arc::new(ManualClock::new(0)), StateBackendConfig::RocksDb(rocksdb(0.5)));
     let job = Job::open(&disk, &clock, 2, &[], open).unwrap();
     assert!(all(&job).is_empty());
     // Keys of several lengths, and values whose length takes one byte or two.
@@ -105,8 +104,7 @@ fn entries_are_what_was_put_last_at_any_parallelism_and_in_either_form() {
 
 #[test]
 fn what_has_expired_goes_when_files_are_compacted() {
-    let (clock, disk) =
-        (Arc::new(ManualClock::new(0)), StateBackendConfig::RocksDb(rocksdb(0.5)));
+    let (clock, disk) = (Arc::new(ManualClock::new(0)), StateBackendConfig::RocksDb(rocksdb(0.5)));
     let until = Arc::clone(&clock);
     let open = move |states: &mut KeyedStates<Bytes>| {
         let clock = Arc::clone(&until);
