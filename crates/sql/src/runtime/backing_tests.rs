@@ -151,8 +151,9 @@ fn columns() -> [(&'static str, SqlType); 3] {
     [("k", SqlType::int()), ("v", SqlType::string()), ("t", SqlType::timestamp(3))]
 }
 
-fn joined(kind: JoinKind, ttl_ms: Option<i64>, unique: bool) -> join::regular::Join {
-    let side = || JoinSide { schema: input(), unique_key: unique.then(|| vec![0, 1]), ttl_ms };
+fn joined(kind: JoinKind, ttl_ms: Option<i64>, unique: bool, appends: bool) -> join::regular::Join {
+    let unique_key = || unique.then(|| vec![0, 1]);
+    let side = || JoinSide { schema: input(), unique_key: unique_key(), appends, ttl_ms };
     let spec = JoinSpec {
         kind,
         keys: JoinKeys { left: vec![0], right: vec![0], filter_nulls: vec![true] },
@@ -233,7 +234,8 @@ proptest! {
     #[test]
     fn joins(batches in batches(), ttl_ms in ttl(), unique: bool, is_tiny: bool) {
         for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Full, JoinKind::Anti] {
-            compare(&|| joined(kind, ttl_ms, unique), two, &batches, true, is_tiny);
+            compare(&|| joined(kind, ttl_ms, unique, false), two, &batches, true, is_tiny);
+            compare(&|| joined(kind, ttl_ms, false, true), two, &batches, false, is_tiny);
         }
     }
 

@@ -132,6 +132,7 @@ impl Deduplicate {
             true => Some(self.row_codec.encode(batch.rows().columns(), batch.len())?),
             false => None,
         };
+        let bytes = rows.as_ref().map_or(0, |rows| rows.byte_count());
         self.fetch(&keys)?;
         // (0: the batch, 1: former rows; index) and kind.
         let (mut places, mut kinds, mut former) = (Vec::new(), Vec::new(), Vec::new());
@@ -156,6 +157,12 @@ impl Deduplicate {
         if places.is_empty() {
             return Ok(());
         }
+        if former.is_empty() {
+            let rows: Vec<u32> = places.iter().map(|(_, row)| *row as u32).collect();
+            let rows = batch.take(&rows)?.rows().clone();
+            out.emit(ChangeBatch::new(rows, kinds)?);
+            return self.settle(batch.len(), bytes);
+        }
         let former = self.row_codec.decode(former.iter().map(|row| Some(&**row)))?;
         let columns = batch.rows().columns().iter().zip(&former);
         let columns = columns
@@ -164,7 +171,7 @@ impl Deduplicate {
         let count = kinds.len();
         let schema = self.spec.schema.clone();
         out.emit(ChangeBatch::from_columns(schema, columns, count, Some(kinds))?);
-        self.settle(batch.len(), rows.map_or(0, |rows| rows.byte_count()))
+        self.settle(batch.len(), bytes)
     }
     /// Looks for the first row of each key by rowtime.
     fn first_by_time(&mut self, batch: &ChangeBatch, now_ms: i64) -> Result<()> {
