@@ -6,17 +6,15 @@
 use super::cache::{Write, WriteBack};
 use super::run::Run;
 use super::store::Store;
-use super::{AnyTable, fault};
+use super::{AnyTable, Share, fault};
+use crate::bytes::IsExpired;
 use crate::table::{Decoder, Table, TableSpec};
 use crate::{Restored, StateDescription, SubtaskInfo};
 use millstream_core::{Data, Error, Key, Result, key_group_of};
-use rocksdb::{
-    BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, ReadOptions, WriteBatch,
-};
+use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Rewritten entries are written in batches of about this size.
 const BATCH_BYTES: usize = 1 << 20;
@@ -31,16 +29,8 @@ pub struct RocksTable<K, N, V> {
     is_on_disk: Cell<bool>,
     /// The key bytes of the entry at hand.
     buffer: RefCell<Vec<u8>>,
-    /// What the process was told of the cache's size.
-    told_bytes: Cell<usize>,
-}
-
-impl<K, N, V> Drop for RocksTable<K, N, V> {
-    fn drop(&mut self) {
-        let shared = &self.store.backend.shared;
-        shared.tables.fetch_sub(1, Ordering::Relaxed);
-        shared.decoded.fetch_sub(self.told_bytes.get(), Ordering::Relaxed);
-    }
+    /// Of the budget of decoded values.
+    share: Share,
 }
 
 impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
@@ -50,7 +40,6 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         subtask: &SubtaskInfo,
         spec: TableSpec<V>,
     ) -> Result<Self> {
-        store.backend.shared.tables.fetch_add(1, Ordering::Relaxed);
         let table = RocksTable {
             store: Rc::clone(store),
             description: spec.description.clone(),
@@ -58,10 +47,17 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
             cache: RefCell::new(WriteBack::new()),
             is_on_disk: Cell::new(restored.is_some()),
             buffer: RefCell::default(),
-            told_bytes: Cell::new(0),
+            share: store.backend.share(),
         };
-        let expiry = spec.expiry.as_ref().map(|e| (e.ttl_ms, Arc::clone(&e.clock)));
-        if let Some(old) = store.declare(&table.description.name, expiry)? {
+        let is_expired = spec.expiry.as_ref().map(|expiry| -> IsExpired {
+            let (ttl_ms, clock) = (expiry.ttl_ms, Arc::clone(&expiry.clock));
+            // The time of the last touch is in front of the value.
+            Arc::new(move |value| {
+                let touched = postcard::take_from_bytes::<i64>(value);
+                touched.is_ok_and(|(at, _)| at.saturating_add(ttl_ms) <= clock.now_ms())
+            })
+        });
+        if let Some(old) = store.declare(&table.description.name, is_expired)? {
             let decoder = spec.decoder(old)?;
             if matches!(decoder, Decoder::Tree(..)) {
                 table.rewrite(&decoder)?;
@@ -142,16 +138,14 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         encoded: usize,
         cache: &mut WriteBack<K, N, V>,
     ) -> Result<()> {
-        let budget_bytes = self.store.backend.decoded_bytes_a_table();
+        let budget_bytes = self.share.bytes();
         self.writing(|write| cache.make_room(&key, &namespace, budget_bytes, write))?;
         cache.insert(key, namespace, value, encoded);
         Ok(())
     }
     /// Tells the process how large the cache is.
     fn tell(&self, cache: &WriteBack<K, N, V>) {
-        let (bytes, decoded) = (cache.bytes(), &self.store.backend.shared.decoded);
-        decoded.fetch_add(bytes, Ordering::Relaxed);
-        decoded.fetch_sub(self.told_bytes.replace(bytes), Ordering::Relaxed);
+        self.share.tell(cache.bytes());
     }
     fn run(&self) -> Run {
         Run::new(self.store.backend.shared.options.run_bytes())
@@ -294,11 +288,7 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
     fn clean(&self) {}
     fn compact(&self) -> Result<()> {
         self.flush()?;
-        let family = self.store.family(&self.description.name)?;
-        let mut options = CompactOptions::default();
-        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        self.store.db.compact_range_cf_opt(&family, None::<&[u8]>, None::<&[u8]>, &options);
-        Ok(())
+        self.store.compact(&self.description.name)
     }
 }
 
