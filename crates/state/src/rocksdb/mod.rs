@@ -235,9 +235,12 @@ impl RocksStates {
     }
     pub(crate) fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
         for table in &self.tables {
-            table.flush()?;
             into.describe(table.description().clone());
         }
+        if into.is_dropped() {
+            return Ok(());
+        }
+        self.tables.iter().try_for_each(|table| table.flush())?;
         let states = self.tables.iter().map(|table| {
             let description = table.description();
             (description.name.clone(), description.kind)
