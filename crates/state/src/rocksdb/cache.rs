@@ -18,6 +18,7 @@
 //! or there is one set; a set with a dirty entry is marked; what leaves the cache has been
 //! written; while it is complete, every entry of the database is here.
 
+use super::dirty::DirtyOf;
 use crate::guess::RowGuess;
 use crate::heap::{TableHasher, hash_of};
 use hashbrown::HashTable;
@@ -81,6 +82,10 @@ pub(super) struct WriteBack<K, N, V> {
     /// The set that the clock's hand is at.
     hand: usize,
     is_complete: bool,
+    /// Whether the database has nothing yet.
+    is_first: bool,
+    /// Where all entries of a key are asked for: those that are dirty.
+    dirty: Option<DirtyOf<K, N>>,
     /// Scratch: the rows that stay in a set.
     kept: Vec<Row<K, N, V>>,
 }
@@ -103,8 +108,14 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
             heap_bytes: 0,
             hand: 0,
             is_complete,
+            is_first: is_complete,
+            dirty: None,
             kept: Vec::new(),
         }
+    }
+    /// One that knows which entries [of a key](Self::dirty_of) are dirty.
+    pub(super) fn by_key(is_complete: bool) -> Self {
+        WriteBack { dirty: Some(DirtyOf::new()), ..Self::new(is_complete) }
     }
     /// Begins with one set, whose size follows from the budget.
     #[cold]
@@ -117,6 +128,21 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         self.sets = vec![Set::new(self.rows_max, 0)];
         self.table_bytes = self.sets[0].rows.allocation_size();
         self.hand = 0;
+    }
+    /// The entries of a key that may differ from what the database says.
+    pub(super) fn dirty_of(&self, key: &K) -> impl Iterator<Item = (&N, Option<&V>)> {
+        let namespaces = self.dirty.as_ref().map_or(&[][..], |dirty| dirty.of(key));
+        namespaces.iter().map(|namespace| {
+            let hash = self.hash(key, namespace);
+            let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
+            let set = self.sets.get(self.set_of(hash));
+            let row = set.and_then(|set| set.rows.find(hash, same));
+            (namespace, row.and_then(|row| row.value.as_ref()))
+        })
+    }
+    /// Whether nothing was written to the database yet, which was empty.
+    pub(super) fn is_first(&self) -> bool {
+        self.is_first
     }
     /// Whether an entry that is not here is not in the database either.
     pub(super) fn is_complete(&self) -> bool {
@@ -154,6 +180,9 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         let Some(set) = self.sets.get_mut(at) else { return Err(change) };
         let same = |row: &Row<K, N, V>| row.key == *key && row.namespace == *namespace;
         let Some(row) = set.rows.find_mut(hash, same) else { return Err(change) };
+        if let (false, Some(dirty)) = (row.dirty, &mut self.dirty) {
+            dirty.add(key, namespace);
+        }
         (row.used, row.dirty, set.dirty) = (true, true, true);
         Ok(change(&mut row.value))
     }
@@ -231,6 +260,9 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
             Row { key, namespace, value, heap_bytes, dirty: false, used: true, stored: false };
         mark(&mut row);
         set.dirty |= row.dirty;
+        if let (true, Some(dirty)) = (row.dirty, &mut self.dirty) {
+            dirty.add(&row.key, &row.namespace);
+        }
         let hasher = &self.hasher;
         let hash_of_row = |row: &Row<K, N, V>| hash_of(hasher, &row.key, &row.namespace);
         let index = set.rows.insert_unique(hash, row, hash_of_row).bucket_index();
@@ -244,7 +276,8 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
     }
     /// Bytes that it holds now.
     pub(super) fn bytes(&self) -> usize {
-        self.table_bytes + self.heap_bytes
+        let dirty = self.dirty.as_ref().map_or(0, DirtyOf::bytes);
+        self.table_bytes + self.heap_bytes + dirty
     }
     /// Makes room for an entry of this hash: splits its set, or lets others go and writes those
     /// of them that are dirty.
@@ -364,7 +397,11 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
                 kept.push(row);
                 continue;
             }
+            if let (true, Some(dirty)) = (row.dirty, &mut self.dirty) {
+                dirty.remove(&row.key, &row.namespace);
+            }
             row.write(write)?;
+            self.is_first &= !row.stored;
             self.is_complete &= !row.stored;
             self.len -= 1;
             self.heap_bytes -= row.heap_bytes as usize;
@@ -383,12 +420,16 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         for set in self.sets.iter_mut().filter(|set| set.dirty) {
             for row in set.rows.iter_mut() {
                 if let Some(encoded) = row.write(write)? {
+                    self.is_first &= !row.stored;
                     self.heap_bytes -= row.heap_bytes as usize;
                     row.heap_bytes = Self::heap_bytes_of(encoded);
                     self.heap_bytes += row.heap_bytes as usize;
                 }
             }
             set.dirty = false;
+        }
+        if let Some(dirty) = &mut self.dirty {
+            dirty.clear();
         }
         Ok(())
     }

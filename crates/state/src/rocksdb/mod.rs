@@ -19,6 +19,7 @@
 //! Invariant: at a barrier nothing is dirty; errors of the disk are errors, never panics.
 
 mod cache;
+mod dirty;
 mod options;
 mod run;
 mod snapshot;
@@ -30,6 +31,7 @@ pub use options::{RocksDbOptions, TimerService};
 pub use table::RocksTable;
 pub use timers::RocksTimers;
 
+use self::cache::WriteBack;
 use crate::table::{MapRef, TableRef, TableSpec};
 use crate::{OperatorSnapshot, Restored, SubtaskInfo, TimerQueue, TimerState};
 use millstream_core::{Data, Error, ErrorKind, Key, Result};
@@ -157,6 +159,11 @@ impl RocksDbBackend {
         set.set_write_buffer_size(write_buffer);
         set.set_arena_block_size((write_buffer / 64).clamp(4 << 10, 256 << 10));
         set.set_max_write_buffer_number(options.write_buffer_count);
+        if options.use_bloom_filter {
+            // Most keys that are read are not in the memtable; this says so without a search.
+            set.set_memtable_prefix_bloom_ratio(0.02);
+            set.set_memtable_whole_key_filtering(true);
+        }
         set.set_target_file_size_base(options.target_file());
         set.set_max_bytes_for_level_base(options.level_base());
         set.set_level_compaction_dynamic_level_bytes(true);
@@ -195,8 +202,10 @@ impl RocksStates {
     fn open_table<K: Key, N: Key, V: Data>(
         &mut self,
         spec: TableSpec<V>,
+        cache: fn(bool) -> WriteBack<K, N, V>,
     ) -> Result<Rc<RocksTable<K, N, V>>> {
-        let table = RocksTable::open(&self.store, &self.restored, &self.subtask, spec)?;
+        let cache = cache(!self.restored.is_some());
+        let table = RocksTable::open(&self.store, &self.restored, &self.subtask, spec, cache)?;
         let table = Rc::new(table);
         self.tables.push(Rc::clone(&table) as Rc<dyn AnyTable>);
         Ok(table)
@@ -205,13 +214,13 @@ impl RocksStates {
         &mut self,
         spec: TableSpec<V>,
     ) -> Result<TableRef<K, N, V>> {
-        Ok(TableRef::RocksDb(self.open_table(spec)?))
+        Ok(TableRef::RocksDb(self.open_table(spec, WriteBack::new)?))
     }
     pub(crate) fn map<K: Key, N: Key + Ord, V: Data>(
         &mut self,
         spec: TableSpec<V>,
     ) -> Result<MapRef<K, N, V>> {
-        Ok(MapRef::RocksDb(self.open_table(spec)?))
+        Ok(MapRef::RocksDb(self.open_table(spec, WriteBack::by_key)?))
     }
     pub(crate) fn timers<K: Key, N: Key>(&mut self, name: &str) -> Result<TimerState<K, N>> {
         if self.store.backend.shared.options.timers == TimerService::RocksDb {

@@ -7,8 +7,10 @@ use super::cache::{Write, WriteBack};
 use super::run::Run;
 use super::store::Store;
 use super::{AnyTable, fault};
+use crate::heap::TableHasher;
 use crate::table::{Decoder, Table, TableSpec};
 use crate::{Restored, StateDescription, SubtaskInfo};
+use hashbrown::HashMap;
 use millstream_core::{Data, Error, Key, Result, key_group_of};
 use rocksdb::{
     BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, ReadOptions, WriteBatch,
@@ -50,13 +52,14 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         restored: &Restored,
         subtask: &SubtaskInfo,
         spec: TableSpec<V>,
+        cache: WriteBack<K, N, V>,
     ) -> Result<Self> {
         store.backend.shared.tables.fetch_add(1, Ordering::Relaxed);
         let table = RocksTable {
             store: Rc::clone(store),
             description: spec.description.clone(),
             max_parallelism: subtask.max_parallelism,
-            cache: RefCell::new(WriteBack::new(!restored.is_some())),
+            cache: RefCell::new(cache),
             buffer: RefCell::default(),
             told_bytes: Cell::new(0),
         };
@@ -177,22 +180,30 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     fn write(&self, run: &mut Run) -> Result<()> {
         run.write(&self.store, &self.store.family(&self.description.name)?)
     }
-    /// The entries of one key, in the order of their bytes.
+    /// The entries of one key, in no particular order.
     ///
     /// # Errors
     /// When the local disk fails.
     pub(crate) fn scan(&self, key: &K) -> Result<Vec<(N, V)>> {
-        self.flush()?;
-        let family = self.store.family(&self.description.name)?;
-        // An encoded key is never the beginning of another one's bytes.
-        let prefix = prefix_of(key, self.max_parallelism)?;
+        let cache = self.borrow()?;
+        let changed: HashMap<&N, Option<&V>, TableHasher> = cache.dirty_of(key).collect();
         let mut found = Vec::new();
-        let start = IteratorMode::From(&prefix, Direction::Forward);
-        for entry in self.store.db.iterator_cf_opt(&family, ReadOptions::default(), start) {
-            let (bytes, value) = entry.map_err(fault)?;
-            let Some(namespace) = bytes.strip_prefix(prefix.as_slice()) else { break };
-            found.push((postcard::from_bytes(namespace)?, postcard::from_bytes(&value)?));
+        if !cache.is_first() {
+            let family = self.store.family(&self.description.name)?;
+            // An encoded key is never the beginning of another one's bytes.
+            let prefix = prefix_of(key, self.max_parallelism)?;
+            let start = IteratorMode::From(&prefix, Direction::Forward);
+            for entry in self.store.db.iterator_cf_opt(&family, ReadOptions::default(), start) {
+                let (bytes, value) = entry.map_err(fault)?;
+                let Some(namespace) = bytes.strip_prefix(prefix.as_slice()) else { break };
+                let namespace: N = postcard::from_bytes(namespace)?;
+                if !changed.contains_key(&namespace) {
+                    found.push((namespace, postcard::from_bytes(&value)?));
+                }
+            }
         }
+        let changed = changed.into_iter().filter_map(|(n, v)| Some((n.clone(), v?.clone())));
+        found.extend(changed);
         Ok(found)
     }
 }
