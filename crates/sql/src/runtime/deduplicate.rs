@@ -147,6 +147,12 @@ impl Deduplicate {
         if places.is_empty() {
             return Ok(());
         }
+        if former.is_empty() {
+            let rows: Vec<u32> = places.iter().map(|(_, row)| *row as u32).collect();
+            let rows = batch.take(&rows)?.rows().clone();
+            out.emit(ChangeBatch::new(rows, kinds)?);
+            return Ok(());
+        }
         let former = self.row_codec.decode(former.iter().map(|row| Some(&**row)))?;
         let columns = batch.rows().columns().iter().zip(&former);
         let columns = columns

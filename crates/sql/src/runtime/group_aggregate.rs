@@ -226,7 +226,12 @@ impl GroupAggregate {
         for key in batch.columns(&self.spec.keys)? {
             columns.push(take(&key, &key_rows, None).map_err(arrow_bug)?);
         }
+        let all_new = places.iter().copied().eq((0..new).map(|i| (1, i)));
         for (index, after) in after.iter().enumerate() {
+            if all_new {
+                columns.push(after.clone());
+                continue;
+            }
             let before = before.and_then(|before| before.get(index)).unwrap_or(after);
             columns.push(interleave(&[before, after], &places).map_err(arrow_bug)?);
         }

@@ -347,6 +347,8 @@ pub struct JoinSide {
     /// Columns that identify a row of this side, if there are such: a row replaces the
     /// stored one with the same values.
     pub unique_key: Option<Vec<usize>>,
+    /// Whether only +I comes.
+    pub appends: bool,
     /// State TTL of a row since it came.
     pub ttl_ms: Option<i64>,
 }

@@ -112,38 +112,55 @@ impl TopN {
     fn keeps_all(&self) -> bool {
         self.spec.input_retracts || self.spec.row_key.is_some()
     }
+    /// Whether a row more is a row too many.
+    fn is_full(&self, slot: Slot) -> bool {
+        !self.keeps_all() && self.partitions[slot].rows.len() as u64 >= self.end(slot)
+    }
+    /// Whether a row with this sort key cannot be among the first of a partition.
+    fn is_beyond(&self, slot: Slot, sort_key: &[u8]) -> bool {
+        let last = || self.partitions[slot].rows.last_key_value();
+        self.is_full(slot) && last().is_none_or(|((last, _), _)| **last <= *sort_key)
+    }
     /// Changes the partitions; the ranks that each touched one showed before.
     fn apply(&mut self, batch: &ChangeBatch, now_ms: i64) -> Result<Vec<(Slot, Vec<Row>)>> {
-        let columns = batch.rows().columns();
         let keys =
             self.partition_codec.encode(&batch.columns(&self.spec.partition)?, batch.len())?;
-        let rows = self.row_codec.encode(columns, batch.len())?;
-        let sort_keys = self.sort.of(columns)?;
-        let row_keys = match (&self.row_key_codec, &self.spec.row_key) {
-            (Some(codec), Some(key)) => Some(codec.encode(&batch.columns(key)?, batch.len())?),
-            _ => None,
-        };
         let ends = match self.spec.end {
             RankEnd::Constant(_) => None,
             RankEnd::Column(column) => Some(batch.column(column)?),
         };
         let end_values = ends.map(ordered_integers).transpose()?;
-        let mut before: Vec<(Slot, Vec<Row>)> = Vec::new();
-        let mut seen: HashMap<Slot, (), foldhash::fast::RandomState> = HashMap::default();
+        let all_sort_keys = self.sort.of(batch.rows().columns())?;
+        // Most rows of a full partition are not among its first.
+        let (mut chosen, mut slots) = (Vec::with_capacity(batch.len()), Vec::new());
         for row in 0..batch.len() {
             let (slot, _) = self.partitions.enter(keys.row(row), now_ms);
             if let (Some(values), Some(column)) = (&end_values, ends) {
                 let end = if column.is_null(row) { 0 } else { values[row].max(0) as u64 };
                 self.partitions[slot].end.get_or_insert(end);
             }
-            let (end, keeps_all) = (self.end(slot), self.keeps_all());
-            let (sort_key, kind) = (sort_keys.key(row), batch.kind(row));
-            let partition = &mut self.partitions[slot];
-            let is_full = !keeps_all && partition.rows.len() as u64 >= end;
-            if is_full && partition.rows.last_key_value().is_none_or(|((k, _), _)| **k <= *sort_key)
-            {
+            if !self.is_beyond(slot, all_sort_keys.key(row)) {
+                chosen.push(row as u32);
+                slots.push(slot);
+            }
+        }
+        let batch = batch.take(&chosen)?;
+        let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
+        let row_keys = match (&self.row_key_codec, &self.spec.row_key) {
+            (Some(codec), Some(key)) => Some(codec.encode(&batch.columns(key)?, batch.len())?),
+            _ => None,
+        };
+        let mut before: Vec<(Slot, Vec<Row>)> = Vec::new();
+        let mut seen: HashMap<Slot, (), foldhash::fast::RandomState> = HashMap::default();
+        for (row, (slot, place)) in slots.into_iter().zip(chosen).enumerate() {
+            let (sort_key, kind) = (all_sort_keys.key(place as usize), batch.kind(row));
+            // Others of the batch may have come in between.
+            if self.is_beyond(slot, sort_key) {
                 continue;
             }
+            let end = self.end(slot);
+            let is_full = self.is_full(slot);
+            let partition = &mut self.partitions[slot];
             if seen.insert(slot, ()).is_none() {
                 before.push((slot, partition.shown(self.spec.start, end)));
             }

@@ -108,6 +108,7 @@ impl Translator<'_> {
             let side = |node: &Node, rel: &Rel, schema: SchemaRef| JoinSide {
                 schema,
                 unique_key: node.key.clone().filter(|_| node.changes.retracts()),
+                appends: node.changes == Changes::Append,
                 ttl_ms: self.ttl_of(rel),
             };
             let ls = side(&left_node, left, left_schema);

@@ -218,7 +218,8 @@ impl IntervalJoin {
         }
         if !pairs.is_empty() {
             let codec = &self.sides[1 - side].row_codec;
-            out.emit(pairs.finish(batch, side == 0, codec, left_only, &self.spec.output)?);
+            let (row, output) = (StoredRow::as_ref, &self.spec.output);
+            out.emit(pairs.finish(batch, side == 0, codec, row, left_only, output)?);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! | module | join |
 //! |---|---|
-//! | [`regular`] | updating join without a bound in time |
+//! | [`regular`] | updating join without a bound in time; its rows lie in [`bag`]s |
 //! | [`interval`] | rows whose times lie near each other |
 //! | [`window`] | rows in the same window |
 //! | [`temporal`] | rows with the version of their time |
@@ -12,6 +12,7 @@
 //! RecordBatch to evaluate the rest of the condition, and build their output from columns of
 //! the input and decoded rows of state.
 
+mod bag;
 pub mod interval;
 pub mod lookup;
 pub mod regular;
@@ -89,39 +90,53 @@ pub(crate) fn evaluate(
     Ok((0..pairs).map(|i| holds.is_valid(i) && holds.value(i)).collect())
 }
 
-/// Output under construction: rows of the input batch beside rows of the other side's state.
-#[derive(Default)]
-pub(crate) struct Pairs {
+/// Output under construction: rows of the input batch beside rows of the other side's state,
+/// or where those are.
+pub(crate) struct Pairs<S> {
     kinds: Vec<ChangeKind>,
     input: Vec<Option<u32>>,
-    stored: Vec<Option<StoredRow>>,
+    stored: Vec<Option<S>>,
 }
 
-impl Pairs {
-    pub(crate) fn push(
-        &mut self,
-        kind: ChangeKind,
-        input: Option<usize>,
-        stored: Option<StoredRow>,
-    ) {
+impl<S> Default for Pairs<S> {
+    fn default() -> Self {
+        Pairs { kinds: Vec::new(), input: Vec::new(), stored: Vec::new() }
+    }
+}
+
+impl<S: Clone> Pairs<S> {
+    pub(crate) fn push(&mut self, kind: ChangeKind, input: Option<usize>, stored: Option<S>) {
         self.kinds.push(kind);
         self.input.push(input.map(|row| row as u32));
         self.stored.push(stored);
     }
+    pub(crate) fn push_times(
+        &mut self,
+        times: u32,
+        kind: ChangeKind,
+        input: Option<usize>,
+        stored: Option<S>,
+    ) {
+        for _ in 0..times {
+            self.push(kind, input, stored.clone());
+        }
+    }
     pub(crate) fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }
-    /// The output batch. `left_only`: it has no columns of the right side.
-    pub(crate) fn finish(
-        self,
+    /// The output batch. `row` gives the bytes of what is stored; `left_only`: the batch has no
+    /// columns of the right side.
+    pub(crate) fn finish<'a>(
+        &'a self,
         batch: &ChangeBatch,
         input_is_left: bool,
         stored_codec: &RowCodec,
+        row: impl Fn(&'a S) -> &'a [u8],
         left_only: bool,
         output: &SchemaRef,
     ) -> Result<ChangeBatch> {
         let input = || pick(batch.rows().columns(), &self.input);
-        let stored = || stored_codec.decode(self.stored.iter().map(Option::as_deref));
+        let stored = || stored_codec.decode(self.stored.iter().map(|s| s.as_ref().map(&row)));
         let columns = match (input_is_left, left_only) {
             (true, true) => input()?,
             (false, true) => stored()?,
@@ -129,6 +144,6 @@ impl Pairs {
             (false, false) => [stored()?, input()?].concat(),
         };
         let rows = self.kinds.len();
-        ChangeBatch::from_columns(output.clone(), columns, rows, Some(self.kinds))
+        ChangeBatch::from_columns(output.clone(), columns, rows, Some(self.kinds.clone()))
     }
 }

@@ -13,116 +13,22 @@
 //! match it; rows whose key cannot match are stored only where they come out padded.
 //! Source: Flink's `StreamingJoinOperator`.
 
-use std::rc::Rc;
-
-use hashbrown::HashTable;
 use millstream_core::{Either, Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
-use super::{MAX_CANDIDATES, Pairs, StoredRow, evaluate, matchable, pair_schema, pick_wanted};
-use crate::runtime::row::{RowCodec, hash_row};
+use super::bag::{Bag, Entry, Place};
+use super::{MAX_CANDIDATES, Pairs, evaluate, matchable, pair_schema, pick_wanted};
+use crate::runtime::row::{RowCodec, Rows, hash_row};
 use crate::runtime::spec::{JoinKind, JoinSide, JoinSpec};
-use crate::runtime::state_table::{KeyTable, Reader, Slot, is_past, put_delimited, restore, store};
+use crate::runtime::state_table::{KeyTable, Slot, is_past, restore, store};
 use crate::runtime::{ChangeBatch, ChangeKind};
 
 const STATES: [&str; 2] = ["join-left-rows", "join-right-rows"];
 
-/// Rows of a key beyond which they are found by hash.
-const INDEX_FROM: usize = 16;
 /// Keys that a TTL sweep looks at in one batch.
 const SWEEP_KEYS: usize = 64;
-
-/// A stored row of one side.
-#[derive(Clone, Debug)]
-struct Entry {
-    row: StoredRow,
-    /// What identifies the row, if that is not all of it.
-    id: Option<StoredRow>,
-    /// How often the row is there.
-    count: u32,
-    /// Rows of the other side that match; kept for outer sides.
-    partners: u32,
-    touched_ms: i64,
-}
-
-impl Entry {
-    fn id(&self) -> &[u8] {
-        self.id.as_ref().unwrap_or(&self.row)
-    }
-}
-
-/// The rows of one key.
-#[derive(Clone, Debug, Default)]
-struct Bag {
-    entries: Vec<Entry>,
-    /// Places, once there are many: found by the id.
-    index: Option<Box<HashTable<Place>>>,
-}
-
-/// A place in a bag, with the hash of what is there.
-#[derive(Clone, Debug)]
-struct Place {
-    hash: u64,
-    at: u32,
-}
-
-impl Bag {
-    fn find(&self, id: &[u8]) -> Option<usize> {
-        let is = |at: usize| self.entries[at].id() == id;
-        match &self.index {
-            None => (0..self.entries.len()).find(|at| is(*at)),
-            Some(index) => {
-                let hash = hash_row(id);
-                let found = index.find(hash, |p| p.hash == hash && is(p.at as usize));
-                found.map(|place| place.at as usize)
-            }
-        }
-    }
-    fn push(&mut self, entry: Entry) {
-        let at = self.entries.len();
-        let known = self.index.as_ref().map(|_| hash_row(entry.id()));
-        // Most bags stay small.
-        if at == self.entries.capacity() {
-            self.entries.reserve_exact(at.max(1));
-        }
-        self.entries.push(entry);
-        let put = |index: &mut HashTable<Place>, hash, at: usize| {
-            index.insert_unique(hash, Place { hash, at: at as u32 }, |place| place.hash);
-        };
-        match (&mut self.index, known) {
-            (Some(index), Some(hash)) => put(index, hash, at),
-            _ if at >= INDEX_FROM => {
-                let mut index = Box::<HashTable<Place>>::default();
-                for (at, entry) in self.entries.iter().enumerate() {
-                    put(&mut index, hash_row(entry.id()), at);
-                }
-                self.index = Some(index);
-            }
-            _ => {}
-        }
-    }
-    fn remove(&mut self, at: usize) {
-        let last = self.entries.len() - 1;
-        if let Some(index) = &mut self.index {
-            let gone = hash_row(self.entries[at].id());
-            if let Ok(place) = index.find_entry(gone, |p| p.at as usize == at) {
-                place.remove();
-            }
-            let moves = hash_row(self.entries[last].id());
-            if let Some(place) = index.find_mut(moves, |p| p.at as usize == last) {
-                place.at = at as u32;
-            }
-        }
-        self.entries.swap_remove(at);
-    }
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
-        if self.entries.iter().all(&keep) {
-            return;
-        }
-        let entries = std::mem::take(self).entries;
-        entries.into_iter().filter(|entry| keep(entry)).for_each(|entry| self.push(entry));
-    }
-}
+/// Identifies the one row of an input whose key has no columns.
+const ONLY_ROW: &[u8] = &[0];
 
 /// One input with its stored rows.
 struct Side {
@@ -133,6 +39,8 @@ struct Side {
     ttl_ms: Option<i64>,
     /// Rows without a partner come out padded, or (semi, anti) depend on having one.
     counts_partners: bool,
+    /// No row is ever taken back.
+    appends: bool,
     keys: KeyTable,
     bags: Vec<Bag>,
     hand: usize,
@@ -151,57 +59,57 @@ impl Side {
             id,
             ttl_ms: side.ttl_ms.filter(|ttl| *ttl > 0),
             counts_partners,
+            appends: side.appends,
             keys: KeyTable::default(),
             bags: Vec::new(),
             hand: 0,
         })
     }
-    fn is_live(&self, entry: &Entry, now_ms: i64) -> bool {
+    fn is_live(&self, entry: &Entry<'_>, now_ms: i64) -> bool {
         self.ttl_ms.is_none_or(|ttl| !is_past(entry.touched_ms, ttl, now_ms))
     }
-    fn bag(&mut self, key: &[u8]) -> &mut Bag {
-        let (slot, _) = self.keys.find_or_insert(hash_row(key), key);
+    /// What identifies the rows of a batch, if that is not all of them.
+    fn ids(&self, batch: &ChangeBatch) -> Result<Option<Rows>> {
+        let Some((columns, codec)) = &self.id else { return Ok(None) };
+        codec.encode(&batch.columns(columns)?, batch.len()).map(Some)
+    }
+    fn bag(&mut self, hash: u64, key: &[u8]) -> &mut Bag {
+        let (slot, _) = self.keys.find_or_insert(hash, key);
         if self.bags.len() <= slot as usize {
             self.bags.resize(slot as usize + 1, Bag::default());
         }
         &mut self.bags[slot as usize]
     }
-    fn add(&mut self, key: &[u8], row: &[u8], id: Option<&[u8]>, partners: u32, now_ms: i64) {
-        let ttl_ms = self.ttl_ms;
-        let bag = self.bag(key);
-        match bag.find(id.unwrap_or(row)) {
-            Some(place) => {
-                let entry = &mut bag.entries[place];
-                let expired = ttl_ms.is_some_and(|ttl| is_past(entry.touched_ms, ttl, now_ms));
-                if id.is_some() || expired {
-                    // The row with this id has new content.
-                    entry.row = row.into();
-                    entry.count = 1;
-                } else {
-                    entry.count += 1;
-                }
-                entry.partners = partners;
-                entry.touched_ms = now_ms;
-            }
-            None => bag.push(Entry {
-                row: row.into(),
-                id: id.map(Rc::from),
-                count: 1,
-                partners,
-                touched_ms: now_ms,
-            }),
+    fn add(&mut self, change: &Change<'_>, partners: u32, now_ms: i64) -> Result<()> {
+        let (ttl_ms, appends) = (self.ttl_ms, self.appends);
+        let bag = self.bag(change.hash, change.key);
+        let (row, id) = (change.bytes, change.id.unwrap_or_default());
+        // Nobody takes rows back from an input that only adds: alike ones may stand side by side.
+        let known = if appends { None } else { bag.find(change.identity()) };
+        let Some(place) = known else { return bag.push(row, id, 1, partners, now_ms) };
+        let entry = bag.entry(place);
+        let expired = ttl_ms.is_some_and(|ttl| is_past(entry.touched_ms, ttl, now_ms));
+        let replaces = !id.is_empty() || expired;
+        let count = if replaces { 1 } else { entry.count + 1 };
+        if replaces && entry.row != row {
+            // The row with this id has new content.
+            bag.remove(place);
+            return bag.push(row, id, 1, partners, now_ms);
         }
+        bag.set(place, count, partners, now_ms);
+        Ok(())
     }
-    fn retract(&mut self, key: &[u8], id: &[u8]) {
-        let Some(slot) = self.keys.find(hash_row(key), key) else { return };
+    fn retract(&mut self, change: &Change<'_>) {
+        let Some(slot) = self.keys.find(change.hash, change.key) else { return };
         let bag = &mut self.bags[slot as usize];
-        let Some(place) = bag.find(id) else { return };
-        if bag.entries[place].count > 1 {
-            bag.entries[place].count -= 1;
+        let Some(place) = bag.find(change.identity()) else { return };
+        let Entry { count, partners, touched_ms, .. } = bag.entry(place);
+        if count > 1 {
+            bag.set(place, count - 1, partners, touched_ms);
             return;
         }
         bag.remove(place);
-        if bag.entries.is_empty() {
+        if bag.is_empty() {
             *bag = Bag::default();
             self.keys.remove(slot);
         }
@@ -213,7 +121,7 @@ impl Side {
             self.hand = if self.hand + 1 >= self.bags.len() { 0 } else { self.hand + 1 };
             let bag = &mut self.bags[self.hand];
             bag.retain(|entry| !is_past(entry.touched_ms, ttl, now_ms));
-            if bag.entries.is_empty() {
+            if bag.is_empty() {
                 self.keys.remove(self.hand as Slot);
             }
         }
@@ -225,41 +133,28 @@ impl Side {
         snapshot: &mut OperatorSnapshot,
     ) -> Result<()> {
         for slot in self.keys.slots() {
-            let mut value = Vec::new();
-            for entry in &self.bags[slot as usize].entries {
-                put_delimited(&mut value, &entry.row);
-                put_delimited(&mut value, entry.id.as_deref().unwrap_or_default());
-                value.extend_from_slice(&entry.count.to_le_bytes());
-                value.extend_from_slice(&entry.partners.to_le_bytes());
-                value.extend_from_slice(&entry.touched_ms.to_le_bytes());
-            }
+            let value = self.bags[slot as usize].bytes().to_vec();
             store(snapshot, name, context, self.keys.key(slot), value)?;
         }
         Ok(())
     }
     fn restore(&mut self, name: &str, context: &OperatorContext) -> Result<()> {
-        let has_id = self.id.is_some();
         for (key, value) in restore(context, name)? {
-            let mut bytes = Reader(&value);
-            let bag = self.bag(&key);
-            while !bytes.0.is_empty() {
-                let row = bytes.delimited()?.into();
-                let id = bytes.delimited()?;
-                bag.push(Entry {
-                    row,
-                    id: has_id.then(|| id.into()),
-                    count: bytes.u32()?,
-                    partners: bytes.u32()?,
-                    touched_ms: bytes.i64()?,
-                });
-            }
+            *self.bag(hash_row(&key), &key) = Bag::read(&value)?;
         }
         Ok(())
     }
 }
 
 /// A row of the batch and a place in the other side's state: (row, slot, place).
-type Candidate = (u32, Slot, u32);
+type Candidate = (u32, Slot, Place);
+/// Where a row of the other side is, for output that is being built: it stays there meanwhile,
+/// only the state of the batch's own side moves.
+type StoredAt = (Slot, Place);
+
+fn at(candidate: &Candidate) -> Option<StoredAt> {
+    Some((candidate.1, candidate.2))
+}
 
 /// The operator of [`JoinSpec`].
 pub struct Join {
@@ -309,17 +204,20 @@ impl Join {
         let can_match = matchable(&key_columns, &self.spec.keys.filter_nulls, batch.len());
         let keys = input.key_codec.encode(&key_columns, batch.len())?;
         let rows = input.row_codec.encode(batch.rows().columns(), batch.len())?;
-        let ids = match &input.id {
-            Some((columns, codec)) => Some(codec.encode(&batch.columns(columns)?, batch.len())?),
-            None => None,
-        };
+        let ids = input.ids(batch)?;
+        let hashes: Vec<u64> = keys.iter().map(hash_row).collect();
+        // All at once: the processor waits for many keys at a time.
+        let other = &self.sides[1 - side].keys;
+        let find = |row: usize| other.find(hashes[row], keys.row(row));
+        let partners: Vec<Option<Slot>> =
+            (0..batch.len()).map(|row| can_match[row].then(|| find(row)).flatten()).collect();
         let mut start = 0;
         while start < batch.len() {
             let mut candidates: Vec<Candidate> = Vec::new();
             let mut end = start;
             while end < batch.len() && (end == start || candidates.len() < MAX_CANDIDATES) {
-                if can_match[end] {
-                    self.candidates(1 - side, end, keys.row(end), now_ms, &mut candidates);
+                if let Some(slot) = partners[end] {
+                    self.candidates(1 - side, end, slot, now_ms, &mut candidates);
                 }
                 end += 1;
             }
@@ -334,22 +232,28 @@ impl Join {
                 let change = Change {
                     row,
                     kind: batch.kind(row),
+                    hash: hashes[row],
                     key: keys.row(row),
                     bytes: rows.row(row),
-                    id: ids.as_ref().map(|ids| ids.row(row)),
+                    id: ids.as_ref().map(|ids| match ids.row(row) {
+                        [] => ONLY_ROW,
+                        id => id,
+                    }),
                     stored: *can_match || self.sides[side].counts_partners,
                 };
                 let matches = &matches[from..at];
                 match (self.spec.kind.is_left_only(), side) {
-                    (false, _) => self.change(side, &change, matches, now_ms, &mut pairs),
-                    (true, 0) => self.change_left_only(&change, matches, now_ms, &mut pairs),
-                    (true, _) => self.change_partner(&change, matches, now_ms, &mut pairs),
+                    (false, _) => self.change(side, &change, matches, now_ms, &mut pairs)?,
+                    (true, 0) => self.change_left_only(&change, matches, now_ms, &mut pairs)?,
+                    (true, _) => self.change_partner(&change, matches, now_ms, &mut pairs)?,
                 }
             }
             if !pairs.is_empty() {
-                let other = &self.sides[1 - side].row_codec;
-                let left_only = self.spec.kind.is_left_only();
-                out.emit(pairs.finish(batch, side == 0, other, left_only, &self.spec.output)?);
+                let other = &self.sides[1 - side];
+                let stored = |at: &StoredAt| other.bags[at.0 as usize].entry(at.1).row;
+                let (input_is_left, left_only) = (side == 0, self.spec.kind.is_left_only());
+                let (codec, output) = (&other.row_codec, &self.spec.output);
+                out.emit(pairs.finish(batch, input_is_left, codec, stored, left_only, output)?);
             }
             start = end;
         }
@@ -359,17 +263,14 @@ impl Join {
         &self,
         other: usize,
         row: usize,
-        key: &[u8],
+        slot: Slot,
         now_ms: i64,
         into: &mut Vec<Candidate>,
     ) {
         let other = &self.sides[other];
-        let Some(slot) = other.keys.find(hash_row(key), key) else { return };
-        for (place, entry) in other.bags[slot as usize].entries.iter().enumerate() {
-            if other.is_live(entry, now_ms) {
-                into.push((row as u32, slot, place as u32));
-            }
-        }
+        let entries = other.bags[slot as usize].iter();
+        let live = entries.filter(|entry| other.is_live(entry, now_ms));
+        into.extend(live.map(|entry| (row as u32, slot, entry.place)));
     }
     /// The candidates for which the rest of the condition holds.
     fn residual(
@@ -388,26 +289,35 @@ impl Join {
         let (width, other_width) = (batch.rows().num_columns(), other.row_codec.width());
         let (first, other_first) = if side == 0 { (0, width) } else { (other_width, 0) };
         let input = pick_wanted(batch.rows().columns(), &chosen, |i| condition.reads(first + i))?;
-        let stored = candidates.iter().map(|(_, slot, place)| {
-            Some(&*other.bags[*slot as usize].entries[*place as usize].row)
-        });
+        let stored = candidates
+            .iter()
+            .map(|(_, slot, place)| Some(other.bags[*slot as usize].entry(*place).row));
         let wanted = |i| condition.reads(other_first + i);
         let stored = other.row_codec.decode_wanted(stored, wanted)?;
         let (left, right) = if side == 0 { (input, stored) } else { (stored, input) };
         let holds = evaluate(condition, &self.pair_schema, left, right, candidates.len())?;
         Ok(candidates.into_iter().zip(holds).filter(|(_, holds)| *holds).map(|(c, _)| c).collect())
     }
-    fn entry(&mut self, side: usize, candidate: &Candidate) -> &mut Entry {
-        &mut self.sides[side].bags[candidate.1 as usize].entries[candidate.2 as usize]
+    fn entry(&self, side: usize, candidate: &Candidate) -> Entry<'_> {
+        self.sides[side].bags[candidate.1 as usize].entry(candidate.2)
     }
-    fn store(&mut self, side: usize, change: &Change<'_>, partners: usize, now_ms: i64) {
-        if change.stored {
-            let partners = partners as u32;
-            self.sides[side].add(change.key, change.bytes, change.id, partners, now_ms);
+    fn set_partners(&mut self, side: usize, candidate: &Candidate, partners: u32) {
+        self.sides[side].bags[candidate.1 as usize].set_partners(candidate.2, partners);
+    }
+    fn store(
+        &mut self,
+        side: usize,
+        change: &Change<'_>,
+        partners: usize,
+        now_ms: i64,
+    ) -> Result<()> {
+        match change.stored {
+            true => self.sides[side].add(change, partners as u32, now_ms),
+            false => Ok(()),
         }
     }
     /// Rows of a match, as often as they are there.
-    fn partner_count(&mut self, side: usize, matches: &[Candidate]) -> usize {
+    fn partner_count(&self, side: usize, matches: &[Candidate]) -> usize {
         matches.iter().map(|m| self.entry(side, m).count as usize).sum()
     }
     /// A row of an inner or outer join.
@@ -417,8 +327,8 @@ impl Join {
         change: &Change<'_>,
         matches: &[Candidate],
         now_ms: i64,
-        out: &mut Pairs,
-    ) {
+        out: &mut Pairs<StoredAt>,
+    ) -> Result<()> {
         let other = 1 - side;
         let (outer, other_outer) =
             (self.sides[side].counts_partners, self.sides[other].counts_partners);
@@ -426,13 +336,11 @@ impl Join {
         if change.kind.is_add() {
             if other_outer {
                 for candidate in matches {
-                    let entry = self.entry(other, candidate);
-                    if entry.partners == 0 {
-                        for _ in 0..entry.count {
-                            out.push(ChangeKind::Delete, None, Some(entry.row.clone()));
-                        }
+                    let Entry { count, partners, .. } = self.entry(other, candidate);
+                    if partners == 0 {
+                        out.push_times(count, ChangeKind::Delete, None, at(candidate));
                     }
-                    entry.partners += 1;
+                    self.set_partners(other, candidate, partners + 1);
                 }
             }
             if outer && matches.is_empty() {
@@ -441,10 +349,9 @@ impl Join {
             let kind = if outer || other_outer { ChangeKind::Insert } else { change.kind };
             self.pairs(other, kind, row, matches, out);
             let partners = if outer { self.partner_count(other, matches) } else { 0 };
-            self.store(side, change, partners, now_ms);
-            return;
+            return self.store(side, change, partners, now_ms);
         }
-        self.sides[side].retract(change.key, change.id.unwrap_or(change.bytes));
+        self.sides[side].retract(change);
         if outer && matches.is_empty() {
             out.push(ChangeKind::Delete, row, None);
         }
@@ -452,29 +359,25 @@ impl Join {
         self.pairs(other, kind, row, matches, out);
         if other_outer {
             for candidate in matches {
-                let entry = self.entry(other, candidate);
-                if entry.partners == 1 {
-                    for _ in 0..entry.count {
-                        out.push(ChangeKind::Insert, None, Some(entry.row.clone()));
-                    }
+                let Entry { count, partners, .. } = self.entry(other, candidate);
+                if partners == 1 {
+                    out.push_times(count, ChangeKind::Insert, None, at(candidate));
                 }
-                entry.partners = entry.partners.saturating_sub(1);
+                self.set_partners(other, candidate, partners.saturating_sub(1));
             }
         }
+        Ok(())
     }
     fn pairs(
-        &mut self,
+        &self,
         other: usize,
         kind: ChangeKind,
         row: Option<usize>,
         matches: &[Candidate],
-        out: &mut Pairs,
+        out: &mut Pairs<StoredAt>,
     ) {
         for candidate in matches {
-            let entry = self.entry(other, candidate);
-            for _ in 0..entry.count {
-                out.push(kind, row, Some(entry.row.clone()));
-            }
+            out.push_times(self.entry(other, candidate).count, kind, row, at(candidate));
         }
     }
     /// A left row of a semi or anti join.
@@ -483,17 +386,17 @@ impl Join {
         change: &Change<'_>,
         matches: &[Candidate],
         now_ms: i64,
-        out: &mut Pairs,
-    ) {
+        out: &mut Pairs<StoredAt>,
+    ) -> Result<()> {
         if matches.is_empty() == (self.spec.kind == JoinKind::Anti) {
             out.push(change.kind, Some(change.row), None);
         }
         if change.kind.is_add() {
             let partners = self.partner_count(1, matches);
-            self.store(0, change, partners, now_ms);
-        } else {
-            self.sides[0].retract(change.key, change.id.unwrap_or(change.bytes));
+            return self.store(0, change, partners, now_ms);
         }
+        self.sides[0].retract(change);
+        Ok(())
     }
     /// A right row of a semi or anti join.
     fn change_partner(
@@ -501,13 +404,13 @@ impl Join {
         change: &Change<'_>,
         matches: &[Candidate],
         now_ms: i64,
-        out: &mut Pairs,
-    ) {
+        out: &mut Pairs<StoredAt>,
+    ) -> Result<()> {
         let anti = self.spec.kind == JoinKind::Anti;
         let add = change.kind.is_add();
         match add {
-            true => self.store(1, change, 0, now_ms),
-            false => self.sides[1].retract(change.key, change.id.unwrap_or(change.bytes)),
+            true => self.store(1, change, 0, now_ms)?,
+            false => self.sides[1].retract(change),
         }
         let kind = match (anti, add) {
             (false, _) => change.kind,
@@ -515,17 +418,14 @@ impl Join {
             (true, false) => ChangeKind::Insert,
         };
         for candidate in matches {
-            let entry = self.entry(0, candidate);
-            if entry.partners == u32::from(!add) {
-                for _ in 0..entry.count {
-                    out.push(kind, None, Some(entry.row.clone()));
-                }
+            let Entry { count, partners, .. } = self.entry(0, candidate);
+            if partners == u32::from(!add) {
+                out.push_times(count, kind, None, at(candidate));
             }
-            entry.partners = match add {
-                true => entry.partners + 1,
-                false => entry.partners.saturating_sub(1),
-            };
+            let partners = if add { partners + 1 } else { partners.saturating_sub(1) };
+            self.set_partners(0, candidate, partners);
         }
+        Ok(())
     }
 }
 
@@ -533,11 +433,18 @@ impl Join {
 struct Change<'a> {
     row: usize,
     kind: ChangeKind,
+    hash: u64,
     key: &'a [u8],
     bytes: &'a [u8],
     id: Option<&'a [u8]>,
     /// Whether it goes into state.
     stored: bool,
+}
+
+impl<'a> Change<'a> {
+    fn identity(&self) -> &'a [u8] {
+        self.id.unwrap_or(self.bytes)
+    }
 }
 
 impl Operator for Join {
