@@ -72,10 +72,15 @@ pub fn subtask_of(group: KeyGroup, max_parallelism: usize, parallelism: usize) -
 /// ```
 #[inline]
 pub fn key_group_of<K: Hash + ?Sized>(key: &K, max_parallelism: usize) -> KeyGroup {
+    key_group_of_hash(stable_hash(key), max_parallelism)
+}
+
+/// The key group of a key with this [stable hash](stable_hash).
+#[inline]
+pub fn key_group_of_hash(hash: u64, max_parallelism: usize) -> KeyGroup {
     // The high half picks the group, so that tables hashed by the low half of the
     // same function would still spread within a group.
-    let high = stable_hash(key) >> 32;
-    ((high * max_parallelism as u64) >> 32) as KeyGroup
+    (((hash >> 32) * max_parallelism as u64) >> 32) as KeyGroup
 }
 
 /// The documented 64-bit hash of a key.

@@ -5,9 +5,9 @@
 //! (crate::operator::OperatorContext::keyed_states), in whichever backend the job has.
 
 pub use millstream_state::{
-    AggregatingState, KeyedStates, ListState, MapRef, MapState, ReducingState, StateBackendConfig,
-    StateContext, StateDescriptor, Table, TableHasher, TableRef, TimerState, Ttl, TtlUpdate,
-    ValueState, Visibility,
+    AggregatingState, Bytes, BytesTable, HashedKey, IsExpired, KeyedStates, ListState, MapRef,
+    MapState, ReducingState, StateBackendConfig, StateContext, StateDescriptor, Table, TableHasher,
+    TableRef, TimerState, Ttl, TtlUpdate, ValueState, Visibility,
 };
 #[cfg(feature = "rocksdb")]
 pub use millstream_state::{RocksDbBackend, RocksDbMemory, RocksDbOptions, TimerService};

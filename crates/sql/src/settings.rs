@@ -94,6 +94,9 @@ impl Settings {
             // Each by itself: what must fit together is known when a job starts.
             let mut alone = Settings::default();
             alone.values.insert(key.to_owned(), value.to_owned());
+            if key.starts_with("state.backend.rocksdb.") {
+                alone.values.insert("state.backend.type".to_owned(), "rocksdb".to_owned());
+            }
             alone.apply(&mut RuntimeConfig::local("check", 1))?;
         }
         match key {
@@ -144,15 +147,10 @@ impl Settings {
     /// Applies what every job takes: checkpoints, restarts, where state lives and comes from.
     ///
     /// # Errors
-    /// `Config`, when values do not fit together, or SQL cannot do what they ask for.
+    /// `Config`, when values do not fit together.
     pub fn apply(&self, config: &mut RuntimeConfig) -> Result<()> {
         let all: Vec<(&str, &str)> = self.all().filter(|(key, _)| options::is_known(key)).collect();
-        config.apply(&all, None)?;
-        if !config.state_backend.is_heap() {
-            return Err(Error::config("state.backend.type = rocksdb is not there for SQL yet")
-                .advice("leave it at hashmap: the state of SQL operators must fit in memory"));
-        }
-        Ok(())
+        config.apply(&all, None)
     }
     /// Takes an option back to its default, or all.
     pub fn reset(&mut self, key: Option<&str>) {

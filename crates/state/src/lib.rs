@@ -3,6 +3,7 @@
 //! ```text
 //!   keyed         handles of user functions: value, list, map, reducing, aggregating
 //!     table       one state of a backend: (key, namespace) to value
+//!     bytes       one state of a backend without a cache, for operators that have their own
 //!       heap      typed tables in memory, copy-on-write snapshots
 //!       rocksdb   the local disk behind a write-back cache (feature `rocksdb`)
 //!   timer         timers, in memory or on disk
@@ -17,6 +18,7 @@
 //! Invariant: state is stored under (operator uid, state name, key group), so that a
 //! subtask of any other parallelism reads exactly the groups that it owns.
 
+mod bytes;
 mod clock;
 mod description;
 mod descriptor;
@@ -35,6 +37,7 @@ mod table;
 mod timer;
 mod ttl;
 
+pub use bytes::{Bytes, BytesTable, HashedKey, IsExpired, Visit};
 pub use description::{FORMAT_VERSION, StateDescription, StateKind};
 pub use descriptor::StateDescriptor;
 pub use former::{FormerState, NativeState};

@@ -11,9 +11,10 @@ use std::rc::Rc;
 use millstream_core::{Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
+use super::backing::{SlotState, States};
 use super::row::RowCodec;
 use super::spec::ChangelogNormalizeSpec;
-use super::state_table::{KeyedValues, Reader, restore, store};
+use super::state_table::{KeyTable, KeyedValues, Reader, Slot};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "normalized-rows";
@@ -28,6 +29,7 @@ pub struct ChangelogNormalize {
     row_codec: RowCodec,
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     rows: KeyedValues<Option<Row>>,
 }
 
@@ -41,6 +43,7 @@ impl ChangelogNormalize {
             key_codec: RowCodec::of_columns(&spec.schema, &spec.keys)?,
             row_codec: RowCodec::of_schema(&spec.schema)?,
             context: None,
+            states: None,
             rows: KeyedValues::new(spec.ttl_ms),
             spec,
         })
@@ -52,12 +55,9 @@ impl Operator for ChangelogNormalize {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let touched_ms = bytes.i64()?;
-            let (slot, _) = self.rows.enter(&key, touched_ms);
-            self.rows[slot] = Some(bytes.0.into());
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.rows.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -65,6 +65,7 @@ impl Operator for ChangelogNormalize {
         let now_ms = self.rows.sweep(self.context.as_ref());
         let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
+        self.fetch(&keys)?;
         let mut changes: Vec<(ChangeKind, Row)> = Vec::new();
         for (row, key) in keys.iter().enumerate() {
             let kind = batch.kind(row);
@@ -90,16 +91,31 @@ impl Operator for ChangelogNormalize {
                 }
             }
         }
-        emit(&self.row_codec, &self.spec.schema, changes, out)
+        emit(&self.row_codec, &self.spec.schema, changes, out)?;
+        self.settle(batch.len(), rows.byte_count())
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        for (key, touched_ms, row) in self.rows.iter() {
-            let Some(row) = row else { continue };
-            let value = [&touched_ms.to_le_bytes(), &**row].concat();
-            store(snapshot, STATE, context, key, value)?;
-        }
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for ChangelogNormalize {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.rows.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        let touched_ms = bytes.i64()?;
+        self.rows.fill(slot, touched_ms, Some(bytes.0.into()));
         Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.rows.touched_ms(slot).to_le_bytes());
+        out.extend_from_slice(self.rows[slot].as_deref().unwrap_or_default());
+        Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.rows.clear(slot);
     }
 }
 

@@ -17,12 +17,12 @@ use arrow_select::interleave::interleave;
 use millstream_core::{Epoch, Error, Result, Watermark};
 use millstream_runtime::{Counter, Operator, OperatorContext, OperatorSnapshot, Output, Progress};
 
+use super::backing::{SlotState, States};
 use super::change_batch::arrow_bug;
 use super::row::{RowCodec, hash_row};
 use super::spec::{DeduplicateSpec, Keep};
 use super::state_table::{
-    Expiry, KeyTable, Reader, Slot, put_delimited, restore, restored_watermark, store,
-    store_watermark,
+    Expiry, KeyTable, Reader, Slot, put_delimited, restored_watermark, store_watermark,
 };
 use super::window::milliseconds;
 use super::{ChangeBatch, ChangeKind};
@@ -46,6 +46,7 @@ pub struct Deduplicate {
     context: Option<OperatorContext>,
     late: Counter,
     // Checkpointed.
+    states: Option<States>,
     keys: KeyTable,
     kept: Vec<Kept>,
     expiry: Expiry,
@@ -65,6 +66,7 @@ impl Deduplicate {
             key_codec: RowCodec::of_columns(&spec.schema, &spec.keys)?,
             row_codec: RowCodec::of_schema(&spec.schema)?,
             context: None,
+            states: None,
             late: Counter::default(),
             keys: KeyTable::default(),
             kept: Vec::new(),
@@ -74,12 +76,15 @@ impl Deduplicate {
             spec,
         })
     }
-    /// The slot of a key, and whether it is new (or was, before its time was over).
-    fn slot(&mut self, key: &[u8], now_ms: i64) -> (Slot, bool) {
-        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
+    fn grow(&mut self, slot: Slot) {
         if self.kept.len() <= slot as usize {
             self.kept.resize(slot as usize + 1, Kept::default());
         }
+    }
+    /// The slot of a key, and whether it is new (or was, before its time was over).
+    fn slot(&mut self, key: &[u8], now_ms: i64) -> (Slot, bool) {
+        let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
+        self.grow(slot);
         let new = new || self.expiry.is_expired(slot, now_ms);
         (slot, new)
     }
@@ -100,16 +105,18 @@ impl Deduplicate {
         out: &mut Output<ChangeBatch>,
     ) -> Result<()> {
         let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
+        self.fetch(&keys)?;
         let mut fresh = Vec::with_capacity(batch.len());
         for key in keys.iter() {
             let (slot, new) = self.slot(key, now_ms);
             if new {
                 self.expiry.touch(slot, now_ms);
+                self.keys.changed(slot);
             }
             fresh.push(new);
         }
         out.emit(batch.filter(&BooleanArray::from(fresh))?);
-        Ok(())
+        self.settle(batch.len(), 0)
     }
     /// Keeps the last row of each key.
     fn last(
@@ -125,6 +132,8 @@ impl Deduplicate {
             true => Some(self.row_codec.encode(batch.rows().columns(), batch.len())?),
             false => None,
         };
+        let bytes = rows.as_ref().map_or(0, |rows| rows.byte_count());
+        self.fetch(&keys)?;
         // (0: the batch, 1: former rows; index) and kind.
         let (mut places, mut kinds, mut former) = (Vec::new(), Vec::new(), Vec::new());
         for (row, time) in times.into_iter().enumerate() {
@@ -136,6 +145,7 @@ impl Deduplicate {
             let bytes = rows.as_ref().map(|rows| Rc::from(rows.row(row)));
             let replaced = std::mem::replace(kept, Kept { time, row: bytes });
             self.expiry.touch(slot, now_ms);
+            self.keys.changed(slot);
             if let (false, true, Some(old)) = (new, before, replaced.row) {
                 places.push((1, former.len()));
                 kinds.push(ChangeKind::UpdateBefore);
@@ -151,7 +161,7 @@ impl Deduplicate {
             let rows: Vec<u32> = places.iter().map(|(_, row)| *row as u32).collect();
             let rows = batch.take(&rows)?.rows().clone();
             out.emit(ChangeBatch::new(rows, kinds)?);
-            return Ok(());
+            return self.settle(batch.len(), bytes);
         }
         let former = self.row_codec.decode(former.iter().map(|row| Some(&**row)))?;
         let columns = batch.rows().columns().iter().zip(&former);
@@ -161,13 +171,14 @@ impl Deduplicate {
         let count = kinds.len();
         let schema = self.spec.schema.clone();
         out.emit(ChangeBatch::from_columns(schema, columns, count, Some(kinds))?);
-        Ok(())
+        self.settle(batch.len(), bytes)
     }
     /// Looks for the first row of each key by rowtime.
     fn first_by_time(&mut self, batch: &ChangeBatch, now_ms: i64) -> Result<()> {
         let times = self.times(batch)?;
         let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
+        self.fetch(&keys)?;
         let mut late = 0;
         for (row, time) in times.into_iter().enumerate() {
             if time <= self.watermark.0 {
@@ -182,10 +193,11 @@ impl Deduplicate {
                 self.waiting.insert((time, slot));
                 *kept = Kept { time, row: Some(Rc::from(rows.row(row))) };
                 self.expiry.touch(slot, now_ms);
+                self.keys.changed(slot);
             }
         }
         self.late.add(late);
-        Ok(())
+        self.settle(batch.len(), rows.byte_count())
     }
     fn waits(&self) -> bool {
         self.spec.keep == Keep::First && self.spec.rowtime.is_some()
@@ -199,18 +211,9 @@ impl Operator for Deduplicate {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let touched_ms = bytes.i64()?;
-            let (slot, _) = self.slot(&key, touched_ms);
-            self.expiry.touch(slot, touched_ms);
-            let (time, some) = (bytes.i64()?, bytes.u8()? != 0);
-            let row = bytes.delimited()?;
-            self.kept[slot as usize] = Kept { time, row: some.then(|| row.into()) };
-            if some && self.waits() {
-                self.waiting.insert((time, slot));
-            }
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.expiry.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -240,6 +243,7 @@ impl Operator for Deduplicate {
             }
             self.waiting.pop_first();
             rows.extend(self.kept[slot as usize].row.take());
+            self.keys.changed(slot);
         }
         if !rows.is_empty() {
             let columns = self.row_codec.decode(rows.iter().map(|row| Some(&**row)))?;
@@ -249,18 +253,49 @@ impl Operator for Deduplicate {
         Ok(Progress::Done)
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
         store_watermark(snapshot, self.watermark)?;
-        for slot in self.keys.slots() {
-            let kept = &self.kept[slot as usize];
-            let mut value = Vec::new();
-            value.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
-            value.extend_from_slice(&kept.time.to_le_bytes());
-            value.push(u8::from(kept.row.is_some()));
-            put_delimited(&mut value, kept.row.as_deref().unwrap_or_default());
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for Deduplicate {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        self.grow(slot);
+        self.expiry.touch(slot, bytes.i64()?);
+        let (time, some) = (bytes.i64()?, bytes.u8()? != 0);
+        let row = bytes.delimited()?;
+        self.kept[slot as usize] = Kept { time, row: some.then(|| row.into()) };
+        if some && self.waits() {
+            self.waiting.insert((time, slot));
         }
         Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        let kept = &self.kept[slot as usize];
+        out.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
+        out.extend_from_slice(&kept.time.to_le_bytes());
+        out.push(u8::from(kept.row.is_some()));
+        put_delimited(out, kept.row.as_deref().unwrap_or_default());
+        Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.expiry.forget(slot);
+        self.kept[slot as usize] = Kept::default();
+    }
+    fn pins(&self) -> bool {
+        self.waits()
+    }
+    fn is_pinned(&self, slot: Slot) -> bool {
+        self.waits() && self.kept[slot as usize].row.is_some()
+    }
+    fn will_be_pinned(&self, value: &[u8]) -> Result<bool> {
+        let mut bytes = Reader(value);
+        let (_touched, _time) = (bytes.i64()?, bytes.i64()?);
+        Ok(bytes.u8()? != 0)
     }
 }
 

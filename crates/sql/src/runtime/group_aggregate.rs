@@ -17,10 +17,11 @@ use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::agg::Aggregates;
 use super::agg::user::UserFunctions;
+use super::backing::{SlotState, States};
 use super::change_batch::arrow_bug;
 use super::row::{RowCodec, hash_row};
 use super::spec::{AggFunction, GroupAggregateSpec};
-use super::state_table::{Expiry, KeyTable, Reader, Slot, restore, store};
+use super::state_table::{Expiry, KeyTable, Reader, Slot};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "group-accumulators";
@@ -35,6 +36,7 @@ pub struct GroupAggregate {
     always_changes: bool,
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     keys: KeyTable,
     aggregates: Aggregates,
     /// Rows of each group; used only when rows can go.
@@ -86,6 +88,7 @@ impl GroupAggregate {
             key_codec,
             result_codec,
             context: None,
+            states: None,
             keys: KeyTable::default(),
             counts: Vec::new(),
             places: Vec::new(),
@@ -111,6 +114,7 @@ impl GroupAggregate {
     /// Finds the group of each row, and leaves rows out that take from a group that is not.
     fn assign(&mut self, batch: &ChangeBatch, now_ms: i64) -> Result<Work> {
         let keys = self.key_codec.encode(&batch.columns(&self.spec.keys)?, batch.len())?;
+        self.fetch(&keys)?;
         let mut work = Work::default();
         work.rows.reserve(batch.len());
         work.slots.reserve(batch.len());
@@ -245,14 +249,9 @@ impl Operator for GroupAggregate {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        for (key, value) in restore(context, STATE)? {
-            let slot = self.keys.find_or_insert(hash_row(&key), &key).0;
-            self.grow();
-            let mut bytes = Reader(&value);
-            self.expiry.touch(slot, bytes.i64()?);
-            self.counts[slot as usize] = bytes.i64()?;
-            self.aggregates.read(slot, &mut bytes)?;
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.expiry.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -289,25 +288,43 @@ impl Operator for GroupAggregate {
         for group in work.touched {
             self.places[group.after as usize] = 0;
             match self.is_alive(group.after) {
-                true => self.expiry.touch(group.after, now_ms),
+                true => {
+                    self.expiry.touch(group.after, now_ms);
+                    self.keys.changed(group.after);
+                }
                 false => self.forget(group.after),
             }
         }
         if let Some(changes) = changes {
             out.emit(changes);
         }
-        Ok(())
+        self.settle(batch.len(), 0)
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        for slot in self.keys.slots() {
-            let mut value = Vec::new();
-            value.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
-            value.extend_from_slice(&self.counts[slot as usize].to_le_bytes());
-            self.aggregates.write(slot, &mut value)?;
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
-        }
-        Ok(())
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for GroupAggregate {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        self.grow();
+        self.expiry.touch(slot, bytes.i64()?);
+        self.counts[slot as usize] = bytes.i64()?;
+        self.aggregates.read(slot, bytes)
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
+        out.extend_from_slice(&self.counts[slot as usize].to_le_bytes());
+        self.aggregates.write(slot, out)
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.expiry.forget(slot);
+        self.counts[slot as usize] = 0;
+        self.aggregates.clear(slot);
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`row`] | rows as bytes: keys, and rows in state; [`sort_key`]: bytes that sort |
 //! | [`partition`] | rows to the owners of their keys |
 //! | [`state_table`] | keys to slots, TTL, how state is stored and restored |
+//! | [`backing`] | slots as a cache in front of the job's state backend |
 //! | [`agg`] | aggregate functions over slots; functions of the user's own |
 //!
 //! | operator | |
@@ -33,6 +34,7 @@
 //! dropped because they are late are counted in `numLateRecordsDropped`.
 
 pub mod agg;
+pub mod backing;
 pub mod change_batch;
 pub mod changelog_normalize;
 pub mod correlate;

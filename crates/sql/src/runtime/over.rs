@@ -23,12 +23,12 @@ use millstream_runtime::{Counter, Operator, OperatorContext, OperatorSnapshot, O
 use super::ChangeBatch;
 use super::agg::Aggregates;
 use super::agg::user::UserFunctions;
+use super::backing::{SlotState, States};
 use super::change_batch::arrow_bug;
 use super::row::{RowCodec, hash_row};
 use super::spec::{Frame, OverSpec, TimeDomain};
 use super::state_table::{
-    Expiry, KeyTable, Reader, Slot, put_delimited, restore, restored_watermark, store,
-    store_watermark,
+    Expiry, KeyTable, Reader, Slot, put_delimited, restored_watermark, store_watermark,
 };
 use super::window::milliseconds;
 
@@ -56,6 +56,7 @@ pub struct Over {
     context: Option<OperatorContext>,
     late: Counter,
     // Checkpointed.
+    states: Option<States>,
     keys: KeyTable,
     aggregates: Aggregates,
     /// By slot: rows in the frame with their times; empty when it is unbounded.
@@ -64,10 +65,12 @@ pub struct Over {
     expiry: Expiry,
     watermark: Watermark,
     // Rebuilt on restore.
-    /// By slot: rows that wait.
+    /// By slot: how many rows wait.
     waiting_counts: Vec<u32>,
     /// For bounded RANGE: the newest time in the history of each partition.
     newest: BTreeSet<(i64, Slot)>,
+    // While slots are written.
+    waiting_by_slot: HashMap<Slot, Vec<(i64, Row)>>,
 }
 
 impl Over {
@@ -84,6 +87,7 @@ impl Over {
             key_codec: RowCodec::of_columns(&spec.input, &spec.partition)?,
             row_codec: RowCodec::of_schema(&spec.input)?,
             context: None,
+            states: None,
             late: Counter::default(),
             keys: KeyTable::default(),
             aggregates: Aggregates::new(&spec.calls, bounded, functions)?,
@@ -93,23 +97,26 @@ impl Over {
             watermark: Watermark::MIN,
             waiting_counts: Vec::new(),
             newest: BTreeSet::new(),
+            waiting_by_slot: HashMap::new(),
             spec,
         })
     }
     fn slot(&mut self, key: &[u8]) -> Slot {
         let (slot, _) = self.keys.find_or_insert(hash_row(key), key);
+        self.grow();
+        slot
+    }
+    fn grow(&mut self) {
         let slots = self.keys.capacity();
         if self.history.len() < slots {
             self.history.resize(slots, VecDeque::new());
             self.waiting_counts.resize(slots, 0);
             self.aggregates.grow(slots);
         }
-        slot
     }
     fn forget(&mut self, slot: Slot) {
         self.keys.remove(slot);
-        self.aggregates.clear(slot);
-        self.history[slot as usize].clear();
+        self.clear(slot);
     }
     /// The steps for rows of one time, in the order in which their partitions first appear.
     fn steps(&mut self, time: i64, rows: &[(Slot, Row)], first: u32, by_row: bool) -> Vec<Step> {
@@ -117,6 +124,7 @@ impl Over {
         let mut places: HashMap<Slot, usize> = HashMap::new();
         for (index, (slot, row)) in rows.iter().enumerate() {
             let index = first + index as u32;
+            self.keys.changed(*slot);
             let history = &mut self.history[*slot as usize];
             let mut leave = Vec::new();
             match self.spec.frame {
@@ -223,6 +231,12 @@ impl Over {
         let count = row_order.len();
         ChangeBatch::from_columns(self.spec.output.clone(), out, count, None).map(Some)
     }
+    fn is_event_time(&self) -> bool {
+        matches!(self.spec.time, TimeDomain::Event { .. })
+    }
+    fn is_ranged(&self) -> bool {
+        matches!(self.spec.frame, Frame::Range { preceding_ms: Some(_) })
+    }
     fn by_row(&self) -> bool {
         matches!(self.spec.frame, Frame::Rows { .. })
     }
@@ -270,37 +284,22 @@ impl Operator for Over {
         self.late = context.metrics.counter("numLateRecordsDropped");
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
-        let ranged = matches!(self.spec.frame, Frame::Range { preceding_ms: Some(_) });
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let slot = self.slot(&key);
-            self.expiry.touch(slot, bytes.i64()?);
-            for _ in 0..bytes.u32()? {
-                let entry = (bytes.i64()?, bytes.delimited()?.into());
-                self.history[slot as usize].push_back(entry);
-            }
-            if let (true, Some((newest, _))) = (ranged, self.history[slot as usize].back()) {
-                self.newest.insert((*newest, slot));
-            }
-            for _ in 0..bytes.u32()? {
-                let time = bytes.i64()?;
-                let row = bytes.delimited()?.into();
-                self.waiting.entry(time).or_default().push((slot, row));
-                self.waiting_counts[slot as usize] += 1;
-            }
-            self.aggregates.read(slot, &mut bytes)?;
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.expiry.ttl_ms())?;
+        self.states = Some(states);
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
         let keys = self.key_codec.encode(&batch.columns(&self.spec.partition)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
+        let bytes = rows.byte_count();
         let now_ms = self.context.as_ref().map_or(0, |context| context.clock.now_ms());
         for slot in self.expiry.sweep(now_ms) {
             if self.keys.is_used(slot) && self.waiting_counts[slot as usize] == 0 {
                 self.forget(slot);
             }
         }
+        self.fetch(&keys)?;
         let TimeDomain::Event { rowtime } = self.spec.time else {
             let mut entered = Vec::with_capacity(batch.len());
             for (key, row) in keys.iter().zip(rows.iter()) {
@@ -319,7 +318,7 @@ impl Operator for Over {
             if let Some(batch) = self.run(&steps, &rows)? {
                 out.emit(batch);
             }
-            return Ok(());
+            return self.settle(batch.len(), bytes);
         };
         let column = batch.column(rowtime)?;
         if column.null_count() > 0 {
@@ -334,51 +333,103 @@ impl Operator for Over {
             }
             let slot = self.slot(keys.row(row));
             self.expiry.touch(slot, now_ms);
+            self.keys.changed(slot);
             self.waiting.entry(time).or_default().push((slot, rows.row(row).into()));
             self.waiting_counts[slot as usize] += 1;
         }
         self.late.add(late);
-        Ok(())
+        self.settle(batch.len(), bytes)
     }
     fn on_watermark(
         &mut self,
         watermark: Watermark,
         out: &mut Output<ChangeBatch>,
     ) -> Result<Progress> {
-        if let TimeDomain::Event { .. } = self.spec.time {
+        if self.is_event_time() {
             self.watermark = self.watermark.max(watermark);
             self.drain(out)?;
+            self.settle(0, 0)?;
         }
         Ok(Progress::Done)
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
         store_watermark(snapshot, self.watermark)?;
-        let mut waiting: HashMap<Slot, Vec<(i64, &Row)>> = HashMap::new();
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for Over {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        self.grow();
+        self.expiry.touch(slot, bytes.i64()?);
+        for _ in 0..bytes.u32()? {
+            let entry = (bytes.i64()?, bytes.delimited()?.into());
+            self.history[slot as usize].push_back(entry);
+        }
+        if let (true, Some((newest, _))) = (self.is_ranged(), self.history[slot as usize].back()) {
+            self.newest.insert((*newest, slot));
+        }
+        for _ in 0..bytes.u32()? {
+            let time = bytes.i64()?;
+            let row = bytes.delimited()?.into();
+            self.waiting.entry(time).or_default().push((slot, row));
+            self.waiting_counts[slot as usize] += 1;
+        }
+        self.aggregates.read(slot, bytes)
+    }
+    fn prepare(&mut self) {
+        self.waiting_by_slot.clear();
         for (time, rows) in &self.waiting {
             for (slot, row) in rows {
-                waiting.entry(*slot).or_default().push((*time, row));
+                self.waiting_by_slot.entry(*slot).or_default().push((*time, row.clone()));
             }
         }
-        for slot in self.keys.slots() {
-            let mut value = Vec::new();
-            value.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
-            let history = &self.history[slot as usize];
-            value.extend_from_slice(&(history.len() as u32).to_le_bytes());
-            for (time, row) in history {
-                value.extend_from_slice(&time.to_le_bytes());
-                put_delimited(&mut value, row);
-            }
-            let waiting = waiting.remove(&slot).unwrap_or_default();
-            value.extend_from_slice(&(waiting.len() as u32).to_le_bytes());
-            for (time, row) in waiting {
-                value.extend_from_slice(&time.to_le_bytes());
-                put_delimited(&mut value, row);
-            }
-            self.aggregates.write(slot, &mut value)?;
-            store(snapshot, STATE, context, self.keys.key(slot), value)?;
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.expiry.touched_ms(slot).to_le_bytes());
+        let history = &self.history[slot as usize];
+        out.extend_from_slice(&(history.len() as u32).to_le_bytes());
+        for (time, row) in history {
+            out.extend_from_slice(&time.to_le_bytes());
+            put_delimited(out, row);
         }
-        Ok(())
+        let waiting = self.waiting_by_slot.get(&slot).map_or(&[][..], Vec::as_slice);
+        out.extend_from_slice(&(waiting.len() as u32).to_le_bytes());
+        for (time, row) in waiting {
+            out.extend_from_slice(&time.to_le_bytes());
+            put_delimited(out, row);
+        }
+        self.aggregates.write(slot, out)
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.expiry.forget(slot);
+        self.aggregates.clear(slot);
+        let history = std::mem::take(&mut self.history[slot as usize]);
+        if let Some((newest, _)) = history.back() {
+            self.newest.remove(&(*newest, slot));
+        }
+    }
+    fn pins(&self) -> bool {
+        self.is_event_time()
+    }
+    /// A partition with rows that wait, or with a frame that gets empty by itself.
+    fn is_pinned(&self, slot: Slot) -> bool {
+        let slot = slot as usize;
+        let leaves = self.is_ranged() && !self.history[slot].is_empty();
+        self.pins() && (self.waiting_counts[slot] > 0 || leaves)
+    }
+    fn will_be_pinned(&self, value: &[u8]) -> Result<bool> {
+        let mut bytes = Reader(value);
+        let _touched = bytes.i64()?;
+        let history = bytes.u32()?;
+        for _ in 0..history {
+            let _entry = (bytes.i64()?, bytes.delimited()?);
+        }
+        Ok(bytes.u32()? > 0 || self.is_ranged() && history > 0)
     }
 }
 

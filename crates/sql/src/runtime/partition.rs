@@ -8,16 +8,10 @@
 //! stay neighbours among the rows of that key.
 
 use millstream_core::Result;
-use millstream_core::key_group::subtask_of;
+use millstream_core::key_group::{key_group_of_hash, subtask_of};
 
 use super::ChangeBatch;
 use super::row::{RowCodec, hash_rows};
-
-/// The key group of a key's hash; agrees with [`millstream_core::key_group_of`].
-#[inline]
-pub fn key_group_of_hash(hash: u64, max_parallelism: usize) -> u16 {
-    (((hash >> 32) * max_parallelism as u64) >> 32) as u16
-}
 
 /// Splits batches by key.
 #[derive(Debug)]

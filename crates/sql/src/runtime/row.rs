@@ -83,6 +83,10 @@ impl Rows {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Bytes of all rows together.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len()
+    }
     /// The bytes of one row.
     ///
     /// # Panics

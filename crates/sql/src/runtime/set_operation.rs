@@ -8,9 +8,10 @@
 use millstream_core::{Either, Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
+use super::backing::{SlotState, States};
 use super::row::RowCodec;
 use super::spec::{SetOperation, SetOperationSpec};
-use super::state_table::{KeyedValues, Reader, restore, store};
+use super::state_table::{KeyTable, KeyedValues, Reader, Slot};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "set-operation-counts";
@@ -22,6 +23,7 @@ pub struct SetOperator {
     codec: RowCodec,
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     /// By row: how often it is in the left and in the right input.
     counts: KeyedValues<[i64; 2]>,
 }
@@ -45,6 +47,7 @@ impl SetOperator {
         Ok(SetOperator {
             codec: RowCodec::of_schema(&spec.schema)?,
             context: None,
+            states: None,
             counts: KeyedValues::new(spec.ttl_ms),
             spec,
         })
@@ -56,11 +59,9 @@ impl Operator for SetOperator {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        for (row, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let (slot, _) = self.counts.enter(&row, bytes.i64()?);
-            self.counts[slot] = [bytes.i64()?, bytes.i64()?];
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.counts.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -71,6 +72,7 @@ impl Operator for SetOperator {
         };
         let now_ms = self.counts.sweep(self.context.as_ref());
         let rows = self.codec.encode(batch.rows().columns(), batch.len())?;
+        self.fetch(&rows)?;
         let (mut chosen, mut kinds) = (Vec::new(), Vec::new());
         for (index, row) in rows.iter().enumerate() {
             let (slot, _) = self.counts.enter(row, now_ms);
@@ -93,16 +95,31 @@ impl Operator for SetOperator {
             let schema = self.spec.schema.clone();
             out.emit(ChangeBatch::from_columns(schema, columns, chosen.len(), Some(kinds))?);
         }
-        Ok(())
+        self.settle(batch.len(), rows.byte_count())
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        for (row, touched_ms, [left, right]) in self.counts.iter() {
-            let numbers = [touched_ms, *left, *right];
-            let value = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-            store(snapshot, STATE, context, row, value)?;
-        }
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for SetOperator {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.counts.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        let (touched_ms, counts) = (bytes.i64()?, [bytes.i64()?, bytes.i64()?]);
+        self.counts.fill(slot, touched_ms, counts);
         Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.counts.touched_ms(slot).to_le_bytes());
+        let counts = self.counts[slot];
+        counts.iter().for_each(|count| out.extend_from_slice(&count.to_le_bytes()));
+        Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.counts.clear(slot);
     }
 }
 

@@ -6,44 +6,19 @@
 //!   snapshot: (state name, key group of the key) -> (key, bytes of the slot)
 //! ```
 //!
-//! This is the one module that knows how the state of SQL operators is stored and restored.
+//! This module and [`backing`](super::backing), for state that a backend keeps, are the only ones
+//! that know how the state of SQL operators is stored and restored.
 //!
 //! Invariants: a slot belongs to one key at a time; the key group of a key is that of the
 //! exchange in front ([`hash_row`]), so a restored subtask owns what it is sent.
 
-use std::hash::{Hash, Hasher};
-
 use hashbrown::HashTable;
 use millstream_core::{Error, Result, Watermark};
+use millstream_runtime::state::{Bytes, HashedKey};
 use millstream_runtime::{OperatorContext, OperatorSnapshot};
-use serde::{Deserialize, Serialize, Serializer};
 
+use super::backing::{Backing, Home};
 use super::row::{Rows, hash_row};
-
-/// A key in stored state. Hashes as [`hash_row`] does.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct StoredKey(Vec<u8>);
-
-/// As bytes in one piece: the stored form is that of a list of bytes, without a call for each.
-impl Serialize for StoredKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-struct StoredValue<'a>(&'a [u8]);
-
-impl Serialize for StoredValue<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
-
-impl Hash for StoredKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
-    }
-}
 
 /// Stores one entry of the keyed state `name`.
 ///
@@ -57,7 +32,7 @@ pub fn store(
     value: Vec<u8>,
 ) -> Result<()> {
     let groups = context.subtask.max_parallelism;
-    snapshot.put_keyed(name, groups, &StoredKey(key.to_vec()), &StoredValue(&value))
+    snapshot.put_keyed(name, groups, &Bytes(key.to_vec()), &Bytes(value))
 }
 
 /// Every entry of the keyed state `name` that this subtask owns.
@@ -65,8 +40,8 @@ pub fn store(
 /// # Errors
 /// `Corrupt` when stored bytes do not decode.
 pub fn restore(context: &OperatorContext, name: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let entries = context.restored.keyed::<StoredKey, Vec<u8>>(name, &context.subtask)?;
-    Ok(entries.into_iter().map(|(key, value)| (key.0, value)).collect())
+    let entries = context.restored.keyed::<Bytes, Bytes>(name, &context.subtask)?;
+    Ok(entries.into_iter().map(|(key, value)| (key.0, value.0)).collect())
 }
 
 const WATERMARK_STATE: &str = "watermark";
@@ -96,7 +71,7 @@ const INLINE_BYTES: usize = 22;
 
 /// The bytes of a key.
 #[derive(Debug, Default)]
-enum KeyBytes {
+pub(super) enum KeyBytes {
     /// Nobody's.
     #[default]
     Free,
@@ -114,7 +89,7 @@ impl KeyBytes {
         KeyBytes::Inline(bytes.len() as u8, inline)
     }
     #[inline]
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             KeyBytes::Free => &[],
             KeyBytes::Inline(length, inline) => &inline[..*length as usize],
@@ -133,6 +108,7 @@ pub struct KeyTable {
     /// Hash and key of each slot.
     keys: Vec<(u64, KeyBytes)>,
     free: Vec<Slot>,
+    pub(super) home: Home,
 }
 
 /// Key groups are cut from the high bits, and a subtask owns few groups: the table must not
@@ -177,6 +153,9 @@ impl KeyTable {
         let slot = self.claim();
         self.keys[slot as usize] = (hash, KeyBytes::new(key));
         self.link(slot, hash);
+        if let Home::Backend(backing) = &mut self.home {
+            backing.add_slot(slot, key.len());
+        }
         slot
     }
     fn claim(&mut self) -> Slot {
@@ -200,9 +179,59 @@ impl KeyTable {
     }
     /// Takes a key out; its slot is free for another.
     pub fn remove(&mut self, slot: Slot) {
+        let Some(entry) = self.unlink(slot) else { return };
+        self.free.push(slot);
+        if let Home::Backend(backing) = &mut self.home {
+            backing.remove_slot(slot, entry);
+        }
+    }
+    /// The state of a slot is not what is stored of it any more.
+    #[inline]
+    pub fn changed(&mut self, slot: Slot) {
+        if let Home::Backend(backing) = &mut self.home {
+            backing.change_slot(slot);
+        }
+    }
+    /// What is behind it, if that is a backend.
+    pub(super) fn backing(&mut self) -> Option<&mut Backing> {
+        match &mut self.home {
+            Home::Backend(backing) => Some(backing),
+            _ => None,
+        }
+    }
+    /// The keys among `rows` that have no slot, each once; those that have one are in use.
+    pub(super) fn missing<'r>(&mut self, rows: &'r Rows) -> Vec<HashedKey<'r>> {
+        let mut missing: Vec<HashedKey<'r>> = Vec::new();
+        for key in rows.iter() {
+            let hash = hash_row(key);
+            match (self.find(hash, key), &mut self.home) {
+                (Some(slot), Home::Backend(backing)) => backing.use_slot(slot),
+                (Some(_), _) => {}
+                (None, _) => missing.push((hash, key)),
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+    /// A slot for a key that came from the backend.
+    pub(super) fn insert_stored(&mut self, (hash, key): HashedKey<'_>, value_bytes: usize) -> Slot {
+        let slot = self.insert(hash, key);
+        if let Home::Backend(backing) = &mut self.home {
+            backing.set_stored(slot, key.len(), value_bytes);
+        }
+        slot
+    }
+    /// Takes a key out that the backend has; its slot is free for another.
+    pub(super) fn evict(&mut self, slot: Slot) {
         if self.unlink(slot).is_some() {
             self.free.push(slot);
         }
+    }
+    /// The hash and the key of a slot.
+    pub(super) fn hashed(&self, slot: Slot) -> Option<HashedKey<'_>> {
+        let (hash, key) = self.keys.get(slot as usize)?;
+        Some((*hash, key.bytes()))
     }
     /// Gives the key of `slot` a fresh slot. The old one belongs to nobody, and is not given
     /// out again before [`release`](Self::release).
@@ -213,6 +242,9 @@ impl KeyTable {
         let entry = self.unlink(slot).ok_or_else(|| Error::bug("a slot without a key"))?;
         let fresh = self.claim();
         let hash = entry.0;
+        if let Home::Backend(backing) = &mut self.home {
+            backing.move_slot(slot, fresh);
+        }
         self.keys[fresh as usize] = entry;
         self.link(fresh, hash);
         Ok(fresh)
@@ -281,6 +313,16 @@ impl Expiry {
     pub fn touched_ms(&self, slot: Slot) -> i64 {
         self.touched_ms.get(slot as usize).copied().unwrap_or(0)
     }
+    /// How long state lives.
+    pub fn ttl_ms(&self) -> Option<i64> {
+        self.ttl_ms
+    }
+    /// There is nothing in the slot.
+    pub fn forget(&mut self, slot: Slot) {
+        if let Some(touched_ms) = self.touched_ms.get_mut(slot as usize) {
+            *touched_ms = i64::MIN;
+        }
+    }
     /// Whether what is in the slot must not be seen any more.
     #[inline]
     pub fn is_expired(&self, slot: Slot, now_ms: i64) -> bool {
@@ -308,7 +350,7 @@ impl Expiry {
 /// Invariant: the value of a slot that nobody has, or whose time is over, is never seen.
 #[derive(Debug)]
 pub struct KeyedValues<V> {
-    keys: KeyTable,
+    pub(super) keys: KeyTable,
     values: Vec<V>,
     expiry: Expiry,
 }
@@ -326,15 +368,40 @@ impl<V: Clone + Default> KeyedValues<V> {
     /// what was there is over. Counts as a change.
     pub fn enter(&mut self, key: &[u8], now_ms: i64) -> (Slot, bool) {
         let (slot, new) = self.keys.find_or_insert(hash_row(key), key);
-        if self.values.len() <= slot as usize {
-            self.values.resize(slot as usize + 1, V::default());
-        }
+        self.grow(slot);
         let fresh = new || self.expiry.is_expired(slot, now_ms);
         if fresh {
             self.values[slot as usize] = V::default();
         }
-        self.expiry.touch(slot, now_ms);
+        if self.expires() {
+            self.expiry.touch(slot, now_ms);
+            self.keys.changed(slot);
+        }
         (slot, fresh)
+    }
+    fn grow(&mut self, slot: Slot) {
+        if self.values.len() <= slot as usize {
+            self.values.resize(slot as usize + 1, V::default());
+        }
+    }
+    /// Fills an empty slot with what was stored.
+    pub fn fill(&mut self, slot: Slot, touched_ms: i64, value: V) {
+        self.grow(slot);
+        self.expiry.touch(slot, touched_ms);
+        self.values[slot as usize] = value;
+    }
+    /// Empties a slot.
+    pub fn clear(&mut self, slot: Slot) {
+        self.expiry.forget(slot);
+        self.values[slot as usize] = V::default();
+    }
+    /// When the value of a slot was changed last, to be stored with it.
+    pub fn touched_ms(&self, slot: Slot) -> i64 {
+        self.expiry.touched_ms(slot)
+    }
+    /// How long values live.
+    pub fn ttl_ms(&self) -> Option<i64> {
+        self.expiry.ttl_ms()
     }
     /// The value of a key, if it has one whose time is not over.
     pub fn get(&self, key: &[u8], now_ms: i64) -> Option<&V> {
@@ -384,8 +451,10 @@ impl<V> std::ops::Index<Slot> for KeyedValues<V> {
 }
 
 impl<V> std::ops::IndexMut<Slot> for KeyedValues<V> {
+    /// Counts as a change.
     #[inline]
     fn index_mut(&mut self, slot: Slot) -> &mut V {
+        self.keys.changed(slot);
         &mut self.values[slot as usize]
     }
 }

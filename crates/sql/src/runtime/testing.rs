@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 use millstream_core::{Either, Epoch, ManualClock, Result, Watermark};
+use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::{
     Downstream, Node, Operator, OperatorContext, Output, Receiver, Restored, SnapshotKind,
     StoredState, TaskSnapshot,
@@ -181,8 +182,19 @@ impl<O: Operator<Out = ChangeBatch>> Harness<O> {
         parallelism: usize,
         former: Vec<StoredState>,
     ) -> Self {
+        Self::on(StateBackendConfig::default(), operator, index, parallelism, former)
+    }
+    /// As [`at`](Self::at), with keyed state in this backend.
+    pub(crate) fn on(
+        backend: StateBackendConfig,
+        operator: O,
+        index: usize,
+        parallelism: usize,
+        former: Vec<StoredState>,
+    ) -> Self {
         let clock = ManualClock::new(0);
         let mut context = OperatorContext::for_tests("operator");
+        context.state_backend = backend;
         context.clock = Arc::new(clock.clone());
         (context.subtask.index, context.subtask.parallelism) = (index, parallelism);
         if !former.is_empty() {
@@ -220,7 +232,10 @@ impl<O: Operator<Out = ChangeBatch>> Harness<O> {
         self
     }
     pub(crate) fn snapshot(&mut self) -> StoredState {
-        let mut task = TaskSnapshot::new(SnapshotKind::Checkpoint);
+        self.snapshot_as(SnapshotKind::Checkpoint)
+    }
+    pub(crate) fn snapshot_as(&mut self, kind: SnapshotKind) -> StoredState {
+        let mut task = TaskSnapshot::new(kind);
         self.node.barrier(Epoch(1), &mut task).unwrap();
         task.into_stored().unwrap().into_values().next().unwrap_or_default()
     }

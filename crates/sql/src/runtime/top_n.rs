@@ -22,16 +22,19 @@ use millstream_core::{Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::agg::native::ordered_integers;
+use super::backing::{SlotState, States};
 use super::row::RowCodec;
 use super::sort_key::SortKeys;
 use super::spec::{RankEnd, TopNSpec};
-use super::state_table::{KeyedValues, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{KeyTable, KeyedValues, Reader, Slot, put_delimited};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "top-n-rows";
 
 type Row = Rc<[u8]>;
 type Place = (Box<[u8]>, u64);
+/// The rows that a partition shows.
+type Shown = (Slot, Vec<Row>);
 
 /// The rows of one partition.
 #[derive(Clone, Default)]
@@ -76,6 +79,7 @@ pub struct TopN {
     sort: SortKeys,
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     partitions: KeyedValues<Partition>,
 }
 
@@ -95,6 +99,7 @@ impl TopN {
             row_key_codec,
             sort: SortKeys::new(&spec.order, &spec.input)?,
             context: None,
+            states: None,
             partitions: KeyedValues::new(spec.ttl_ms),
             spec,
         })
@@ -121,8 +126,8 @@ impl TopN {
         let last = || self.partitions[slot].rows.last_key_value();
         self.is_full(slot) && last().is_none_or(|((last, _), _)| **last <= *sort_key)
     }
-    /// Changes the partitions; the ranks that each touched one showed before.
-    fn apply(&mut self, batch: &ChangeBatch, now_ms: i64) -> Result<Vec<(Slot, Vec<Row>)>> {
+    /// Changes the partitions; what each touched one showed before, and the bytes of new rows.
+    fn apply(&mut self, batch: &ChangeBatch, now_ms: i64) -> Result<(Vec<Shown>, usize)> {
         let keys =
             self.partition_codec.encode(&batch.columns(&self.spec.partition)?, batch.len())?;
         let ends = match self.spec.end {
@@ -130,6 +135,7 @@ impl TopN {
             RankEnd::Column(column) => Some(batch.column(column)?),
         };
         let end_values = ends.map(ordered_integers).transpose()?;
+        self.fetch(&keys)?;
         let all_sort_keys = self.sort.of(batch.rows().columns())?;
         // Most rows of a full partition are not among its first.
         let (mut chosen, mut slots) = (Vec::with_capacity(batch.len()), Vec::new());
@@ -150,7 +156,7 @@ impl TopN {
             (Some(codec), Some(key)) => Some(codec.encode(&batch.columns(key)?, batch.len())?),
             _ => None,
         };
-        let mut before: Vec<(Slot, Vec<Row>)> = Vec::new();
+        let mut before: Vec<Shown> = Vec::new();
         let mut seen: HashMap<Slot, (), foldhash::fast::RandomState> = HashMap::default();
         for (row, (slot, place)) in slots.into_iter().zip(chosen).enumerate() {
             let (sort_key, kind) = (all_sort_keys.key(place as usize), batch.kind(row));
@@ -197,10 +203,10 @@ impl TopN {
                 (None, false) => partition.remove(sort_key, rows.row(row)),
             }
         }
-        Ok(before)
+        Ok((before, rows.byte_count()))
     }
     /// The difference between what partitions showed and what they show now.
-    fn changes(&self, before: &[(Slot, Vec<Row>)]) -> Result<Option<ChangeBatch>> {
+    fn changes(&self, before: &[Shown]) -> Result<Option<ChangeBatch>> {
         let (mut kinds, mut rows, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
         let mut put = |kind: ChangeKind, row: &Row, rank: u64| {
             kinds.push(kind);
@@ -267,39 +273,15 @@ impl Operator for TopN {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let touched_ms = bytes.i64()?;
-            let (slot, _) = self.partitions.enter(&key, touched_ms);
-            let end = bytes.i64()?;
-            let mut rows = Vec::new();
-            while !bytes.0.is_empty() {
-                rows.push(bytes.delimited()?);
-            }
-            let columns = self.row_codec.decode(rows.iter().map(|row| Some(*row)))?;
-            let sort_keys = self.sort.of(&columns)?;
-            let row_keys = match (&self.row_key_codec, &self.spec.row_key) {
-                (Some(codec), Some(key)) => {
-                    let key: Vec<ArrayRef> = key.iter().map(|i| columns[*i].clone()).collect();
-                    Some(codec.encode(&key, rows.len())?)
-                }
-                _ => None,
-            };
-            let partition = &mut self.partitions[slot];
-            partition.end = u64::try_from(end).ok();
-            for (index, row) in rows.into_iter().enumerate() {
-                let place = partition.insert(sort_keys.key(index), row.into());
-                if let Some(row_keys) = &row_keys {
-                    partition.places.insert(row_keys.row(index).into(), place);
-                }
-            }
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.partitions.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
     fn on_batch(&mut self, batch: ChangeBatch, out: &mut Output<ChangeBatch>) -> Result<()> {
         let now_ms = self.partitions.sweep(self.context.as_ref());
-        let before = self.apply(&batch, now_ms)?;
+        let (before, bytes) = self.apply(&batch, now_ms)?;
         let changes = self.changes(&before)?;
         for (slot, _) in before {
             if self.partitions[slot].rows.is_empty() {
@@ -309,19 +291,54 @@ impl Operator for TopN {
         if let Some(changes) = changes {
             out.emit(changes);
         }
-        Ok(())
+        self.settle(batch.len(), bytes)
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        for (key, touched_ms, partition) in self.partitions.iter() {
-            let mut value = touched_ms.to_le_bytes().to_vec();
-            let end = partition.end.map_or(-1, |end| end as i64);
-            value.extend_from_slice(&end.to_le_bytes());
-            // In order, so that ties keep their order when they are put back.
-            partition.rows.values().for_each(|row| put_delimited(&mut value, row));
-            store(snapshot, STATE, context, key, value)?;
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for TopN {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.partitions.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        let (touched_ms, end) = (bytes.i64()?, bytes.i64()?);
+        let mut rows = Vec::new();
+        while !bytes.0.is_empty() {
+            rows.push(bytes.delimited()?);
         }
+        let columns = self.row_codec.decode(rows.iter().map(|row| Some(*row)))?;
+        let sort_keys = self.sort.of(&columns)?;
+        let row_keys = match (&self.row_key_codec, &self.spec.row_key) {
+            (Some(codec), Some(key)) => {
+                let key: Vec<ArrayRef> = key.iter().map(|i| columns[*i].clone()).collect();
+                Some(codec.encode(&key, rows.len())?)
+            }
+            _ => None,
+        };
+        let mut partition = Partition { end: u64::try_from(end).ok(), ..Partition::default() };
+        for (index, row) in rows.into_iter().enumerate() {
+            let place = partition.insert(sort_keys.key(index), row.into());
+            if let Some(row_keys) = &row_keys {
+                partition.places.insert(row_keys.row(index).into(), place);
+            }
+        }
+        self.partitions.fill(slot, touched_ms, partition);
         Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.partitions.touched_ms(slot).to_le_bytes());
+        let partition = &self.partitions[slot];
+        let end = partition.end.map_or(-1, |end| end as i64);
+        out.extend_from_slice(&end.to_le_bytes());
+        // In order, so that ties keep their order when they are put back.
+        partition.rows.values().for_each(|row| put_delimited(out, row));
+        Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.partitions.clear(slot);
     }
 }
 

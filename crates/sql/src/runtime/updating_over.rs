@@ -15,10 +15,11 @@ use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::agg::Aggregates;
 use super::agg::user::UserFunctions;
+use super::backing::{SlotState, States};
 use super::row::RowCodec;
 use super::sort_key::SortKeys;
 use super::spec::UpdatingOverSpec;
-use super::state_table::{KeyedValues, Reader, Slot, put_delimited, restore, store};
+use super::state_table::{KeyTable, KeyedValues, Reader, Slot, put_delimited};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "updating-over-rows";
@@ -49,6 +50,7 @@ pub struct UpdatingOver {
     sort: SortKeys,
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     partitions: KeyedValues<Partition>,
     // Of the partition at hand: slot 0 only.
     aggregates: Aggregates,
@@ -69,6 +71,7 @@ impl UpdatingOver {
             result_codec: RowCodec::of_columns(&spec.output, &results)?,
             sort: SortKeys::new(&spec.order, &spec.input)?,
             context: None,
+            states: None,
             partitions: KeyedValues::new(spec.ttl_ms),
             aggregates,
             spec,
@@ -103,24 +106,9 @@ impl Operator for UpdatingOver {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let touched_ms = bytes.i64()?;
-            let (slot, _) = self.partitions.enter(&key, touched_ms);
-            let mut entries = Vec::new();
-            while !bytes.0.is_empty() {
-                entries.push((bytes.delimited()?, bytes.delimited()?));
-            }
-            let sort_keys =
-                self.sort.of_stored(&self.row_codec, entries.iter().map(|(row, _)| *row))?;
-            let partition = &mut self.partitions[slot];
-            for (index, (row, result)) in entries.into_iter().enumerate() {
-                let place = (sort_keys.key(index).into(), partition.arrivals);
-                let entry = Entry { row: row.into(), result: Some(result.into()) };
-                partition.entries.insert(place, entry);
-                partition.arrivals += 1;
-            }
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.partitions.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -129,6 +117,7 @@ impl Operator for UpdatingOver {
         let keys = self.key_codec.encode(&batch.columns(&self.spec.partition)?, batch.len())?;
         let rows = self.row_codec.encode(batch.rows().columns(), batch.len())?;
         let sort_keys = self.sort.of(batch.rows().columns())?;
+        self.fetch(&keys)?;
         let (mut touched, mut seen) = (Vec::new(), HashSet::new());
         // Kind, row, result.
         let mut changes: Vec<(ChangeKind, Row, Row)> = Vec::new();
@@ -174,26 +163,53 @@ impl Operator for UpdatingOver {
             }
         }
         if changes.is_empty() {
-            return Ok(());
+            return self.settle(batch.len(), rows.byte_count());
         }
         let mut columns = self.row_codec.decode(changes.iter().map(|(_, row, _)| Some(&**row)))?;
         columns.extend(self.result_codec.decode(changes.iter().map(|(.., r)| Some(&**r)))?);
         let kinds = changes.iter().map(|(kind, ..)| *kind).collect();
         let output = self.spec.output.clone();
         out.emit(ChangeBatch::from_columns(output, columns, changes.len(), Some(kinds))?);
-        Ok(())
+        self.settle(batch.len(), rows.byte_count())
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        for (key, touched_ms, partition) in self.partitions.iter() {
-            let mut value = touched_ms.to_le_bytes().to_vec();
-            for entry in partition.entries.values() {
-                put_delimited(&mut value, &entry.row);
-                put_delimited(&mut value, entry.result.as_deref().unwrap_or_default());
-            }
-            store(snapshot, STATE, context, key, value)?;
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for UpdatingOver {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.partitions.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        let touched_ms = bytes.i64()?;
+        let mut entries = Vec::new();
+        while !bytes.0.is_empty() {
+            entries.push((bytes.delimited()?, bytes.delimited()?));
+        }
+        let sort_keys =
+            self.sort.of_stored(&self.row_codec, entries.iter().map(|(row, _)| *row))?;
+        let mut partition = Partition::default();
+        for (index, (row, result)) in entries.into_iter().enumerate() {
+            let place = (sort_keys.key(index).into(), partition.arrivals);
+            let entry = Entry { row: row.into(), result: Some(result.into()) };
+            partition.entries.insert(place, entry);
+            partition.arrivals += 1;
+        }
+        self.partitions.fill(slot, touched_ms, partition);
+        Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.partitions.touched_ms(slot).to_le_bytes());
+        for entry in self.partitions[slot].entries.values() {
+            put_delimited(out, &entry.row);
+            put_delimited(out, entry.result.as_deref().unwrap_or_default());
         }
         Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.partitions.clear(slot);
     }
 }
 

@@ -14,10 +14,11 @@ use std::rc::Rc;
 use millstream_core::{Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
+use super::backing::{SlotState, States};
 use super::changelog_normalize::emit;
 use super::row::RowCodec;
 use super::spec::UpsertMaterializeSpec;
-use super::state_table::{KeyedValues, Reader, put_delimited, restore, store};
+use super::state_table::{KeyTable, KeyedValues, Reader, Slot, put_delimited};
 use super::{ChangeBatch, ChangeKind};
 
 const STATE: &str = "upsert-materialized-rows";
@@ -33,6 +34,7 @@ pub struct UpsertMaterialize {
     id_codec: Option<RowCodec>,
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     /// By key: rows with what identifies them, oldest first.
     rows: KeyedValues<Vec<(Row, Row)>>,
 }
@@ -52,6 +54,7 @@ impl UpsertMaterialize {
             row_codec: RowCodec::of_schema(&spec.schema)?,
             id_codec,
             context: None,
+            states: None,
             rows: KeyedValues::new(spec.ttl_ms),
             spec,
         })
@@ -63,14 +66,9 @@ impl Operator for UpsertMaterialize {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let (slot, _) = self.rows.enter(&key, bytes.i64()?);
-            while !bytes.0.is_empty() {
-                let row = (bytes.delimited()?.into(), bytes.delimited()?.into());
-                self.rows[slot].push(row);
-            }
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.rows.ttl_ms())?;
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -84,6 +82,7 @@ impl Operator for UpsertMaterialize {
             }
             _ => None,
         };
+        self.fetch(&keys)?;
         let mut changes: Vec<(ChangeKind, Row)> = Vec::new();
         for (index, key) in keys.iter().enumerate() {
             let (slot, _) = self.rows.enter(key, now_ms);
@@ -121,19 +120,37 @@ impl Operator for UpsertMaterialize {
                 Some(_) => {}
             }
         }
-        emit(&self.row_codec, &self.spec.schema, changes, out)
+        emit(&self.row_codec, &self.spec.schema, changes, out)?;
+        self.settle(batch.len(), 2 * rows.byte_count())
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        for (key, touched_ms, rows) in self.rows.iter() {
-            let mut value = touched_ms.to_le_bytes().to_vec();
-            for (row, id) in rows {
-                put_delimited(&mut value, row);
-                put_delimited(&mut value, id);
-            }
-            store(snapshot, STATE, context, key, value)?;
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for UpsertMaterialize {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.rows.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        let (touched_ms, mut rows) = (bytes.i64()?, Vec::new());
+        while !bytes.0.is_empty() {
+            rows.push((bytes.delimited()?.into(), bytes.delimited()?.into()));
+        }
+        self.rows.fill(slot, touched_ms, rows);
+        Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.rows.touched_ms(slot).to_le_bytes());
+        for (row, id) in &self.rows[slot] {
+            put_delimited(out, row);
+            put_delimited(out, id);
         }
         Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.rows.clear(slot);
     }
 }
 

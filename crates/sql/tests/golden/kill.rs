@@ -1,5 +1,5 @@
 //! A SQL job that is killed (SIGKILL) again and again, and started again: files hold each row
-//! once, windows count each row once.
+//! once, windows count each row once; and so they do when keyed state is in RocksDB.
 //!
 //! The test starts itself as the child that runs the script; it kills when new files are
 //! there, so it depends on no time.
@@ -12,7 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const FOLDER: &str = "MILLSTREAM_TEST_KILL_FOLDER";
+const SCRIPT: &str = "MILLSTREAM_TEST_KILL_SCRIPT";
 const ROWS: i64 = 60_000;
+/// A checkpoint on disk takes longer.
+const ROWS_ON_DISK: i64 = 40_000;
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// Each row into a folder by its last digit, and the rows of each second of event time counted.
@@ -40,18 +43,53 @@ fn script(folder: &str) -> String {
     )
 }
 
-#[test]
-#[ignore = "the child of the test below"]
-fn child() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
-    let mut session = Session::new();
-    session.run(&script(&folder), |_: Outcome| Ok(())).unwrap();
+/// Each number with itself from another source, and each remainder once, with so little memory
+/// that all of the state goes to the disk.
+fn on_disk(folder: &str) -> String {
+    let numbers = |name: &str| {
+        format!(
+            "CREATE TABLE {name} (n BIGINT) WITH (
+                'connector'='datagen', 'rows-per-second'='5000',
+                'fields.n.kind'='sequence', 'fields.n.start'='0', 'fields.n.end'='{}');",
+            ROWS_ON_DISK - 1
+        )
+    };
+    format!(
+        "SET 'pipeline.job-id' = 'killed';
+        SET 'parallelism.default' = '2';
+        SET 'execution.checkpointing.interval' = '30 ms';
+        SET 'execution.checkpointing.dir' = '{folder}/checkpoints';
+        SET 'state.backend.type' = 'rocksdb';
+        SET 'state.backend.rocksdb.memory.fixed-per-tm' = '8mb';
+        SET 'state.backend.rocksdb.memory.write-back-cache-ratio' = '0.01';
+        {} {}
+        CREATE TABLE copies (n BIGINT, m BIGINT) WITH (
+            'connector'='filesystem', 'format'='json', 'path'='{folder}/copies');
+        CREATE TABLE remainders (r BIGINT) WITH (
+            'connector'='filesystem', 'format'='json', 'path'='{folder}/remainders');
+        EXECUTE STATEMENT SET BEGIN
+        INSERT INTO copies SELECT a.n, b.n FROM a JOIN b ON a.n = b.n;
+        INSERT INTO remainders SELECT DISTINCT MOD(n, 7000) FROM a;
+        END;",
+        numbers("a"),
+        numbers("b")
+    )
 }
 
-fn start(folder: &Path) -> Child {
+#[test]
+#[ignore = "the child of the tests below"]
+fn child() {
+    let (Ok(folder), Ok(name)) = (std::env::var(FOLDER), std::env::var(SCRIPT)) else { return };
+    let script = if name == "on_disk" { on_disk(&folder) } else { script(&folder) };
+    let mut session = Session::new();
+    session.run(&script, |_: Outcome| Ok(())).unwrap();
+}
+
+fn start(folder: &Path, script: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kill::child", "--ignored"])
         .env(FOLDER, folder)
+        .env(SCRIPT, script)
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
@@ -77,15 +115,15 @@ fn rows(folder: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-#[test]
-fn a_killed_job_writes_each_row_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let (begin, copies) = (Instant::now(), folder.path().join("copies"));
+/// Runs the script to its end, killed some times on the way: each time when so many new files
+/// are there.
+fn run_killed(folder: &Path, script: &str, files: usize) {
+    let (begin, copies) = (Instant::now(), folder.join("copies"));
     let mut kills = 0;
     for _ in 0..3 {
-        let (mut job, before) = (start(folder.path()), visible(&copies).len());
+        let (mut job, before) = (start(folder, script), visible(&copies).len());
         // Some checkpoints further on than the last time.
-        while visible(&copies).len() < before + 12 && job.try_wait().unwrap().is_none() {
+        while visible(&copies).len() < before + files && job.try_wait().unwrap().is_none() {
             assert!(begin.elapsed() < LIMIT, "no files come");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -94,15 +132,38 @@ fn a_killed_job_writes_each_row_once() {
         job.wait().unwrap();
     }
     assert!(kills > 0, "the job was through before it could be killed");
-    assert!(start(folder.path()).wait().unwrap().success());
+    assert!(start(folder, script).wait().unwrap().success());
+}
 
+/// The files of a folder hold the numbers below `count` once each, in this column.
+fn each_once(folder: &Path, column: &str, count: i64) {
     let mut seen: BTreeMap<i64, usize> = BTreeMap::new();
-    for row in rows(&copies) {
-        *seen.entry(row["n"].as_i64().unwrap()).or_default() += 1;
+    for row in rows(folder) {
+        *seen.entry(row[column].as_i64().unwrap()).or_default() += 1;
     }
-    let lost: Vec<i64> = (0..ROWS).filter(|n| !seen.contains_key(n)).take(5).collect();
+    let lost: Vec<i64> = (0..count).filter(|n| !seen.contains_key(n)).take(5).collect();
     let doubled: Vec<_> = seen.iter().filter(|(_, times)| **times != 1).take(5).collect();
     assert!(lost.is_empty() && doubled.is_empty(), "lost {lost:?}, doubled {doubled:?}");
+}
+
+#[test]
+fn a_killed_job_with_its_state_on_disk_writes_each_row_once() {
+    if Session::new().settings_mut().set("state.backend.type", "rocksdb").is_err() {
+        eprintln!("not run: RocksDB is not compiled in");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    run_killed(folder.path(), "on_disk", 2);
+    each_once(&folder.path().join("copies"), "n", ROWS_ON_DISK);
+    each_once(&folder.path().join("copies"), "m", ROWS_ON_DISK);
+    each_once(&folder.path().join("remainders"), "r", 7000);
+}
+
+#[test]
+fn a_killed_job_writes_each_row_once() {
+    let folder = tempfile::tempdir().unwrap();
+    run_killed(folder.path(), "in_memory", 12);
+    each_once(&folder.path().join("copies"), "n", ROWS);
     let mut windows: Vec<(String, i64, i64)> = rows(&folder.path().join("counts"))
         .into_iter()
         .map(|r| (r["w"].to_string(), r["c"].as_i64().unwrap(), r["s"].as_i64().unwrap()))

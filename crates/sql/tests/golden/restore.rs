@@ -9,6 +9,9 @@
 //! every run. A case that asks for parallelism 1 has an answer that depends on the order of its
 //! rows: it goes on at parallelism 1. What cannot be compared so is listed, with the reason,
 //! in `restore-exceptions.txt`.
+//!
+//! Cases with keyed state are run a second time with RocksDB: in the first run, the second, or
+//! both, and with so little memory that everything goes to the disk.
 
 use crate::case::{Case, answer, session};
 use crate::{compare, known_failures, reasons};
@@ -34,6 +37,24 @@ const CUTS: [(u64, (usize, usize)); 4] = [(1, (0, 1)), (3, (0, 2)), (4, (0, 1)),
 const THREADS: usize = 4;
 /// What takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
+/// The areas of cases that are run with RocksDB, too: all of the first suite's, and what only
+/// the other has.
+const KEYED: [&str; 7] = ["agg", "cdc", "joins", "over", "pipelines", "setops", "topn"];
+const KEYED_MORE: [&str; 2] = ["mini_batch", "temporal"];
+/// The backends of the first run and the second, and the form of the savepoint between.
+const BACKENDS: [([&str; 2], SnapshotKind); 3] = [
+    (["rocksdb", "rocksdb"], SnapshotKind::NativeSavepoint),
+    (["rocksdb", "hashmap"], SnapshotKind::CanonicalSavepoint),
+    (["hashmap", "rocksdb"], SnapshotKind::CanonicalSavepoint),
+];
+const ON_HEAP: ([&str; 2], SnapshotKind) =
+    (["hashmap", "hashmap"], SnapshotKind::CanonicalSavepoint);
+const BACKEND: &str = "state.backend.type";
+/// A few kilobytes for each table.
+const LITTLE_MEMORY: [(&str, &str); 2] = [
+    ("state.backend.rocksdb.memory.fixed-per-tm", "8mb"),
+    ("state.backend.rocksdb.memory.write-back-cache-ratio", "0.001"),
+];
 const RECOVERY: &str = "execution.state-recovery.path";
 const PARALLELISM: &str = "parallelism.default";
 
@@ -42,6 +63,8 @@ struct Interrupted<'a> {
     session: Session,
     script: &'a str,
     cut: (u64, (usize, usize)),
+    backends: [&'static str; 2],
+    form: SnapshotKind,
     savepoints: tempfile::TempDir,
     results: Vec<ResultTable>,
     /// Jobs that were stopped.
@@ -49,17 +72,34 @@ struct Interrupted<'a> {
 }
 
 /// The answer, and how many jobs were stopped in the middle.
-fn run(case: &Case, cut: (u64, (usize, usize))) -> (Value, usize) {
+fn run(
+    case: &Case,
+    cut: (u64, (usize, usize)),
+    (backends, form): ([&'static str; 2], SnapshotKind),
+) -> (Value, usize) {
     let (script, _out) = case.script();
     let mut session = session();
     let (checkpoints, savepoints) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let directory = checkpoints.path().to_str().unwrap();
     session.settings_mut().set("execution.checkpointing.dir", directory).unwrap();
     session.settings_mut().set("restart-strategy.type", "none").unwrap();
+    set_backend(&mut session, backends[0]);
+    let results = vec![];
     let mut interrupted =
-        Interrupted { session, script: &script, cut, savepoints, results: vec![], cuts: 0 };
+        Interrupted { session, script: &script, cut, backends, form, savepoints, results, cuts: 0 };
     let ran = interrupted.run();
     (answer(ran, &interrupted.results), interrupted.cuts)
+}
+
+fn set_backend(session: &mut Session, backend: &str) {
+    let settings = session.settings_mut();
+    settings.set(BACKEND, backend).unwrap();
+    for (key, value) in LITTLE_MEMORY {
+        match backend {
+            "rocksdb" => drop(settings.set(key, value).unwrap()),
+            _ => settings.reset(Some(key)),
+        }
+    }
 }
 
 fn plan_error(error: millstream_core::Error) -> SqlError {
@@ -162,7 +202,7 @@ impl Interrupted<'_> {
 
     fn ask(&self, handle: &JobHandle) -> Receiver<millstream_core::Result<String>> {
         handle.request(Request::Savepoint {
-            kind: SnapshotKind::CanonicalSavepoint,
+            kind: self.form,
             directory: Some(self.savepoints.path().to_str().unwrap().to_owned()),
             stop: Some(Stop::Suspend),
         })
@@ -182,7 +222,10 @@ impl Interrupted<'_> {
         }
         assert!(!place.is_empty());
         settings.set(RECOVERY, place).unwrap();
+        let [first, second] = self.backends;
+        set_backend(&mut self.session, second);
         let done = work(self);
+        set_backend(&mut self.session, first);
         let settings = self.session.settings_mut();
         settings.reset(Some(RECOVERY));
         settings.set(PARALLELISM, &former).unwrap();
@@ -192,22 +235,49 @@ impl Interrupted<'_> {
 
 #[test]
 fn answers_survive_a_restore() {
+    survive(&|_| true, &|_| CUTS.iter().map(|cut| (*cut, ON_HEAP)).collect());
+}
+
+#[test]
+fn answers_survive_a_restore_on_disk() {
+    if session().settings_mut().set(BACKEND, "rocksdb").is_err() {
+        eprintln!("not run: RocksDB is not compiled in");
+        return;
+    }
+    let keyed = |case: &Case| {
+        case.is_first_suite && KEYED.contains(&case.area()) || KEYED_MORE.contains(&case.area())
+    };
+    // Each case in two of the ways, so that every operator goes each way.
+    survive(&keyed, &|index| {
+        let way = |n: usize| BACKENDS[n % BACKENDS.len()];
+        vec![(CUTS[0], way(index)), (CUTS[2], way(index + 1))]
+    });
+}
+
+/// Where a run is cut, and with what state.
+type Way = ((u64, (usize, usize)), ([&'static str; 2], SnapshotKind));
+
+/// Compares the answers of some cases, in the ways that go by the case's number.
+fn survive(which: &dyn Fn(&Case) -> bool, ways: &(dyn Fn(usize) -> Vec<Way> + Sync)) {
     let exceptions = reasons("tests/conformance/restore-exceptions.txt");
     let known = known_failures();
     let only = std::env::var("CASE").unwrap_or_default();
-    let wanted = |case: &Case| case.name.contains(&only) && !known.contains_key(&case.name);
+    let wanted =
+        |case: &Case| case.name.contains(&only) && !known.contains_key(&case.name) && which(case);
     let cases: Vec<Case> = Case::all().into_iter().filter(wanted).collect();
     let next = AtomicUsize::new(0);
     // How the case's answers differ, and whether it was stopped in the middle.
     let work = || {
         let mut done = vec![];
-        while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
+        loop {
+            let index = next.fetch_add(1, Ordering::SeqCst);
+            let Some(case) = cases.get(index) else { break };
             let (mut differences, mut cuts) = (vec![], 0);
-            for cut in CUTS {
-                let (got, stopped) = run(case, cut);
+            for (cut, how) in ways(index) {
+                let (got, stopped) = run(case, cut, how);
                 cuts += stopped;
                 if let Some(difference) = compare::difference(&case.expected, &got) {
-                    differences.push(format!("cut at {cut:?}: {difference}"));
+                    differences.push(format!("cut at {cut:?}, {how:?}: {difference}"));
                 }
             }
             done.push((case.name.clone(), differences, cuts > 0, case.is_first_suite));

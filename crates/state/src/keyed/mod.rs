@@ -15,6 +15,7 @@ mod handles;
 
 pub use handles::{AggregatingState, ListState, MapState, ReducingState, ValueState};
 
+use crate::bytes::{BytesTable, IsExpired};
 use crate::clock::StateClock;
 use crate::heap::HeapBackend;
 #[cfg(feature = "rocksdb")]
@@ -253,6 +254,30 @@ impl<K: Key> KeyedStates<K> {
         kind: StateKind,
     ) -> Result<MapRef<K, N, V>> {
         self.open_map(TableSpec::of::<K, N>(name, kind))
+    }
+    /// A state of bytes, for an operator that keeps what it works on in memory in a form of
+    /// its own; `None` where the backend is memory: the operator keeps all of it then, and
+    /// stores it itself. `is_expired`, if there is a TTL, says which values may go.
+    ///
+    /// # Errors
+    /// As [`table`](Self::table).
+    pub fn bytes_table(
+        &mut self,
+        name: &str,
+        is_expired: Option<IsExpired>,
+    ) -> Result<Option<Rc<dyn BytesTable>>> {
+        self.claim(name)?;
+        match &mut self.backend {
+            Backend::Heap(_) => {
+                drop(is_expired);
+                Ok(None)
+            }
+            #[cfg(feature = "rocksdb")]
+            Backend::RocksDb(backend) => {
+                let table = backend.bytes(name, is_expired).map(Some);
+                table.map_err(|e| if e.has_place() { e } else { e.at(format!("state '{name}'")) })
+            }
+        }
     }
     /// The timers `name` of an operator, restored.
     ///

@@ -4,6 +4,7 @@
 //!   RocksDbBackend  one a process: options, block cache, write buffer manager, folder
 //!     └─ Store      one database a subtask; one column family a state
 //!          ├─ RocksTimers  the next timers in memory
+//!          ├─ RocksBytes   bytes for operators with a cache of their own
 //!          └─ RocksTable   write-back cache of decoded values  ──miss──> get / multi_get
 //!                                                              ──barrier, full──> write batch
 //!   key on disk = key group (2 bytes, big endian) + postcard of key + postcard of namespace
@@ -18,6 +19,7 @@
 //!
 //! Invariant: at a barrier nothing is dirty; errors of the disk are errors, never panics.
 
+mod bytes;
 mod cache;
 mod dirty;
 mod options;
@@ -27,11 +29,13 @@ mod store;
 mod table;
 mod timers;
 
+use bytes::RocksBytes;
 pub use options::{RocksDbOptions, TimerService};
 pub use table::RocksTable;
 pub use timers::RocksTimers;
 
 use self::cache::WriteBack;
+use crate::bytes::{BytesTable, IsExpired};
 use crate::table::{MapRef, TableRef, TableSpec};
 use crate::{OperatorSnapshot, Restored, SubtaskInfo, TimerQueue, TimerState};
 use millstream_core::{Data, Error, ErrorKind, Key, Result};
@@ -39,6 +43,7 @@ use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType,
     LruCacheOptions, Options, WriteBufferManager,
 };
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -120,6 +125,11 @@ impl RocksDbBackend {
         // The rest is for what is on its way to the database.
         self.shared.options.decoded_bytes() / 16 * 15 / tables
     }
+    /// A table's share of that budget.
+    fn share(&self) -> Share {
+        self.shared.tables.fetch_add(1, Ordering::Relaxed);
+        Share { backend: self.clone(), told_bytes: Cell::new(0) }
+    }
     fn database_options(&self) -> Options {
         let (mut set, options) = (Options::default(), &self.shared.options);
         set.create_if_missing(true);
@@ -175,6 +185,39 @@ impl RocksDbBackend {
     }
 }
 
+/// All workers write to the number of decoded bytes: not more often than for so many.
+const TOLD_BYTES: usize = 64 << 10;
+
+/// One table's share of the budget of decoded values, for as long as there is the table.
+struct Share {
+    backend: RocksDbBackend,
+    /// What the process was told that the table holds.
+    told_bytes: Cell<usize>,
+}
+
+impl Share {
+    /// Bytes that it may hold now.
+    fn bytes(&self) -> usize {
+        self.backend.decoded_bytes_a_table()
+    }
+    /// Tells the process how many bytes it holds, when that has changed by much.
+    #[inline]
+    fn tell(&self, bytes: usize) {
+        if bytes == 0 || bytes.abs_diff(self.told_bytes.get()) >= TOLD_BYTES {
+            let decoded = &self.backend.shared.decoded;
+            decoded.fetch_add(bytes, Ordering::Relaxed);
+            decoded.fetch_sub(self.told_bytes.replace(bytes), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.backend.shared.tables.fetch_sub(1, Ordering::Relaxed);
+        self.tell(0);
+    }
+}
+
 /// The database of one operator subtask.
 pub(crate) struct RocksStates {
     store: Rc<Store>,
@@ -221,6 +264,16 @@ impl RocksStates {
         spec: TableSpec<V>,
     ) -> Result<MapRef<K, N, V>> {
         Ok(MapRef::RocksDb(self.open_table(spec, WriteBack::by_key)?))
+    }
+    pub(crate) fn bytes(
+        &mut self,
+        name: &str,
+        is_expired: Option<IsExpired>,
+    ) -> Result<Rc<dyn BytesTable>> {
+        let table = RocksBytes::open(&self.store, &self.restored, &self.subtask, name, is_expired)?;
+        let table = Rc::new(table);
+        self.tables.push(Rc::clone(&table) as Rc<dyn AnyTable>);
+        Ok(table)
     }
     pub(crate) fn timers<K: Key, N: Key>(&mut self, name: &str) -> Result<TimerState<K, N>> {
         if self.store.backend.shared.options.timers == TimerService::RocksDb {

@@ -3,13 +3,14 @@
 //! Invariant: the database holds entries of the subtask's own key groups alone.
 
 use super::{RocksDbBackend, fault};
-use crate::clock::StateClock;
+use crate::bytes::IsExpired;
 use crate::{FormerState, NativeState, Restored, StateDescription, SubtaskInfo};
 use millstream_core::{Error, KeyGroupRange, Result, random_bytes};
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
-    BoundColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, IngestExternalFileOptions,
-    IteratorMode, MultiThreaded, Options, ReadOptions, SstFileWriter, WriteBatch, WriteOptions,
+    BottommostLevelCompaction, BoundColumnFamily, ColumnFamilyDescriptor, CompactOptions,
+    DBWithThreadMode, IngestExternalFileOptions, IteratorMode, MultiThreaded, Options, ReadOptions,
+    SstFileWriter, WriteBatch, WriteOptions,
 };
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -49,8 +50,8 @@ impl Drop for Folder {
     }
 }
 
-/// When the entries of a column family expire; set when its state is declared.
-type FamilyExpiry = Arc<OnceLock<(i64, Arc<StateClock>)>>;
+/// Which entries of a column family have expired; set when its state is declared.
+type FamilyExpiry = Arc<OnceLock<IsExpired>>;
 
 pub(super) struct Store {
     pub(super) db: Db,
@@ -132,14 +133,14 @@ impl Store {
     pub(super) fn declare(
         &self,
         name: &str,
-        expiry: Option<(i64, Arc<StateClock>)>,
+        is_expired: Option<IsExpired>,
     ) -> Result<Option<&StateDescription>> {
         self.create_family(name)?;
-        if let Some(expiry) = expiry
+        if let Some(is_expired) = is_expired
             && let Some(cell) = self.expiries.borrow().get(name)
         {
             // It is set once: a state's name is declared once.
-            let _ = cell.set(expiry);
+            let _ = cell.set(is_expired);
         }
         Ok(self.native_states.iter().find(|state| state.name == name))
     }
@@ -187,6 +188,15 @@ impl Store {
         let mut how = IngestExternalFileOptions::default();
         how.set_move_files(true);
         self.db.ingest_external_file_cf_opts(family, &how, vec![path]).map_err(fault)
+    }
+
+    /// Removes what has expired from a column family now.
+    pub(super) fn compact(&self, name: &str) -> Result<()> {
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        let family = self.family(name)?;
+        self.db.compact_range_cf_opt(&family, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
     }
 
     /// Removes the key groups of `all` that are not in `own`.
@@ -289,13 +299,9 @@ fn family_options(
     expiries.borrow_mut().insert(name.to_owned(), Arc::clone(&expiry));
     let mut options = backend.family_options();
     options.set_compaction_filter("millstream-ttl", move |_level, _key, value| {
-        let Some((ttl_ms, clock)) = expiry.get() else { return Decision::Keep };
-        // The time of the last touch is in front of the value.
-        match postcard::take_from_bytes::<i64>(value) {
-            Ok((touched, _)) if touched.saturating_add(*ttl_ms) <= clock.now_ms() => {
-                Decision::Remove
-            }
-            _ => Decision::Keep,
+        match expiry.get().is_some_and(|is_expired| is_expired(value)) {
+            true => Decision::Remove,
+            false => Decision::Keep,
         }
     });
     options

@@ -6,26 +6,20 @@
 use super::cache::{Write, WriteBack};
 use super::run::Run;
 use super::store::Store;
-use super::{AnyTable, fault};
+use super::{AnyTable, Share, fault};
+use crate::bytes::IsExpired;
 use crate::heap::TableHasher;
 use crate::table::{Decoder, Table, TableSpec};
 use crate::{Restored, StateDescription, SubtaskInfo};
 use hashbrown::HashMap;
 use millstream_core::{Data, Error, Key, Result, key_group_of};
-use rocksdb::{
-    BottommostLevelCompaction, CompactOptions, Direction, IteratorMode, ReadOptions, WriteBatch,
-};
-use std::cell::{Cell, RefCell, RefMut};
+use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Rewritten entries are written in batches of about this size.
 const BATCH_BYTES: usize = 1 << 20;
-/// The process is told of the cache's size when it has changed by so much: all workers write
-/// to that number.
-const TOLD_BYTES: usize = 64 << 10;
-
 /// A table of the RocksDB backend.
 pub struct RocksTable<K, N, V> {
     store: Rc<Store>,
@@ -34,16 +28,8 @@ pub struct RocksTable<K, N, V> {
     cache: RefCell<WriteBack<K, N, V>>,
     /// The key bytes of the entry at hand.
     buffer: RefCell<Vec<u8>>,
-    /// What the process was told of the cache's size.
-    told_bytes: Cell<usize>,
-}
-
-impl<K, N, V> Drop for RocksTable<K, N, V> {
-    fn drop(&mut self) {
-        let shared = &self.store.backend.shared;
-        shared.tables.fetch_sub(1, Ordering::Relaxed);
-        shared.decoded.fetch_sub(self.told_bytes.get(), Ordering::Relaxed);
-    }
+    /// Of the budget of decoded values.
+    share: Share,
 }
 
 impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
@@ -54,17 +40,23 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         spec: TableSpec<V>,
         cache: WriteBack<K, N, V>,
     ) -> Result<Self> {
-        store.backend.shared.tables.fetch_add(1, Ordering::Relaxed);
         let table = RocksTable {
             store: Rc::clone(store),
             description: spec.description.clone(),
             max_parallelism: subtask.max_parallelism,
             cache: RefCell::new(cache),
             buffer: RefCell::default(),
-            told_bytes: Cell::new(0),
+            share: store.backend.share(),
         };
-        let expiry = spec.expiry.as_ref().map(|e| (e.ttl_ms, Arc::clone(&e.clock)));
-        if let Some(old) = store.declare(&table.description.name, expiry)? {
+        let is_expired = spec.expiry.as_ref().map(|expiry| -> IsExpired {
+            let (ttl_ms, clock) = (expiry.ttl_ms, Arc::clone(&expiry.clock));
+            // The time of the last touch is in front of the value.
+            Arc::new(move |value| {
+                let touched = postcard::take_from_bytes::<i64>(value);
+                touched.is_ok_and(|(at, _)| at.saturating_add(ttl_ms) <= clock.now_ms())
+            })
+        });
+        if let Some(old) = store.declare(&table.description.name, is_expired)? {
             let decoder = spec.decoder(old)?;
             if matches!(decoder, Decoder::Tree(..)) {
                 table.rewrite(&decoder)?;
@@ -141,7 +133,7 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     /// Makes room in the cache, in the place of others when it is full.
     #[inline]
     fn make_room(&self, hash: u64, cache: &mut WriteBack<K, N, V>) -> Result<()> {
-        let budget_bytes = self.store.backend.decoded_bytes_a_table();
+        let budget_bytes = self.share.bytes();
         self.writing(|write| cache.make_room(hash, budget_bytes, write))?;
         self.tell(cache);
         Ok(())
@@ -149,13 +141,7 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     /// Tells the process how large the cache is.
     #[inline]
     fn tell(&self, cache: &WriteBack<K, N, V>) {
-        let (bytes, told) = (cache.bytes(), self.told_bytes.get());
-        if bytes.abs_diff(told) >= TOLD_BYTES {
-            let decoded = &self.store.backend.shared.decoded;
-            decoded.fetch_add(bytes, Ordering::Relaxed);
-            decoded.fetch_sub(told, Ordering::Relaxed);
-            self.told_bytes.set(bytes);
-        }
+        self.share.tell(cache.bytes());
     }
     fn run(&self) -> Run {
         Run::new(self.store.backend.shared.options.run_bytes())
@@ -326,11 +312,7 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
     fn clean(&self) {}
     fn compact(&self) -> Result<()> {
         self.flush()?;
-        let family = self.store.family(&self.description.name)?;
-        let mut options = CompactOptions::default();
-        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        self.store.db.compact_range_cf_opt(&family, None::<&[u8]>, None::<&[u8]>, &options);
-        Ok(())
+        self.store.compact(&self.description.name)
     }
 }
 

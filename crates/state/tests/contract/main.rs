@@ -1,6 +1,8 @@
 //! The contract of state backends, on every backend that is compiled in.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "rocksdb")]
+mod bytes;
 mod evolution;
 mod files;
 mod memory;

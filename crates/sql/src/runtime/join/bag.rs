@@ -90,6 +90,24 @@ impl Bag {
     pub(super) fn is_empty(&self) -> bool {
         self.live == 0
     }
+    /// How many rows there are, alike ones as one.
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+    /// Whether the time of every row in the stored form is over.
+    pub(super) fn is_over(stored: &[u8], is_past: impl Fn(i64) -> bool) -> bool {
+        let mut reader = Reader(stored);
+        let mut next_is_over = || -> Result<Option<bool>> {
+            if reader.0.is_empty() {
+                return Ok(None);
+            }
+            let (_row, _id) = (reader.delimited()?, reader.delimited()?);
+            let (count, _partners, touched_ms) = (reader.u32()?, reader.u32()?, reader.i64()?);
+            Ok(Some(count == 0 || is_past(touched_ms)))
+        };
+        // What is damaged stays, for whoever reads it to say so.
+        std::iter::from_fn(|| next_is_over().unwrap_or(Some(false))).all(|is_over| is_over)
+    }
     /// The entry at a place.
     #[inline]
     pub(super) fn entry(&self, place: Place) -> Entry<'_> {

@@ -18,9 +18,10 @@ use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
 use super::bag::{Bag, Entry, Place};
 use super::{MAX_CANDIDATES, Pairs, evaluate, matchable, pair_schema, pick_wanted};
+use crate::runtime::backing::{SlotState, States};
 use crate::runtime::row::{RowCodec, Rows, hash_row};
 use crate::runtime::spec::{JoinKind, JoinSide, JoinSpec};
-use crate::runtime::state_table::{KeyTable, Slot, is_past, restore, store};
+use crate::runtime::state_table::{KeyTable, Reader, Slot, is_past};
 use crate::runtime::{ChangeBatch, ChangeKind};
 
 const STATES: [&str; 2] = ["join-left-rows", "join-right-rows"];
@@ -73,8 +74,13 @@ impl Side {
         let Some((columns, codec)) = &self.id else { return Ok(None) };
         codec.encode(&batch.columns(columns)?, batch.len()).map(Some)
     }
+    /// The rows of a key, to be changed.
     fn bag(&mut self, hash: u64, key: &[u8]) -> &mut Bag {
         let (slot, _) = self.keys.find_or_insert(hash, key);
+        self.keys.changed(slot);
+        self.bag_at(slot)
+    }
+    fn bag_at(&mut self, slot: Slot) -> &mut Bag {
         if self.bags.len() <= slot as usize {
             self.bags.resize(slot as usize + 1, Bag::default());
         }
@@ -103,6 +109,7 @@ impl Side {
         let Some(slot) = self.keys.find(change.hash, change.key) else { return };
         let bag = &mut self.bags[slot as usize];
         let Some(place) = bag.find(change.identity()) else { return };
+        self.keys.changed(slot);
         let Entry { count, partners, touched_ms, .. } = bag.entry(place);
         if count > 1 {
             bag.set(place, count - 1, partners, touched_ms);
@@ -120,29 +127,34 @@ impl Side {
         for _ in 0..SWEEP_KEYS.min(self.bags.len()) {
             self.hand = if self.hand + 1 >= self.bags.len() { 0 } else { self.hand + 1 };
             let bag = &mut self.bags[self.hand];
+            let count = bag.len();
             bag.retain(|entry| !is_past(entry.touched_ms, ttl, now_ms));
             if bag.is_empty() {
                 self.keys.remove(self.hand as Slot);
+            } else if bag.len() != count {
+                self.keys.changed(self.hand as Slot);
             }
         }
     }
-    fn snapshot(
-        &self,
-        name: &str,
-        context: &OperatorContext,
-        snapshot: &mut OperatorSnapshot,
-    ) -> Result<()> {
-        for slot in self.keys.slots() {
-            let value = self.bags[slot as usize].bytes().to_vec();
-            store(snapshot, name, context, self.keys.key(slot), value)?;
-        }
+}
+
+impl SlotState for Side {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        *self.bag_at(slot) = Bag::read(bytes.0)?;
         Ok(())
     }
-    fn restore(&mut self, name: &str, context: &OperatorContext) -> Result<()> {
-        for (key, value) in restore(context, name)? {
-            *self.bag(hash_row(&key), &key) = Bag::read(&value)?;
-        }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(self.bags[slot as usize].bytes());
         Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        self.bags[slot as usize] = Bag::default();
+    }
+    fn is_over(value: &[u8], ttl_ms: i64, now_ms: i64) -> bool {
+        Bag::is_over(value, |touched_ms| is_past(touched_ms, ttl_ms, now_ms))
     }
 }
 
@@ -163,6 +175,7 @@ pub struct Join {
     pair_schema: arrow_schema::SchemaRef,
     context: Option<OperatorContext>,
     // Checkpointed: left and right.
+    states: Option<States>,
     sides: [Side; 2],
 }
 
@@ -176,6 +189,7 @@ impl Join {
         Ok(Join {
             pair_schema: pair_schema(&spec.left.schema, &spec.right.schema),
             context: None,
+            states: None,
             sides: [
                 Side::new(&spec.left, &spec.keys.left, left_counts)?,
                 Side::new(&spec.right, &spec.keys.right, spec.kind.keeps_right())?,
@@ -205,6 +219,7 @@ impl Join {
         let keys = input.key_codec.encode(&key_columns, batch.len())?;
         let rows = input.row_codec.encode(batch.rows().columns(), batch.len())?;
         let ids = input.ids(batch)?;
+        self.sides.iter_mut().try_for_each(|side| side.fetch(&keys))?;
         let hashes: Vec<u64> = keys.iter().map(hash_row).collect();
         // All at once: the processor waits for many keys at a time.
         let other = &self.sides[1 - side].keys;
@@ -257,7 +272,8 @@ impl Join {
             }
             start = end;
         }
-        Ok(())
+        self.sides[side].settle(batch.len(), rows.byte_count())?;
+        self.sides[1 - side].settle(0, 0)
     }
     fn candidates(
         &self,
@@ -302,6 +318,7 @@ impl Join {
         self.sides[side].bags[candidate.1 as usize].entry(candidate.2)
     }
     fn set_partners(&mut self, side: usize, candidate: &Candidate, partners: u32) {
+        self.sides[side].keys.changed(candidate.1);
         self.sides[side].bags[candidate.1 as usize].set_partners(candidate.2, partners);
     }
     fn store(
@@ -452,9 +469,11 @@ impl Operator for Join {
     type Out = ChangeBatch;
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
+        let mut states = context.keyed_states()?;
         for (side, name) in self.sides.iter_mut().zip(STATES) {
-            side.restore(name, context)?;
+            side.restore(&mut states, context, name, side.ttl_ms)?;
         }
+        self.states = Some(states);
         self.context = Some(context.clone());
         Ok(())
     }
@@ -465,9 +484,8 @@ impl Operator for Join {
         }
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
-        let sides = self.sides.iter().zip(STATES);
-        sides.into_iter().try_for_each(|(side, name)| side.snapshot(name, context, snapshot))
+        self.sides.iter_mut().try_for_each(|side| side.store(snapshot))?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
     }
 }
 

@@ -18,10 +18,11 @@ use millstream_core::{Either, Epoch, Error, Result, Watermark};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output, Progress};
 
 use super::{StoredRow, evaluate, matchable, pair_schema};
+use crate::runtime::backing::{SlotState, States};
 use crate::runtime::row::RowCodec;
 use crate::runtime::spec::TemporalJoinSpec;
 use crate::runtime::state_table::{
-    KeyedValues, Reader, Slot, put_delimited, restore, restored_watermark, store, store_watermark,
+    KeyTable, KeyedValues, Reader, Slot, put_delimited, restored_watermark, store_watermark,
 };
 use crate::runtime::window::milliseconds;
 use crate::runtime::{ChangeBatch, ChangeKind};
@@ -38,6 +39,13 @@ struct Key {
     waiting: BTreeMap<i64, Vec<(ChangeKind, StoredRow)>>,
 }
 
+impl Key {
+    /// Times of what waits, and since which versions are valid.
+    fn times(&self) -> impl Iterator<Item = i64> {
+        self.versions.keys().chain(self.waiting.keys()).copied()
+    }
+}
+
 /// A left row with its version.
 type Joined = (ChangeKind, StoredRow, Option<StoredRow>);
 
@@ -50,6 +58,7 @@ pub struct TemporalJoin {
     row_codecs: [RowCodec; 2],
     context: Option<OperatorContext>,
     // Checkpointed.
+    states: Option<States>,
     rows: KeyedValues<Key>,
     watermark: Watermark,
     // Rebuilt on restore.
@@ -71,6 +80,7 @@ impl TemporalJoin {
             ],
             row_codecs: [RowCodec::of_schema(&spec.left)?, RowCodec::of_schema(&spec.right)?],
             context: None,
+            states: None,
             rows: KeyedValues::new(spec.ttl_ms),
             watermark: Watermark::MIN,
             times: std::collections::BTreeSet::new(),
@@ -110,6 +120,7 @@ impl TemporalJoin {
             }
             None => vec![0; batch.len()],
         };
+        self.fetch(&keys)?;
         let mut joined = Vec::new();
         for (row, time) in times.into_iter().enumerate() {
             let (key, kind, bytes) = (keys.row(row), batch.kind(row), Rc::from(rows.row(row)));
@@ -138,7 +149,8 @@ impl TemporalJoin {
                 (_, false) => self.rows.remove_key(key),
             }
         }
-        self.emit(joined, out)
+        self.emit(joined, out)?;
+        self.settle(batch.len(), rows.byte_count())
     }
     fn emit(&self, mut joined: Vec<Joined>, out: &mut Output<ChangeBatch>) -> Result<()> {
         if joined.is_empty() {
@@ -198,7 +210,8 @@ impl TemporalJoin {
                 self.rows.remove(slot);
             }
         }
-        self.emit(joined, out)
+        self.emit(joined, out)?;
+        self.settle(0, 0)
     }
 }
 
@@ -209,23 +222,9 @@ impl Operator for TemporalJoin {
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         self.watermark = restored_watermark(context)?;
         self.context = Some(context.clone());
-        for (key, value) in restore(context, STATE)? {
-            let mut bytes = Reader(&value);
-            let (touched_ms, can_match) = (bytes.i64()?, bytes.u8()? != 0);
-            let slot = self.slot(&key, can_match, touched_ms);
-            for _ in 0..bytes.u32()? {
-                let (since, there) = (bytes.i64()?, bytes.u8()? != 0);
-                let version = (there, bytes.delimited()?.into());
-                self.rows[slot].versions.insert(since, version);
-                self.times.insert((since, slot));
-            }
-            while !bytes.0.is_empty() {
-                let (time, kind) = (bytes.i64()?, ChangeKind::from_byte(bytes.u8()?)?);
-                let row = (kind, bytes.delimited()?.into());
-                self.rows[slot].waiting.entry(time).or_default().push(row);
-                self.times.insert((time, slot));
-            }
-        }
+        let mut states = context.keyed_states()?;
+        self.restore(&mut states, context, STATE, self.rows.ttl_ms())?;
+        self.states = Some(states);
         Ok(())
     }
     fn on_batch(&mut self, batch: Self::In, out: &mut Output<ChangeBatch>) -> Result<()> {
@@ -246,27 +245,76 @@ impl Operator for TemporalJoin {
         Ok(Progress::Done)
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
         store_watermark(snapshot, self.watermark)?;
-        for (key, touched_ms, known) in self.rows.iter() {
-            let mut value = touched_ms.to_le_bytes().to_vec();
-            value.push(u8::from(known.can_match));
-            value.extend_from_slice(&(known.versions.len() as u32).to_le_bytes());
-            for (since, (there, row)) in &known.versions {
-                value.extend_from_slice(&since.to_le_bytes());
-                value.push(u8::from(*there));
-                put_delimited(&mut value, row);
+        self.store(snapshot)?;
+        self.states.iter().try_for_each(|states| states.snapshot(snapshot))
+    }
+}
+
+impl SlotState for TemporalJoin {
+    fn keys(&mut self) -> &mut KeyTable {
+        &mut self.rows.keys
+    }
+    fn read(&mut self, slot: Slot, bytes: &mut Reader<'_>) -> Result<()> {
+        let (touched_ms, can_match) = (bytes.i64()?, bytes.u8()? != 0);
+        let mut key = Key { can_match, ..Key::default() };
+        for _ in 0..bytes.u32()? {
+            let (since, there) = (bytes.i64()?, bytes.u8()? != 0);
+            key.versions.insert(since, (there, bytes.delimited()?.into()));
+        }
+        while !bytes.0.is_empty() {
+            let (time, kind) = (bytes.i64()?, ChangeKind::from_byte(bytes.u8()?)?);
+            key.waiting.entry(time).or_default().push((kind, bytes.delimited()?.into()));
+        }
+        if self.spec.rowtimes.is_some() {
+            self.times.extend(key.times().map(|time| (time, slot)));
+        }
+        self.rows.fill(slot, touched_ms, key);
+        Ok(())
+    }
+    fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
+        let key = &self.rows[slot];
+        out.extend_from_slice(&self.rows.touched_ms(slot).to_le_bytes());
+        out.push(u8::from(key.can_match));
+        out.extend_from_slice(&(key.versions.len() as u32).to_le_bytes());
+        for (since, (there, row)) in &key.versions {
+            out.extend_from_slice(&since.to_le_bytes());
+            out.push(u8::from(*there));
+            put_delimited(out, row);
+        }
+        for (time, rows) in &key.waiting {
+            for (kind, row) in rows {
+                out.extend_from_slice(&time.to_le_bytes());
+                out.push(*kind as u8);
+                put_delimited(out, row);
             }
-            for (time, rows) in &known.waiting {
-                for (kind, row) in rows {
-                    value.extend_from_slice(&time.to_le_bytes());
-                    value.push(*kind as u8);
-                    put_delimited(&mut value, row);
-                }
-            }
-            store(snapshot, STATE, context, key, value)?;
         }
         Ok(())
+    }
+    fn clear(&mut self, slot: Slot) {
+        for time in self.rows[slot].times() {
+            self.times.remove(&(time, slot));
+        }
+        self.rows.clear(slot);
+    }
+    fn pins(&self) -> bool {
+        self.spec.rowtimes.is_some()
+    }
+    fn is_pinned(&self, slot: Slot) -> bool {
+        let key = &self.rows[slot];
+        let is_ahead = |since: i64| since > self.watermark.0;
+        // What waits may be late, and then waits for the next watermark.
+        self.pins() && (!key.waiting.is_empty() || key.versions.keys().copied().any(is_ahead))
+    }
+    fn will_be_pinned(&self, value: &[u8]) -> Result<bool> {
+        let mut bytes = Reader(value);
+        let (_touched, _can_match) = (bytes.i64()?, bytes.u8()?);
+        let mut last = i64::MIN;
+        for _ in 0..bytes.u32()? {
+            let (since, _there, _row) = (bytes.i64()?, bytes.u8()?, bytes.delimited()?);
+            last = last.max(since);
+        }
+        Ok(last > self.watermark.0 || !bytes.0.is_empty())
     }
 }
 
