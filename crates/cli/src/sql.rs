@@ -5,6 +5,7 @@ use crate::shell;
 use clap::Args;
 use millstream_core::Error;
 use millstream_core::nearest;
+use millstream_datastream::Deployment;
 use millstream_sql::session::{Outcome, Phase, Session, SqlError};
 use std::process::ExitCode;
 
@@ -38,6 +39,13 @@ pub(crate) struct SqlArgs {
     /// Drops state of operators that the script does not have any more.
     #[arg(short = 'n', long)]
     allow_non_restored_state: bool,
+    /// Worker threads of each process [default: what the script asks for, or all cores]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Processes of each INSERT's job on this machine; with checkpoints, those that die are
+    /// replaced.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    processes: usize,
     /// How results are written.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
@@ -47,10 +55,22 @@ pub(crate) struct SqlArgs {
 pub(crate) fn run(args: &SqlArgs) -> ExitCode {
     let mut printer = Printer::new(args.output);
     let text = match (&args.file, &args.execute) {
+        (Some(file), _) if file == "-" && args.processes > 1 => {
+            Err(several("further processes cannot read the standard input again"))
+        }
         (Some(file), _) => read(file),
         (None, Some(text)) => Ok(text.clone()),
+        (None, None) if args.processes > 1 => Err(several("the shell runs jobs in one process")),
         (None, None) => return shell::run(args),
     };
+    match Deployment::job_of_this_child() {
+        Ok(None) => {}
+        Ok(Some(_)) => return run_child(text, args),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
     let text = text.and_then(|text| Ok((substitute(&text, &args.vars)?, session(args)?)));
     let result = text.map_err(|error| SqlError { phase: Phase::Plan, error }).and_then(
         |(text, mut session)| {
@@ -71,6 +91,30 @@ pub(crate) fn run(args: &SqlArgs) -> ExitCode {
     );
     printer.finish(&result);
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn several(what: &str) -> Error {
+    Error::config(format!("--processes: {what}")).advice("give a script with --file or --execute")
+}
+
+/// Runs the one job of the script that this process was started for. Its supervisor shows what
+/// there is to show.
+fn run_child(text: Result<String, Error>, args: &SqlArgs) -> ExitCode {
+    let text = text.and_then(|text| Ok((substitute(&text, &args.vars)?, session(args)?)));
+    let plan = |error| SqlError { phase: Phase::Plan, error };
+    let ran = text.map_err(plan).and_then(|(text, mut session)| {
+        session.run_started(&text, |outcome| match outcome {
+            // What comes behind it is not for this process.
+            Outcome::Job(job) => match job.wait() {
+                Ok(_) => std::process::exit(0),
+                Err(error) => Err(error),
+            },
+            _ => Ok(()),
+        })
+    });
+    let missing = || plan(Error::bug("the script has no job of this number"));
+    eprintln!("error: {}", ran.err().unwrap_or_else(missing));
+    ExitCode::FAILURE
 }
 
 /// A session with the settings of the command line, and with the functions that this program
@@ -104,6 +148,8 @@ pub(crate) fn session(args: &SqlArgs) -> Result<Session, Error> {
     if let Some(path) = &args.check_savepoint {
         session.compare_with(path);
     }
+    let (workers, processes) = (args.workers, args.processes);
+    session.deploy(Deployment { workers, processes, ..Deployment::default() });
     Ok(session)
 }
 

@@ -1,33 +1,23 @@
 //! The environment of a job: settings, sources, and the start of it.
-//!
-//! ```text
-//!   one process          execute ──> runtime in this process
-//!   --processes 3        execute ──> process 0 here, and the same program twice more;
-//!                        with checkpoints: a supervisor here, and the program three times
-//!   --hosts a,b,c        each of them was started by somebody; --process-index says which
-//! ```
 
 use crate::args::JobArgs;
-use crate::monitoring::{Monitoring, MonitoringArgs};
-use crate::processes::{Child, Children, SECRET};
+use crate::launch::{Deployment, JobClient, JobExecutionResult};
+use crate::monitoring::MonitoringArgs;
 use crate::stream::DataStream;
-use crate::supervisor;
 use clap::Parser;
-use millstream_core::{Data, Error, Result};
+use millstream_core::{Data, Result};
 use millstream_runtime::checkpoint::{
     CheckpointConfig, JobStorage, RestartStrategy, RestoreSettings, RestoredJob,
 };
-use millstream_runtime::execution::{
-    ProcessLayout, RunningJob, RuntimeConfig, check_savepoint, execute, explain,
-};
+use millstream_runtime::execution::{RunningJob, RuntimeConfig, check_savepoint, execute, explain};
 use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::watermark::WatermarkStrategy;
-use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeId, NodeSpec, Source};
+use millstream_runtime::{JobGraph, MetricRegistry, NodeId, NodeSpec, Source};
 use std::cell::RefCell;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) struct EnvInner {
     pub(crate) job: JobGraph,
@@ -197,16 +187,15 @@ impl StreamExecutionEnvironment {
         Rc::ptr_eq(&self.graph, &stream.graph)
     }
 
-    /// Workers of each process: as told, as the job asks, or one for each core.
-    fn workers(&self) -> usize {
-        let processes = self.processes();
-        let asked = self.graph.borrow().job.largest_parallelism();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.args.workers.or(asked.map(|p| p.div_ceil(processes))).unwrap_or(cores)
+    fn deployment(&self) -> Deployment {
+        let JobArgs { workers, processes, hosts, process_index, .. } = self.args.clone();
+        Deployment { workers, processes, hosts, process_index, ..Deployment::default() }
     }
-
+    fn workers(&self) -> usize {
+        self.deployment().workers(self.graph.borrow().job.largest_parallelism())
+    }
     fn processes(&self) -> usize {
-        if self.args.hosts.is_empty() { self.args.processes.max(1) } else { self.args.hosts.len() }
+        self.deployment().processes()
     }
 
     /// Tasks and edges of the job as text.
@@ -288,105 +277,6 @@ impl StreamExecutionEnvironment {
         let mut config = self.runtime_config(job_name);
         let restart = self.settings.borrow().restart.clone();
         config.apply(&self.args.settings()?, restart)?;
-        let processes = self.processes();
-        if let Some(child) = Child::of_this_process()? {
-            child.configure(&mut config);
-            return self.start_process(config, None, Children::of_child(child));
-        }
-        if !self.args.hosts.is_empty() {
-            let index = self.args.process_index.ok_or_else(|| {
-                Error::config("--hosts without --process-index")
-                    .advice("say which of the hosts this process is, counted from 0")
-            })?;
-            config.layout = ProcessLayout { process: index, processes, ..config.layout };
-            config.addresses = self.args.hosts.clone();
-            config.secret = std::env::var(SECRET).unwrap_or_default();
-            let remote =
-                |host: &String| !host.starts_with("127.") && !host.starts_with("localhost");
-            if config.secret.is_empty() && config.addresses.iter().any(remote) {
-                return Err(Error::config("processes on other machines need a shared secret")
-                    .advice(format!("set {SECRET} to the same value for every process")));
-            }
-            return self.start_process(config, None, Children::none());
-        }
-        if processes == 1 {
-            return self.start_process(config, None, Children::none());
-        }
-        config.layout.processes = processes;
-        // Check the plan before anything is started.
-        self.explain()?;
-        if config.restart != RestartStrategy::None {
-            let (name, started) = (config.job_name.clone(), Instant::now());
-            let job = supervisor::start(config)?;
-            return Ok(JobClient {
-                job,
-                children: Children::none(),
-                started,
-                name,
-                monitoring: None,
-            });
-        }
-        let (children, listener) = Children::start(&mut config)?;
-        self.start_process(config, Some(listener), children)
+        self.deployment().start(&self.graph.borrow().job, config, Some(&self.args.monitoring))
     }
-
-    fn start_process(
-        &self,
-        config: RuntimeConfig,
-        listener: Option<TcpListener>,
-        children: Children,
-    ) -> Result<JobClient> {
-        let (name, index) = (config.job_name.clone(), config.layout.process);
-        let monitoring = Monitoring::start(&self.args.monitoring, &name, index, &self.metrics)?;
-        let started = Instant::now();
-        let job = self.start(config, listener)?;
-        Ok(JobClient { job, children, started, name, monitoring: Some(monitoring) })
-    }
-}
-
-/// A job that runs in the background (Flink's `JobClient`).
-pub struct JobClient {
-    job: RunningJob,
-    children: Children,
-    started: Instant,
-    name: String,
-    /// None in a supervisor: the processes that do the work are looked at.
-    monitoring: Option<Monitoring>,
-}
-
-impl JobClient {
-    /// To cancel the job, and to read its metrics.
-    pub fn handle(&self) -> &JobHandle {
-        self.job.handle()
-    }
-    /// Whether it has ended in this process.
-    pub fn is_finished(&self) -> bool {
-        self.job.is_finished()
-    }
-    /// Where this process serves its metrics, when `--metrics-addr` asks for it.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.monitoring.as_ref().and_then(Monitoring::address)
-    }
-    /// Waits for the end.
-    ///
-    /// # Errors
-    /// What ended the job; `Cancelled` after a cancel.
-    pub fn wait(self) -> Result<JobExecutionResult> {
-        let JobClient { job, mut children, started, name, monitoring: _shown_to_the_end } = self;
-        let metrics = job.handle().metrics().clone();
-        children.report(job.wait())?;
-        children.wait()?;
-        Ok(JobExecutionResult { job_name: name, net_runtime: started.elapsed(), metrics })
-    }
-}
-
-/// What is known of a job that has ended well.
-#[derive(Clone, Debug)]
-pub struct JobExecutionResult {
-    /// Name of the job.
-    pub job_name: String,
-    /// From start to end.
-    pub net_runtime: Duration,
-    /// Metrics of this process.
-    pub metrics: MetricRegistry,
 }

@@ -18,6 +18,7 @@ mod connected;
 mod env;
 mod function;
 mod keyed;
+mod launch;
 mod monitoring;
 mod process;
 mod processes;
@@ -30,12 +31,13 @@ pub use args::JobArgs;
 pub use connected::{
     BroadcastStream, ConnectedStreams, KeyedBroadcastStream, KeyedConnectedStreams,
 };
-pub use env::{JobClient, JobExecutionResult, StreamExecutionEnvironment};
+pub use env::StreamExecutionEnvironment;
 pub use function::{
     BroadcastProcessFunction, CoProcessFunction, Collector, KeyedProcessFunction, ProcessContext,
     ProcessFunction, RuntimeContext,
 };
 pub use keyed::KeyedStream;
+pub use launch::{Deployment, JobClient, JobExecutionResult};
 pub use monitoring::MonitoringArgs;
 pub use stream::DataStream;
 pub use windowed::{IntervalJoined, JoinedStreams, WindowedJoin, WindowedStream};

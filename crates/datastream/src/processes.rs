@@ -19,6 +19,8 @@ const CHILD_HOSTS: &str = "MILLSTREAM_CHILD_HOSTS";
 const CHILD_INDEX: &str = "MILLSTREAM_CHILD_INDEX";
 const CHILD_ATTEMPT: &str = "MILLSTREAM_CHILD_ATTEMPT";
 const CHILD_JOB_ID: &str = "MILLSTREAM_CHILD_JOB_ID";
+/// Which job of the program a child is to run.
+const CHILD_JOB: &str = "MILLSTREAM_CHILD_JOB";
 const CHILD_REPORT: &str = "MILLSTREAM_CHILD_REPORT";
 
 /// Extension of the file that a supervised child touches to show that it runs.
@@ -35,6 +37,7 @@ pub(crate) struct Child {
     addresses: Vec<String>,
     attempt: u64,
     job_id: Option<String>,
+    pub(crate) job_number: usize,
     report: Option<PathBuf>,
 }
 
@@ -46,29 +49,34 @@ impl Child {
         };
         let attempt = std::env::var(CHILD_ATTEMPT).unwrap_or_else(|_| "1".into());
         let hosts = std::env::var(CHILD_HOSTS).unwrap_or_default();
-        let child = Child {
+        let job = std::env::var(CHILD_JOB).unwrap_or_else(|_| "0".into());
+        Ok(Some(Child {
             process: number(CHILD_INDEX, &index)? as usize,
             addresses: hosts.split(',').map(str::to_owned).collect(),
             attempt: number(CHILD_ATTEMPT, &attempt)?,
             job_id: std::env::var(CHILD_JOB_ID).ok(),
+            job_number: number(CHILD_JOB, &job)? as usize,
             report: std::env::var_os(CHILD_REPORT).map(PathBuf::from),
-        };
-        if child.report.is_some() {
-            std::thread::spawn(|| {
-                let mut nothing = [0; 1];
-                while let Ok(1) = std::io::stdin().read(&mut nothing) {}
-                std::process::exit(ORPHANED);
-            });
-            let alive = child.report.clone().unwrap_or_default().with_extension(ALIVE);
-            std::thread::spawn(move || {
-                loop {
-                    // A sign of life that is missing once is no harm.
-                    let _ = std::fs::write(&alive, "");
-                    std::thread::sleep(HEARTBEAT);
-                }
-            });
-        }
-        Ok(Some(child))
+        }))
+    }
+
+    /// From now on the supervisor sees that this process runs, and this process ends when the
+    /// supervisor does.
+    pub(crate) fn live(&self) {
+        let Some(report) = &self.report else { return };
+        std::thread::spawn(|| {
+            let mut nothing = [0; 1];
+            while let Ok(1) = std::io::stdin().read(&mut nothing) {}
+            std::process::exit(ORPHANED);
+        });
+        let alive = report.with_extension(ALIVE);
+        std::thread::spawn(move || {
+            loop {
+                // A sign of life that is missing once is no harm.
+                let _ = std::fs::write(&alive, "");
+                std::thread::sleep(HEARTBEAT);
+            }
+        });
     }
 
     pub(crate) fn configure(&self, config: &mut RuntimeConfig) {
@@ -145,23 +153,30 @@ impl Children {
 
     /// Starts processes 1 and up of an unsupervised job; process 0 is this one, and gets
     /// its listener.
-    pub(crate) fn start(config: &mut RuntimeConfig) -> Result<(Self, TcpListener)> {
+    pub(crate) fn start(
+        config: &mut RuntimeConfig,
+        job_number: usize,
+    ) -> Result<(Self, TcpListener)> {
         let ports = choose_addresses(config)?;
         let mut children = Children::none();
         for process in 1..config.layout.processes {
-            children.spawn(process, config, None)?;
+            children.spawn(process, config, job_number, None)?;
         }
         let own = ports.into_iter().next();
         Ok((children, own.ok_or_else(|| Error::bug("a job without processes"))?))
     }
 
     /// Starts all processes of a supervised attempt; they report into `folder`.
-    pub(crate) fn start_all(config: &mut RuntimeConfig, folder: &std::path::Path) -> Result<Self> {
+    pub(crate) fn start_all(
+        config: &mut RuntimeConfig,
+        job_number: usize,
+        folder: &std::path::Path,
+    ) -> Result<Self> {
         drop(choose_addresses(config)?);
         let mut children = Children::none();
         for process in 0..config.layout.processes {
             let report = folder.join(format!("{}-{process}", config.attempt));
-            children.spawn(process, config, Some(report))?;
+            children.spawn(process, config, job_number, Some(report))?;
         }
         Ok(children)
     }
@@ -170,6 +185,7 @@ impl Children {
         &mut self,
         process: usize,
         config: &RuntimeConfig,
+        job_number: usize,
         report: Option<PathBuf>,
     ) -> Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
@@ -178,6 +194,7 @@ impl Children {
             .env(CHILD_INDEX, process.to_string())
             .env(CHILD_HOSTS, config.addresses.join(","))
             .env(CHILD_ATTEMPT, config.attempt.to_string())
+            .env(CHILD_JOB, job_number.to_string())
             .env(SECRET, &config.secret);
         if let Some(id) = &config.job_id {
             command.env(CHILD_JOB_ID, id);

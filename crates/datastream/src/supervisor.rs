@@ -28,7 +28,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a request to the job may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
-pub(crate) fn start(mut config: RuntimeConfig) -> Result<RunningJob> {
+/// `job_number`: which job of the program it is.
+pub(crate) fn start(mut config: RuntimeConfig, job_number: usize) -> Result<RunningJob> {
     if config.storage.is_some() {
         return Err(Error::config("checkpoints in memory cannot be restored by other processes")
             .advice("give a checkpoint directory, or run in one process"));
@@ -43,7 +44,7 @@ pub(crate) fn start(mut config: RuntimeConfig) -> Result<RunningJob> {
     };
     config.job_id = Some(job_id);
     RunningJob::spawn(config.metrics.clone(), move |handle| {
-        let ended = supervise(config.clone(), handle, storage.as_ref());
+        let ended = supervise(config.clone(), job_number, handle, storage.as_ref());
         let deletes = config.checkpoint.retention == Retention::DeleteOnCancellation;
         if let (Err(error), Some(storage), true) = (&ended, &storage, deletes)
             && error.kind() == ErrorKind::Cancelled
@@ -60,6 +61,7 @@ fn random() -> Result<u64> {
 
 fn supervise(
     mut config: RuntimeConfig,
+    job_number: usize,
     handle: &JobHandle,
     storage: Option<&JobStorage>,
 ) -> Result<()> {
@@ -68,7 +70,7 @@ fn supervise(
     std::fs::create_dir_all(&folder)?;
     let folder = RemovedAtEnd(folder);
     loop {
-        let ended = attempt(&mut config, handle, storage, &folder.0);
+        let ended = attempt(&mut config, job_number, handle, storage, &folder.0);
         let Err(error) = ended else { return Ok(()) };
         if handle.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "the job was cancelled"));
@@ -95,11 +97,12 @@ fn supervise(
 
 fn attempt(
     config: &mut RuntimeConfig,
+    job_number: usize,
     handle: &JobHandle,
     storage: Option<&JobStorage>,
     folder: &std::path::Path,
 ) -> Result<()> {
-    let mut children = Children::start_all(config, folder)?;
+    let mut children = Children::start_all(config, job_number, folder)?;
     let mut failed_at: Option<Instant> = None;
     while !children.have_ended()? {
         if handle.is_cancelled() {

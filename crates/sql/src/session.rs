@@ -27,11 +27,13 @@ use crate::plan::logical::{Field, Rel, Schema};
 use crate::plan::stream::{Changes, Distribution, Node, Op};
 use crate::plan::translate::Translator;
 use crate::plan::uid::{Identity, identities};
+use crate::runtime::agg::user::UserFunctions;
 use crate::settings::Settings;
 use millstream_core::{Error, ErrorKind, Result};
+use millstream_datastream::{Deployment, JobClient};
 use millstream_runtime::checkpoint::{RestartStrategy, RestoreSettings};
 use millstream_runtime::execution::{check_savepoint, restore_report};
-use millstream_runtime::{RunningJob, RuntimeConfig, execute};
+use millstream_runtime::{RuntimeConfig, execute};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -106,6 +108,10 @@ pub struct Session {
     /// Which job (by its operators) each job id was given to.
     job_ids: BTreeMap<String, u64>,
     gate: Option<Arc<SourceGate>>,
+    /// The processes of jobs of INSERTs.
+    deployment: Deployment,
+    /// Jobs of INSERTs so far.
+    jobs: usize,
     /// Jobs are compared with this savepoint or checkpoint, and not started.
     compared_with: Option<String>,
 }
@@ -189,6 +195,14 @@ impl Session {
     /// checkpoint, or why they cannot start from it.
     pub fn compare_with(&mut self, savepoint: &str) {
         self.compared_with = Some(savepoint.to_owned());
+    }
+
+    /// Spreads jobs of INSERTs that start from now on over workers and processes. Further
+    /// processes run this program with its arguments once more: it must come to the same
+    /// statements, and end after the first job that it gets (the jobs before it are skipped).
+    /// Queries are refused then: their rows are shown by one process.
+    pub fn deploy(&mut self, deployment: Deployment) {
+        self.deployment = deployment;
     }
 
     /// Holds the sources of jobs that start from now on (tests, which stop a job in the middle
@@ -284,15 +298,28 @@ impl Session {
     /// How a job runs; without what follows from its graph.
     fn config(&self, workers: usize) -> Result<RuntimeConfig> {
         let name = self.settings.get("pipeline.name");
+        let workers = self.deployment.workers(Some(workers));
         let mut config = RuntimeConfig::local(if name.is_empty() { "sql" } else { name }, workers);
+        config.layout.processes = self.deployment.processes();
         config.auto_watermark_interval_ms =
             self.settings.duration_ms("pipeline.auto-watermark-interval")?;
         self.settings.apply(&mut config)?;
         Ok(config)
     }
 
+    fn builder(&self, functions: UserFunctions) -> Result<JobBuilder> {
+        let workers = self.deployment.workers.map(|w| w * self.deployment.processes());
+        JobBuilder::new(&self.settings, workers, functions, self.gate.clone())
+    }
+
     /// Plans and starts a query.
     fn select(&mut self, query: &Query, script: &str) -> Result<Outcome, SqlError> {
+        if self.deployment.processes() > 1 {
+            let what = "the rows of a query are shown by one process, and there are several";
+            return Err(plan_error(
+                Error::config(what).advice("write them to a table with INSERT INTO"),
+            ));
+        }
         let queue = Arc::new(ResultQueue::default());
         let planned = on_large_stack(|| -> Result<_> {
             let rel = self.binder(script).query(query)?;
@@ -300,7 +327,7 @@ impl Session {
             let mut warnings = vec![];
             node.warnings(&mut warnings);
             let functions = self.registry.user().for_job();
-            let mut builder = JobBuilder::new(&self.settings, functions, self.gate.clone())?;
+            let mut builder = self.builder(functions)?;
             builder.add_query(&node, &queue)?;
             let built = builder.finish();
             let mut config = self.config(built.workers)?;
@@ -315,7 +342,8 @@ impl Session {
         if let Some(compared) = self.compared(&built, &config).map_err(plan_error)? {
             return Ok(Outcome::Done(compared));
         }
-        let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
+        self.prepare(&built, &config, &mut warnings).map_err(plan_error)?;
+        let job = execute(&built.graph, config, None).map_err(plan_error)?;
         Ok(Outcome::Query(QueryResult::new(schema, zone, queue, job, warnings)))
     }
 
@@ -330,12 +358,19 @@ impl Session {
         if inserts.is_empty() {
             return Err(plan_error(Error::config("a statement set has no INSERT")));
         }
+        let job_number = self.jobs;
+        self.jobs += 1;
+        let mine = Deployment::job_of_this_child().map_err(plan_error)?;
+        if mine.is_some_and(|mine| mine != job_number) {
+            // The process that has started this one runs it, or has run it.
+            return Ok(Outcome::Done(vec![]));
+        }
         let planned = on_large_stack(|| -> Result<_> {
             let mut warnings = vec![];
             let nodes = self.insert_plans(inserts)?;
             nodes.iter().for_each(|node| node.warnings(&mut warnings));
             let functions = self.registry.user().for_job();
-            let mut builder = JobBuilder::new(&self.settings, functions, self.gate.clone())?;
+            let mut builder = self.builder(functions)?;
             builder.add_inserts(&nodes)?;
             let built = builder.finish();
             let config = self.config(built.workers)?;
@@ -345,17 +380,29 @@ impl Session {
         if let Some(compared) = self.compared(&built, &config).map_err(plan_error)? {
             return Ok(Outcome::Done(compared));
         }
-        let job = self.launch(&built, config, &mut warnings).map_err(plan_error)?;
+        self.prepare(&built, &config, &mut warnings).map_err(plan_error)?;
+        let job = self.launch(&built, config, job_number).map_err(plan_error)?;
         Ok(Outcome::Job(InsertJob::new(job, warnings)))
     }
 
-    /// Starts a job, when the state that it is to start from fits it.
+    /// Starts a job of INSERTs in its processes.
     fn launch(
-        &mut self,
+        &self,
         built: &BuiltJob,
         config: RuntimeConfig,
+        job_number: usize,
+    ) -> Result<JobClient> {
+        let deployment = Deployment { job_number, ..self.deployment.clone() };
+        deployment.start(&built.graph, config, None)
+    }
+
+    /// Checks that a job may start: the state that it is to start from fits it.
+    fn prepare(
+        &mut self,
+        built: &BuiltJob,
+        config: &RuntimeConfig,
         warnings: &mut Vec<String>,
-    ) -> Result<RunningJob> {
+    ) -> Result<()> {
         if let Some(id) = &config.job_id {
             let known = *self.job_ids.entry(id.clone()).or_insert(built.identity);
             if known != built.identity {
@@ -369,10 +416,10 @@ impl Session {
             }
         }
         if let Some(savepoint) = config.savepoint() {
-            let report = restore_report(&built.graph, &config, savepoint)?;
+            let report = restore_report(&built.graph, config, savepoint)?;
             warnings.extend(built.fates(&report));
         }
-        execute(&built.graph, config, None)
+        Ok(())
     }
 
     /// What a job would keep of the state that it is to be compared with.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod processes;
+
 use serde_json::Value;
 use std::process::{Command, Output};
 

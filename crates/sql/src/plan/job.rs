@@ -85,17 +85,19 @@ pub(crate) struct JobBuilder {
 }
 
 impl JobBuilder {
-    /// An empty graph with a session's settings and functions.
+    /// An empty graph with a session's settings and functions; `workers`: the parallelism of
+    /// operators where no setting says it, one for each core when not given.
     ///
     /// # Errors
     /// `Config`, when a setting is wrong.
     pub(crate) fn new(
         settings: &Settings,
+        workers: Option<usize>,
         functions: UserFunctions,
         gate: Option<Arc<SourceGate>>,
     ) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let parallelism = settings.parallelism()?.unwrap_or(cores);
+        let parallelism = settings.parallelism()?.or(workers).unwrap_or(cores);
         let mut graph = JobGraph::new();
         graph.parallelism = Some(parallelism);
         graph.max_parallelism = Some(settings.max_parallelism()?);

@@ -7,6 +7,7 @@ use crate::session::{SqlError, run_error};
 use crate::text::client_texts;
 use crate::zone::Zone;
 use millstream_core::{ErrorKind, Result};
+use millstream_datastream::JobClient;
 use millstream_runtime::{JobHandle, RunningJob};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,12 +70,12 @@ impl Canceller {
 
 /// INSERTs that run as one job. Dropping it does not stop them.
 pub struct InsertJob {
-    job: RunningJob,
+    job: JobClient,
     warnings: Vec<String>,
 }
 
 impl InsertJob {
-    pub(crate) fn new(job: RunningJob, warnings: Vec<String>) -> Self {
+    pub(crate) fn new(job: JobClient, warnings: Vec<String>) -> Self {
         InsertJob { job, warnings }
     }
     /// What its user should know.
