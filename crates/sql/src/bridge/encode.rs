@@ -30,8 +30,11 @@ pub(super) enum Origin {
     Field,
     /// The record's event time.
     EventTime,
-    /// Nobody reads it: NULL.
-    Unread,
+    /// Nobody reads it: NULL. It keeps its place among the fields of a tuple, if it is one.
+    Unread {
+        /// Whether it is a field of the record.
+        is_field: bool,
+    },
 }
 
 /// Makes columns of records.
@@ -72,7 +75,7 @@ impl Encoder {
                     push_whole(column, i128::from(time))
                         .map_err(|e| e.in_column(&field.name, &field.ty))?;
                 }
-                Origin::Unread => column.push_null(),
+                Origin::Unread { .. } => column.push_null(),
                 Origin::Field => {}
             }
             if column.len() != before + 1 {
@@ -126,11 +129,12 @@ impl Encoder {
         let (field, into) = (&self.fields[column], &mut self.rows.columns[column]);
         value.serialize(Cell(into)).map_err(|e| e.in_column(&field.name, &field.ty))
     }
-    /// Columns that are fields of the record, in order.
+    /// The column of the field at this place of the record.
     fn field_at(&self, place: usize) -> Option<usize> {
-        // Unread columns are fields too: places are counted over all that are not the time.
-        let fields = (0..self.fields.len()).filter(|i| self.origins[*i] != Origin::EventTime);
-        fields.into_iter().nth(place)
+        let is_field =
+            |origin: &Origin| matches!(origin, Origin::Field | Origin::Unread { is_field: true });
+        let fields = self.origins.iter().enumerate().filter(|(_, origin)| is_field(origin));
+        fields.map(|(column, _)| column).nth(place)
     }
     fn put_only<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         match (self.field_at(0), self.field_at(1)) {

@@ -70,8 +70,11 @@ impl<T: Data, U: Data> TableSource for StreamSource<T, U> {
         true
     }
     fn project(&self, needed: &[Needed]) -> Result<Option<Arc<dyn TableSource>>> {
+        if needed.len() != self.origins.len() {
+            return Err(Error::bug("a projection of other columns than the table has"));
+        }
         let unread = |(origin, needed): (&Origin, &Needed)| match needed {
-            Needed::No => Origin::Unread,
+            Needed::No => Origin::Unread { is_field: *origin == Origin::Field },
             _ => *origin,
         };
         Ok(Some(Arc::new(StreamSource {
@@ -110,6 +113,9 @@ impl<T: Data, U: Data> Operator for FromStream<T, U> {
     type In = Batch<T>;
     type Out = ChangeBatch;
     fn on_batch(&mut self, batch: Batch<T>, out: &mut Output<ChangeBatch>) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         for (row, record) in batch.values().iter().enumerate() {
             let event_time = Some(batch.timestamp(row)).filter(|time| *time != NO_TIMESTAMP);
             let (kind, value) = (self.split)(record);

@@ -70,13 +70,13 @@ impl Canceller {
 
 /// INSERTs that run as one job. Dropping it does not stop them.
 pub struct InsertJob {
-    job: JobClient,
+    job: Box<JobClient>,
     warnings: Vec<String>,
 }
 
 impl InsertJob {
     pub(crate) fn new(job: JobClient, warnings: Vec<String>) -> Self {
-        InsertJob { job, warnings }
+        InsertJob { job: Box::new(job), warnings }
     }
     /// What its user should know.
     pub fn warnings(&self) -> &[String] {

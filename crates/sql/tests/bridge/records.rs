@@ -140,6 +140,29 @@ fn tuples_plain_values_and_rows_are_records_too() {
     assert_eq!(seen, ["10", "20"]);
 }
 
+/// Columns that nobody reads are not made, and the others stay where they are.
+#[test]
+fn fields_of_a_tuple_keep_their_places_whatever_is_read() {
+    let env = environment();
+    let tables = StreamTableEnvironment::create(&env);
+    let schema = Schema::new_builder()
+        .column_by_metadata("time", "TIMESTAMP_LTZ(3)")
+        .column("a", "STRING NOT NULL")
+        .column("b", "INT")
+        .build();
+    let pairs = timed(&env, [(("x".to_owned(), 1), 5), (("y".to_owned(), 2), 6)]);
+    tables.create_temporary_view("pairs", &pairs, schema).unwrap();
+    let read = |query: &str| {
+        let table = tables.sql_query(query).unwrap();
+        tables.to_data_stream(&table).unwrap().map(|row| row.to_string())
+    };
+    let both = read("SELECT b FROM pairs").union(&[&read("SELECT a, `time` FROM pairs")]);
+    let mut seen = collect(&env, &both).unwrap();
+    seen.sort();
+    let times = ["[x, 1970-01-01 00:00:00.005]", "[y, 1970-01-01 00:00:00.006]"];
+    assert_eq!(seen, [&["[1]", "[2]"][..], &times].concat());
+}
+
 /// What a job says whose records do not fit the schema.
 fn run<T: Data>(records: Vec<T>, schema: Schema) -> String {
     let env = environment();
