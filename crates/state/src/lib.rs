@@ -52,7 +52,7 @@ pub use rocksdb::{
 };
 pub use schema::{Compatibility, Schema, Value, check_compatibility};
 pub use snapshot::{
-    DeferredSnapshot, EntryWriter, ListMode, OperatorSnapshot, SnapshotKind, SnapshotWriter,
+    BytesWriter, DeferredSnapshot, EntryWriter, ListMode, OperatorSnapshot, SnapshotKind, SnapshotWriter,
     TaskSnapshot,
 };
 pub use stored::StoredState;
