@@ -301,7 +301,10 @@ impl SlotState for TemporalJoin {
         self.spec.rowtimes.is_some()
     }
     fn is_pinned(&self, slot: Slot) -> bool {
-        self.pins() && self.rows[slot].times().any(|time| time > self.watermark.0)
+        let key = &self.rows[slot];
+        let is_ahead = |since: i64| since > self.watermark.0;
+        // What waits may be late, and then waits for the next watermark.
+        self.pins() && (!key.waiting.is_empty() || key.versions.keys().copied().any(is_ahead))
     }
     fn will_be_pinned(&self, value: &[u8]) -> Result<bool> {
         let mut bytes = Reader(value);
