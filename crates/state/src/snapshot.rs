@@ -122,11 +122,6 @@ impl OperatorSnapshot {
         self.ready.describe_if_new(name, StateKind::Value);
         self.ready.extend_group(name, group, |bytes| Ok(postcard::to_extend(&(key, value), bytes)?))
     }
-    /// To append entries of keyed state `name` whose keys and values are [`Bytes`](crate::Bytes).
-    pub fn bytes_writer(&mut self, name: &str, max_parallelism: usize) -> BytesWriter<'_> {
-        self.ready.describe_if_new(name, StateKind::Value);
-        BytesWriter { groups: self.ready.groups(name), max_parallelism }
-    }
     /// Appends one element to operator state `name`, to be dealt out or read by all.
     ///
     /// # Errors
@@ -213,21 +208,46 @@ fn put_bytes_entry(key: &[u8], value: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> 
     Ok(postcard::to_extend(&(BytesEntry(key), BytesEntry(value)), bytes)?)
 }
 
-/// Appends entries of bytes to a snapshot: see [`OperatorSnapshot::bytes_writer`].
-pub struct BytesWriter<'s> {
-    groups: &'s mut BTreeMap<KeyGroup, Vec<u8>>,
+/// Entries of a keyed state whose keys and values are [`Bytes`](crate::Bytes), encoded at the cut
+/// and [deferred](OperatorSnapshot::defer): they are let go as they are written.
+pub struct BytesEntries {
+    name: String,
     max_parallelism: usize,
+    /// In pieces, which are not moved to grow for long.
+    groups: BTreeMap<KeyGroup, Vec<Vec<u8>>>,
 }
 
-impl BytesWriter<'_> {
-    /// Stores one entry.
+impl BytesEntries {
+    /// None yet, of the keyed state `name`.
+    pub fn new(name: &str, max_parallelism: usize) -> Self {
+        BytesEntries { name: name.to_owned(), max_parallelism, groups: BTreeMap::new() }
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+    /// Adds one.
     ///
     /// # Errors
     /// None that is known; the form of storage might refuse.
     pub fn put(&mut self, (hash, key): HashedKey<'_>, value: &[u8]) -> Result<()> {
         let group = key_group_of_hash(hash, self.max_parallelism);
-        let bytes = self.groups.entry(group).or_default();
-        *bytes = put_bytes_entry(key, value, std::mem::take(bytes))?;
+        let pieces = self.groups.entry(group).or_default();
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < PIECE_BYTES => {
+                *piece = put_bytes_entry(key, value, std::mem::take(piece))?;
+            }
+            _ => pieces.push(put_bytes_entry(key, value, Vec::new())?),
+        }
+        Ok(())
+    }
+}
+
+impl DeferredSnapshot for BytesEntries {
+    fn write(self: Box<Self>, out: &mut dyn SnapshotWriter) -> Result<()> {
+        for (group, pieces) in self.groups {
+            pieces.into_iter().try_for_each(|piece| out.keyed(&self.name, group, &piece))?;
+        }
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ pub struct StoredState {
 impl StoredState {
     /// Whether nothing was stored (a description alone is nothing).
     pub fn is_empty(&self) -> bool {
-        self.keyed.values().all(BTreeMap::is_empty) && self.lists.is_empty() && self.native.is_none()
+        self.keyed.is_empty() && self.lists.is_empty() && self.native.is_none()
     }
     /// Bytes stored, keys and names not counted.
     pub fn size_bytes(&self) -> usize {
@@ -56,10 +56,6 @@ impl StoredState {
             *bytes = extend(std::mem::take(bytes))?;
         }
         Ok(())
-    }
-    /// The encoded entries of a keyed state, by group.
-    pub(crate) fn groups(&mut self, name: &str) -> &mut BTreeMap<KeyGroup, Vec<u8>> {
-        self.keyed.entry(name.to_owned()).or_default()
     }
     /// Writes everything to another writer.
     ///

@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use millstream_core::{Error, Result};
-use millstream_runtime::snapshot::{StateDescription, StateKind};
+use millstream_runtime::snapshot::{BytesEntries, StateDescription, StateKind};
 use millstream_runtime::state::{Bytes, BytesTable, IsExpired, KeyedStates};
 use millstream_runtime::{OperatorContext, OperatorSnapshot, SubtaskInfo};
 
@@ -301,7 +301,7 @@ pub trait SlotState {
         };
         self.prepare();
         let (mut shared, mut value) = (Vec::new(), Vec::new());
-        let mut entries = snapshot.bytes_writer(name, subtask.max_parallelism);
+        let mut entries = BytesEntries::new(name, subtask.max_parallelism);
         for slot in 0..self.keys().capacity() as Slot {
             if !self.keys().is_used(slot) {
                 continue;
@@ -315,6 +315,10 @@ pub trait SlotState {
             if let Some(key) = self.keys().hashed(slot) {
                 entries.put(key, &value)?;
             }
+        }
+        if !entries.is_empty() {
+            snapshot.describe(StateDescription::new(name, StateKind::Value));
+            snapshot.defer(Box::new(entries));
         }
         if !shared.is_empty() {
             let description = StateDescription::new(name, StateKind::Value);
