@@ -54,6 +54,7 @@ type Known = Nameable<SubtaskId, KnownFiles>;
 /// See the module. Dropping it ends the threads when they have worked off the queue.
 pub struct Uploader {
     queue: Sender<Upload>,
+    stores: bool,
     known: Arc<Mutex<Known>>,
 }
 
@@ -88,7 +89,7 @@ impl Uploader {
                 Known::new(Some(located.manifest.epoch), files)
             },
         );
-        let known = Arc::new(Mutex::new(known));
+        let (known, stores) = (Arc::new(Mutex::new(known)), storage.is_some());
         let report = Arc::new(report);
         let (queue, uploads) = bounded::<Upload>(capacity.max(1));
         for index in 0..THREADS {
@@ -102,7 +103,11 @@ impl Uploader {
             let spawned = thread.spawn(move || work.run(&*report));
             spawned.map_err(|e| Error::retry(format!("cannot start an uploader thread: {e}")))?;
         }
-        Ok(Uploader { queue, known })
+        Ok(Uploader { queue, stores, known })
+    }
+    /// Whether snapshots are stored: whether the job has storage.
+    pub fn stores(&self) -> bool {
+        self.stores
     }
 
     /// Takes a snapshot; it is reported later.

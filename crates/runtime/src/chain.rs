@@ -18,7 +18,7 @@
 use crate::checkpoint::STATE_SCHEMA;
 use crate::metrics::OperatorMetrics;
 use crate::operator::{Operator, OperatorContext, Progress};
-use crate::snapshot::{ListMode, OperatorSnapshot, TaskSnapshot};
+use crate::snapshot::{ListMode, TaskSnapshot};
 use millstream_core::{Batch, Container, Data, Epoch, Error, EventTime, Result, Watermark};
 use std::any::Any;
 use std::cell::RefCell;
@@ -502,7 +502,7 @@ impl<O: Operator> Downstream for Node<O> {
     }
     fn barrier(&mut self, epoch: Epoch, snapshot: &mut TaskSnapshot) -> Result<()> {
         self.call(|operator, out| operator.on_barrier(epoch, out))?;
-        let mut state = OperatorSnapshot::new(snapshot.kind());
+        let mut state = snapshot.of_operator();
         self.call(|operator, _| operator.snapshot(epoch, &mut state))?;
         if !state.is_empty() {
             if let Some(schema) = &self.context.state_schema {

@@ -412,7 +412,7 @@ impl<T: Data> Downstream for SourceNode<T> {
     }
     fn barrier(&mut self, epoch: Epoch, snapshot: &mut TaskSnapshot) -> Result<()> {
         self.out.finish_call()?;
-        let mut state = OperatorSnapshot::new(snapshot.kind());
+        let mut state = snapshot.of_operator();
         let taken = self.reader.snapshot(epoch, &mut state);
         taken.map_err(|e| e.at(&*self.label))?;
         state.put_list(WATERMARK_STATE, &self.out.current_watermark().0)?;

@@ -96,8 +96,8 @@ pub(crate) struct Orders {
     pub(crate) inputs_at: Option<Epoch>,
     /// The epoch that sources are to be in.
     pub(crate) target: Epoch,
-    /// The form of the snapshot that ends the current epoch.
-    pub(crate) kind: SnapshotKind,
+    /// The form of the snapshot that ends the current epoch; `None`: nobody will store it.
+    pub(crate) kind: Option<SnapshotKind>,
     /// A source reads nothing now.
     pub(crate) hold: bool,
     /// A source ends now.
@@ -254,7 +254,7 @@ impl Task {
     }
 
     /// Ends the current epoch, and takes what is not processed along into the next.
-    fn overtake(&mut self, kind: SnapshotKind) -> Result<Step> {
+    fn overtake(&mut self, kind: Option<SnapshotKind>) -> Result<Step> {
         let mut snapshot = self.capture(kind)?;
         let (ended, next) = (self.current, self.current.next());
         let mut left = self.waiting.remove(&ended).unwrap_or_default();
@@ -337,15 +337,15 @@ impl Task {
         Ok(Step::Processed { edge, sender, rows: done })
     }
 
-    fn capture(&mut self, kind: SnapshotKind) -> Result<TaskSnapshot> {
-        let mut snapshot = TaskSnapshot::new(kind);
+    fn capture(&mut self, kind: Option<SnapshotKind>) -> Result<TaskSnapshot> {
+        let mut snapshot = kind.map_or_else(TaskSnapshot::dropped, TaskSnapshot::new);
         fault::reach("before-snapshot");
         self.head.chain().barrier(self.current, &mut snapshot)?;
         fault::reach("after-snapshot");
         Ok(snapshot)
     }
 
-    fn end_epoch(&mut self, kind: SnapshotKind) -> Result<Step> {
+    fn end_epoch(&mut self, kind: Option<SnapshotKind>) -> Result<Step> {
         let snapshot = self.capture(kind)?;
         let ended = self.current;
         self.current = ended.next();

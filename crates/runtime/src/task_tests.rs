@@ -98,7 +98,7 @@ fn orders(inputs_at: Option<u64>) -> Orders {
     Orders {
         inputs_at: inputs_at.map(Epoch),
         target: Epoch(inputs_at.unwrap_or(9)),
-        kind: SnapshotKind::Checkpoint,
+        kind: Some(SnapshotKind::Checkpoint),
         hold: false,
         drain: false,
         overtake: false,

@@ -23,6 +23,7 @@ mod clock;
 mod description;
 mod descriptor;
 mod former;
+mod guess;
 mod heap;
 mod keyed;
 mod restored;

@@ -90,6 +90,7 @@ pub trait DeferredSnapshot: Send {
 #[derive(Default)]
 pub struct OperatorSnapshot {
     kind: SnapshotKind,
+    is_dropped: bool,
     ready: StoredState,
     deferred: Vec<Box<dyn DeferredSnapshot>>,
 }
@@ -102,6 +103,11 @@ impl OperatorSnapshot {
     /// What it is for.
     pub fn kind(&self) -> SnapshotKind {
         self.kind
+    }
+    /// Whether nobody will store it, because the job has no storage: what it takes is let go
+    /// of at once, and state that is costly to put together need not be.
+    pub fn is_dropped(&self) -> bool {
+        self.is_dropped
     }
     /// Describes a state; one that is stored without is listed without schemas.
     pub fn describe(&mut self, description: StateDescription) {
@@ -118,8 +124,11 @@ impl OperatorSnapshot {
         key: &K,
         value: &V,
     ) -> Result<()> {
-        let group = key_group_of(key, max_parallelism);
         self.ready.describe_if_new(name, StateKind::Value);
+        if self.is_dropped {
+            return Ok(());
+        }
+        let group = key_group_of(key, max_parallelism);
         self.ready.extend_group(name, group, |bytes| Ok(postcard::to_extend(&(key, value), bytes)?))
     }
     /// Appends one element to operator state `name`, to be dealt out or read by all.
@@ -140,6 +149,9 @@ impl OperatorSnapshot {
         value: &V,
     ) -> Result<()> {
         self.ready.describe_if_new(name, StateKind::OperatorList);
+        if self.is_dropped {
+            return Ok(());
+        }
         self.ready.list(name, mode, &postcard::to_stdvec(value)?)
     }
     /// Stores entries of a keyed state later: `entries` runs on the uploader thread and puts
@@ -157,7 +169,9 @@ impl OperatorSnapshot {
     }
     /// Adds a part that is written later.
     pub fn defer(&mut self, part: Box<dyn DeferredSnapshot>) {
-        self.deferred.push(part);
+        if !self.is_dropped {
+            self.deferred.push(part);
+        }
     }
     /// Every state that was described, with entries or without: what a job declares, when
     /// its operators were opened without any state.
@@ -342,13 +356,23 @@ impl<F: FnOnce(&mut EntryWriter<'_>) -> Result<()> + Send> DeferredSnapshot for 
 #[derive(Debug, Default)]
 pub struct TaskSnapshot {
     kind: SnapshotKind,
+    is_dropped: bool,
     operators: Vec<(String, OperatorSnapshot)>,
 }
 
 impl TaskSnapshot {
     /// An empty snapshot of `kind`.
     pub fn new(kind: SnapshotKind) -> Self {
-        TaskSnapshot { kind, operators: Vec::new() }
+        TaskSnapshot { kind, ..Self::default() }
+    }
+    /// One of a job without storage: see [`OperatorSnapshot::is_dropped`].
+    pub fn dropped() -> Self {
+        TaskSnapshot { is_dropped: true, ..Self::default() }
+    }
+    /// An empty snapshot of an operator of the task, [to be added](Self::push).
+    pub fn of_operator(&self) -> OperatorSnapshot {
+        let (kind, is_dropped) = (self.kind, self.is_dropped);
+        OperatorSnapshot { kind, is_dropped, ..OperatorSnapshot::default() }
     }
     /// What it is for.
     pub fn kind(&self) -> SnapshotKind {
@@ -362,7 +386,7 @@ impl TaskSnapshot {
     pub fn operator_mut(&mut self, uid: &str) -> &mut OperatorSnapshot {
         let at = self.operators.iter().position(|(known, _)| known == uid);
         let at = at.unwrap_or_else(|| {
-            self.operators.push((uid.to_owned(), OperatorSnapshot::new(self.kind)));
+            self.operators.push((uid.to_owned(), self.of_operator()));
             self.operators.len() - 1
         });
         &mut self.operators[at].1

@@ -210,6 +210,7 @@ impl Host {
             Some((_, kind)) => kind,
             None => form.map(|form| form.kind).unwrap_or_default(),
         };
+        let kind = self.uploader.stores().then_some(kind);
         let hold = worker.held.get().is_some_and(|epoch| current >= epoch);
         let overtakes_at = form.and_then(|form| form.overtakes_at_ms);
         let overtake = overtakes_at.is_some_and(|at| now_ms >= at);

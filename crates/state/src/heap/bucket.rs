@@ -1,11 +1,8 @@
 //! A piece of a heap table that is copied, split and cleaned as a whole.
 //!
 //! Invariant: `Shared` rows are never changed: to change them is to own them first.
-//!
-//! A bucket also guesses where in memory its rows are, only ever to prefetch them: rows
-//! lie one below the other under the control bytes of the hash table, as in any version of
-//! hashbrown so far. A wrong guess costs time and nothing else.
 
+use crate::guess::RowGuess;
 use hashbrown::HashTable;
 use std::sync::Arc;
 
@@ -13,8 +10,7 @@ use std::sync::Arc;
 pub(super) struct Bucket<R> {
     rows: Rows<R>,
     pub(super) depth: u32,
-    /// The guessed address of the control bytes.
-    control: usize,
+    guess: RowGuess,
 }
 
 enum Rows<R> {
@@ -26,9 +22,8 @@ enum Rows<R> {
 
 impl<R: Clone> Bucket<R> {
     pub(super) fn of(rows: HashTable<R>, depth: u32) -> Self {
-        let mut bucket = Bucket { rows: Rows::Own(rows), depth, control: 0 };
-        bucket.learn(bucket.rows().iter_buckets().next());
-        bucket
+        let guess = RowGuess::of(&rows);
+        Bucket { rows: Rows::Own(rows), depth, guess }
     }
     #[inline]
     pub(super) fn rows(&self) -> &HashTable<R> {
@@ -53,8 +48,8 @@ impl<R: Clone> Bucket<R> {
         if let Rows::Shared(shared) = std::mem::replace(&mut self.rows, Rows::Own(HashTable::new()))
         {
             let rows = Arc::try_unwrap(shared).unwrap_or_else(|shared| (*shared).clone());
+            self.guess = RowGuess::of(&rows);
             self.rows = Rows::Own(rows);
-            self.learn(self.rows().iter_buckets().next());
         }
     }
     /// The rows, which leave the bucket.
@@ -63,23 +58,13 @@ impl<R: Clone> Bucket<R> {
     }
     /// Guesses anew where the rows are: one is at `index` of the hash table.
     #[inline]
-    pub(super) fn learn(&mut self, index: Option<usize>) {
-        if let Some(index) = index
-            && let Some(row) = self.rows().get_bucket(index)
-        {
-            let below = (index + 1).wrapping_mul(size_of::<R>());
-            self.control = std::ptr::from_ref(row).addr().wrapping_add(below);
-        }
+    pub(super) fn learn(&mut self, index: usize) {
+        self.guess = RowGuess::at(self.rows(), index);
     }
     /// Starts to load what a search for `hash` will look at, and does not wait for it.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        let place = hash as usize & self.rows().num_buckets().wrapping_sub(1);
-        let row = self.control.wrapping_sub((place + 1).wrapping_mul(size_of::<R>()));
-        prefetch(self.control.wrapping_add(place));
-        prefetch(row);
-        // Where the row is when the place was taken.
-        prefetch(row.wrapping_sub(size_of::<R>()));
+        self.guess.prefetch(self.rows(), hash);
     }
     /// The rows for a snapshot.
     pub(super) fn share(&mut self) -> Arc<HashTable<R>> {
@@ -96,17 +81,3 @@ impl<R: Clone> Bucket<R> {
         matches!(&self.rows, Rows::Shared(shared) if Arc::strong_count(shared) > 1)
     }
 }
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn prefetch(address: usize) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a hint to the processor: it reads nothing that the program sees, and does not
-    // fault whatever the address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(address)) };
-}
-
-/// There is no such hint in stable Rust for other processors.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-fn prefetch(_: usize) {}

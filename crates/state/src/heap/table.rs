@@ -262,7 +262,7 @@ impl<K: Key, N: Key, V: Clone> Buckets<K, N, V> {
                     let row = Row { key, namespace, value: Held::new(value) };
                     let index = entry.insert(row).bucket_index();
                     let full = rows.len() >= Self::ROWS_MAX;
-                    self.buckets[bucket].learn(Some(index));
+                    self.buckets[bucket].learn(index);
                     if full {
                         self.split(hash);
                     }
@@ -328,6 +328,11 @@ impl<K: Key, N: Key, V: Data> AnyTable for HeapTable<K, N, V> {
         Table::compact(self)
     }
     fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
+        // A state without entries is described, so that tools and checks know it.
+        into.describe(self.description.clone());
+        if into.is_dropped() {
+            return Ok(());
+        }
         let mut inner = self.borrow()?;
         let buckets = inner.buckets.iter_mut().filter(|bucket| !bucket.rows().is_empty());
         let part = HeapPart {
@@ -337,8 +342,6 @@ impl<K: Key, N: Key, V: Data> AnyTable for HeapTable<K, N, V> {
             buckets: buckets.map(Bucket::share).collect(),
             encode: self.encode,
         };
-        // A state without entries is described, so that tools and checks know it.
-        into.describe(self.description.clone());
         if !part.buckets.is_empty() {
             into.defer(Box::new(part));
         }

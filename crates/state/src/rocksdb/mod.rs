@@ -21,6 +21,7 @@
 
 mod bytes;
 mod cache;
+mod dirty;
 mod options;
 mod run;
 mod snapshot;
@@ -33,6 +34,7 @@ pub use options::{RocksDbOptions, TimerService};
 pub use table::RocksTable;
 pub use timers::RocksTimers;
 
+use self::cache::WriteBack;
 use crate::bytes::{BytesTable, IsExpired};
 use crate::table::{MapRef, TableRef, TableSpec};
 use crate::{OperatorSnapshot, Restored, SubtaskInfo, TimerQueue, TimerState};
@@ -167,6 +169,11 @@ impl RocksDbBackend {
         set.set_write_buffer_size(write_buffer);
         set.set_arena_block_size((write_buffer / 64).clamp(4 << 10, 256 << 10));
         set.set_max_write_buffer_number(options.write_buffer_count);
+        if options.use_bloom_filter {
+            // Most keys that are read are not in the memtable; this says so without a search.
+            set.set_memtable_prefix_bloom_ratio(0.02);
+            set.set_memtable_whole_key_filtering(true);
+        }
         set.set_target_file_size_base(options.target_file());
         set.set_max_bytes_for_level_base(options.level_base());
         set.set_level_compaction_dynamic_level_bytes(true);
@@ -177,6 +184,9 @@ impl RocksDbBackend {
         set
     }
 }
+
+/// All workers write to the number of decoded bytes: not more often than for so many.
+const TOLD_BYTES: usize = 64 << 10;
 
 /// One table's share of the budget of decoded values, for as long as there is the table.
 struct Share {
@@ -190,11 +200,14 @@ impl Share {
     fn bytes(&self) -> usize {
         self.backend.decoded_bytes_a_table()
     }
-    /// Tells the process how many bytes it holds.
+    /// Tells the process how many bytes it holds, when that has changed by much.
+    #[inline]
     fn tell(&self, bytes: usize) {
-        let decoded = &self.backend.shared.decoded;
-        decoded.fetch_add(bytes, Ordering::Relaxed);
-        decoded.fetch_sub(self.told_bytes.replace(bytes), Ordering::Relaxed);
+        if bytes == 0 || bytes.abs_diff(self.told_bytes.get()) >= TOLD_BYTES {
+            let decoded = &self.backend.shared.decoded;
+            decoded.fetch_add(bytes, Ordering::Relaxed);
+            decoded.fetch_sub(self.told_bytes.replace(bytes), Ordering::Relaxed);
+        }
     }
 }
 
@@ -232,8 +245,10 @@ impl RocksStates {
     fn open_table<K: Key, N: Key, V: Data>(
         &mut self,
         spec: TableSpec<V>,
+        cache: fn(bool) -> WriteBack<K, N, V>,
     ) -> Result<Rc<RocksTable<K, N, V>>> {
-        let table = RocksTable::open(&self.store, &self.restored, &self.subtask, spec)?;
+        let cache = cache(!self.restored.is_some());
+        let table = RocksTable::open(&self.store, &self.restored, &self.subtask, spec, cache)?;
         let table = Rc::new(table);
         self.tables.push(Rc::clone(&table) as Rc<dyn AnyTable>);
         Ok(table)
@@ -242,13 +257,13 @@ impl RocksStates {
         &mut self,
         spec: TableSpec<V>,
     ) -> Result<TableRef<K, N, V>> {
-        Ok(TableRef::RocksDb(self.open_table(spec)?))
+        Ok(TableRef::RocksDb(self.open_table(spec, WriteBack::new)?))
     }
     pub(crate) fn map<K: Key, N: Key + Ord, V: Data>(
         &mut self,
         spec: TableSpec<V>,
     ) -> Result<MapRef<K, N, V>> {
-        Ok(MapRef::RocksDb(self.open_table(spec)?))
+        Ok(MapRef::RocksDb(self.open_table(spec, WriteBack::by_key)?))
     }
     pub(crate) fn bytes(
         &mut self,
@@ -282,9 +297,12 @@ impl RocksStates {
     }
     pub(crate) fn snapshot(&self, into: &mut OperatorSnapshot) -> Result<()> {
         for table in &self.tables {
-            table.flush()?;
             into.describe(table.description().clone());
         }
+        if into.is_dropped() {
+            return Ok(());
+        }
+        self.tables.iter().try_for_each(|table| table.flush())?;
         let states = self.tables.iter().map(|table| {
             let description = table.description();
             (description.name.clone(), description.kind)

@@ -8,25 +8,24 @@ use super::run::Run;
 use super::store::Store;
 use super::{AnyTable, Share, fault};
 use crate::bytes::IsExpired;
+use crate::heap::TableHasher;
 use crate::table::{Decoder, Table, TableSpec};
 use crate::{Restored, StateDescription, SubtaskInfo};
+use hashbrown::HashMap;
 use millstream_core::{Data, Error, Key, Result, key_group_of};
 use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Rewritten entries are written in batches of about this size.
 const BATCH_BYTES: usize = 1 << 20;
-
 /// A table of the RocksDB backend.
 pub struct RocksTable<K, N, V> {
     store: Rc<Store>,
     description: StateDescription,
     max_parallelism: usize,
     cache: RefCell<WriteBack<K, N, V>>,
-    /// Whether anything was ever written: a fresh table need not be asked.
-    is_on_disk: Cell<bool>,
     /// The key bytes of the entry at hand.
     buffer: RefCell<Vec<u8>>,
     /// Of the budget of decoded values.
@@ -39,13 +38,13 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         restored: &Restored,
         subtask: &SubtaskInfo,
         spec: TableSpec<V>,
+        cache: WriteBack<K, N, V>,
     ) -> Result<Self> {
         let table = RocksTable {
             store: Rc::clone(store),
             description: spec.description.clone(),
             max_parallelism: subtask.max_parallelism,
-            cache: RefCell::new(WriteBack::new()),
-            is_on_disk: Cell::new(restored.is_some()),
+            cache: RefCell::new(cache),
             buffer: RefCell::default(),
             share: store.backend.share(),
         };
@@ -113,10 +112,13 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     }
     /// Makes room, then reads the entry from the database into the cache.
     #[cold]
-    fn load(&self, key: &K, namespace: &N, cache: &mut WriteBack<K, N, V>) -> Result<()> {
-        if !self.is_on_disk.get() {
-            return self.cached(key.clone(), namespace.clone(), None, 0, cache);
-        }
+    fn load(
+        &self,
+        hash: u64,
+        key: &K,
+        namespace: &N,
+        cache: &mut WriteBack<K, N, V>,
+    ) -> Result<()> {
         let family = self.store.family(&self.description.name)?;
         let (found, key_bytes) = self.with_key(key, namespace, |bytes| {
             (self.store.db.get_pinned_cf(&family, bytes), bytes.len())
@@ -124,26 +126,20 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         let found = found.map_err(fault)?;
         let encoded = key_bytes + found.as_ref().map_or(0, |value| value.len());
         let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
-        self.cached(key.clone(), namespace.clone(), value, encoded, cache)?;
+        self.make_room(hash, cache)?;
+        cache.insert_stored(hash, key.clone(), namespace.clone(), value, encoded);
+        Ok(())
+    }
+    /// Makes room in the cache, in the place of others when it is full.
+    #[inline]
+    fn make_room(&self, hash: u64, cache: &mut WriteBack<K, N, V>) -> Result<()> {
+        let budget_bytes = self.share.bytes();
+        self.writing(|write| cache.make_room(hash, budget_bytes, write))?;
         self.tell(cache);
         Ok(())
     }
-    /// Adds an entry to the cache, in the place of others when it is full.
-    #[inline]
-    fn cached(
-        &self,
-        key: K,
-        namespace: N,
-        value: Option<V>,
-        encoded: usize,
-        cache: &mut WriteBack<K, N, V>,
-    ) -> Result<()> {
-        let budget_bytes = self.share.bytes();
-        self.writing(|write| cache.make_room(&key, &namespace, budget_bytes, write))?;
-        cache.insert(key, namespace, value, encoded);
-        Ok(())
-    }
     /// Tells the process how large the cache is.
+    #[inline]
     fn tell(&self, cache: &WriteBack<K, N, V>) {
         self.share.tell(cache.bytes());
     }
@@ -155,9 +151,6 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     fn writing(&self, call: impl FnOnce(Write<'_, K, N, V>) -> Result<()>) -> Result<()> {
         let mut run = self.run();
         call(&mut |key, namespace, value| {
-            if value.is_none() && !self.is_on_disk.get() {
-                return Ok(0);
-            }
             let bytes = run.add(
                 |bytes| self.encode_key(key, namespace, bytes),
                 value.map(|value| move |bytes| Ok(postcard::to_extend(value, bytes)?)),
@@ -171,25 +164,32 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
     }
     #[cold]
     fn write(&self, run: &mut Run) -> Result<()> {
-        self.is_on_disk.set(true);
         run.write(&self.store, &self.store.family(&self.description.name)?)
     }
-    /// The entries of one key, in the order of their bytes.
+    /// The entries of one key, in no particular order.
     ///
     /// # Errors
     /// When the local disk fails.
     pub(crate) fn scan(&self, key: &K) -> Result<Vec<(N, V)>> {
-        self.flush()?;
-        let family = self.store.family(&self.description.name)?;
-        // An encoded key is never the beginning of another one's bytes.
-        let prefix = prefix_of(key, self.max_parallelism)?;
+        let cache = self.borrow()?;
+        let changed: HashMap<&N, Option<&V>, TableHasher> = cache.dirty_of(key).collect();
         let mut found = Vec::new();
-        let start = IteratorMode::From(&prefix, Direction::Forward);
-        for entry in self.store.db.iterator_cf_opt(&family, ReadOptions::default(), start) {
-            let (bytes, value) = entry.map_err(fault)?;
-            let Some(namespace) = bytes.strip_prefix(prefix.as_slice()) else { break };
-            found.push((postcard::from_bytes(namespace)?, postcard::from_bytes(&value)?));
+        if !cache.is_first() {
+            let family = self.store.family(&self.description.name)?;
+            // An encoded key is never the beginning of another one's bytes.
+            let prefix = prefix_of(key, self.max_parallelism)?;
+            let start = IteratorMode::From(&prefix, Direction::Forward);
+            for entry in self.store.db.iterator_cf_opt(&family, ReadOptions::default(), start) {
+                let (bytes, value) = entry.map_err(fault)?;
+                let Some(namespace) = bytes.strip_prefix(prefix.as_slice()) else { break };
+                let namespace: N = postcard::from_bytes(namespace)?;
+                if !changed.contains_key(&namespace) {
+                    found.push((namespace, postcard::from_bytes(&value)?));
+                }
+            }
         }
+        let changed = changed.into_iter().filter_map(|(n, v)| Some((n.clone(), v?.clone())));
+        found.extend(changed);
         Ok(found)
     }
 }
@@ -209,26 +209,38 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
         change: impl FnOnce(&mut Option<V>) -> R,
     ) -> Result<R> {
         let mut cache = self.borrow()?;
-        match cache.change(key, namespace, change) {
-            Ok(answer) => Ok(answer),
-            Err(change) => {
-                self.load(key, namespace, &mut cache)?;
-                let changed = cache.change(key, namespace, change);
-                changed.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
+        let hash = cache.hash(key, namespace);
+        let change = match cache.change(hash, key, namespace, change) {
+            Ok(answer) => return Ok(answer),
+            Err(change) => change,
+        };
+        if cache.is_complete() {
+            self.make_room(hash, &mut cache)?;
+            let mut value = None;
+            let answer = change(&mut value);
+            if value.is_some() {
+                cache.insert_changed(hash, key.clone(), namespace.clone(), value, false);
             }
+            return Ok(answer);
         }
+        self.load(hash, key, namespace, &mut cache)?;
+        let changed = cache.change(hash, key, namespace, change);
+        changed.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
     }
     #[inline]
     fn read<R>(&self, key: &K, namespace: &N, look: impl FnOnce(Option<&V>) -> R) -> Result<R> {
         let mut cache = self.borrow()?;
-        match cache.look(key, namespace, look) {
-            Ok(answer) => Ok(answer),
-            Err(look) => {
-                self.load(key, namespace, &mut cache)?;
-                let seen = cache.look(key, namespace, look);
-                seen.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
-            }
+        let hash = cache.hash(key, namespace);
+        let look = match cache.look(hash, key, namespace, look) {
+            Ok(answer) => return Ok(answer),
+            Err(look) => look,
+        };
+        if cache.is_complete() {
+            return Ok(look(None));
         }
+        self.load(hash, key, namespace, &mut cache)?;
+        let seen = cache.look(hash, key, namespace, look);
+        seen.map_err(|_| Error::bug("an entry is not in the cache that it was read to"))
     }
     fn get_all(&self, keys: &[(K, N)]) -> Result<Vec<Option<V>>> {
         self.prefetch(&mut keys.iter().cloned())?;
@@ -237,25 +249,37 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
     fn put_all(&self, entries: Vec<(K, N, Option<V>)>) -> Result<()> {
         for (key, namespace, value) in entries {
             let mut cache = self.borrow()?;
-            if !cache.touch(&key, &namespace) {
-                // What was there does not matter, so it is not read.
-                let encoded = size_of::<(K, N, V)>();
-                self.cached(key.clone(), namespace.clone(), None, encoded, &mut cache)?;
+            let hash = cache.hash(&key, &namespace);
+            if cache.touch(hash, &key, &namespace) {
+                let _ = cache.change(hash, &key, &namespace, |slot| *slot = value);
+                continue;
             }
-            let _ = cache.change(&key, &namespace, |slot| *slot = value);
+            // What was there does not matter, so it is not read.
+            let may_be_stored = !cache.is_complete();
+            if value.is_some() || may_be_stored {
+                self.make_room(hash, &mut cache)?;
+                cache.insert_changed(hash, key, namespace, value, may_be_stored);
+            }
         }
         Ok(())
     }
     fn prefetch(&self, keys: &mut dyn Iterator<Item = (K, N)>) -> Result<()> {
         let mut cache = self.borrow()?;
-        if !self.is_on_disk.get() {
+        if cache.is_complete() {
+            keys.for_each(|(key, namespace)| cache.approach(cache.hash(&key, &namespace)));
             return Ok(());
         }
+        let hashed = |(key, namespace)| {
+            let hash = cache.hash(&key, &namespace);
+            cache.approach(hash);
+            (hash, key, namespace)
+        };
+        let keys: Vec<(u64, K, N)> = keys.map(hashed).collect();
         let mut missing = Vec::new();
-        for (key, namespace) in keys {
-            if !cache.touch(&key, &namespace) {
+        for (hash, key, namespace) in keys {
+            if !cache.touch(hash, &key, &namespace) {
                 let bytes = self.with_key(&key, &namespace, <[u8]>::to_vec)?;
-                missing.push((bytes, key, namespace));
+                missing.push((bytes, hash, key, namespace));
             }
         }
         if missing.is_empty() {
@@ -264,15 +288,15 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
         missing.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         missing.dedup_by(|a, b| a.0 == b.0);
         let family = self.store.family(&self.description.name)?;
-        let bytes = missing.iter().map(|(bytes, _, _)| bytes);
+        let bytes = missing.iter().map(|(bytes, ..)| bytes);
         let found = self.store.db.batched_multi_get_cf(&family, bytes, true);
-        for (found, (bytes, key, namespace)) in found.into_iter().zip(missing) {
+        for (found, (bytes, hash, key, namespace)) in found.into_iter().zip(missing) {
             let found = found.map_err(fault)?;
             let encoded = bytes.len() + found.as_ref().map_or(0, |value| value.len());
             let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
-            self.cached(key, namespace, value, encoded, &mut cache)?;
+            self.make_room(hash, &mut cache)?;
+            cache.insert_stored(hash, key, namespace, value, encoded);
         }
-        self.tell(&cache);
         Ok(())
     }
     fn for_each(&self, visit: &mut dyn FnMut(&K, &N, &V) -> Result<()>) -> Result<()> {

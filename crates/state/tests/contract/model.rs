@@ -211,14 +211,14 @@ fn run(first: usize, ops: &[Op]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn every_backend_is_the_model(first in 0usize..2, ops in prop::collection::vec(op(), 0..120)) {
+    fn every_backend_is_the_model(first in 0usize..4, ops in prop::collection::vec(op(), 0..120)) {
         run(first, &ops);
     }
 }
 
 #[test]
 fn a_cut_between_all_pairs_of_backends_and_parallelisms() {
-    for first in 0..2 {
+    for first in 0..backends().len() {
         let mut ops = Vec::new();
         for (kind, into) in [
             (SnapshotKind::Checkpoint, first),

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 pub(crate) const MAX_PARALLELISM: usize = 16;
 
-/// Every backend, with caches so small that they overflow all the time.
+/// Every backend: RocksDB with a cache that overflows all the time, one that does so now and
+/// then, and one that has room for everything.
 pub(crate) fn backends() -> Vec<StateBackendConfig> {
     #[allow(unused_mut)]
     let mut all = vec![StateBackendConfig::Heap];
     #[cfg(feature = "rocksdb")]
-    all.push(StateBackendConfig::RocksDb(rocksdb(0.000_05)));
+    all.extend([0.000_05, 0.002, 0.2].map(|ratio| StateBackendConfig::RocksDb(rocksdb(ratio))));
     all
 }
 
