@@ -5,6 +5,7 @@ use crate::usage;
 use clap::Args;
 use millstream_sql::connectors::nexmark_functions;
 use millstream_sql::session::{Outcome, Session, SqlError};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -53,6 +54,9 @@ pub(crate) fn run(args: &OneArgs) -> ExitCode {
 
 fn figures(args: &OneArgs) -> Result<Figures, String> {
     let query = read(&format!("queries/{}.sql", args.query))?;
+    let side_input = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+    std::fs::write(side_input.path(), millstream_nexmark::side_input())
+        .map_err(|e| e.to_string())?;
     let settings = format!(
         "SET 'parallelism.default' = '{}';
          SET 'state.backend.type' = '{}';
@@ -60,7 +64,7 @@ fn figures(args: &OneArgs) -> Result<Figures, String> {
          SET 'execution.checkpointing.dir' = '{}';",
         args.load.parallelism, args.load.backend, args.checkpoints
     );
-    let mut session = session(&args.load, &settings)?;
+    let mut session = session(&args.load, &settings, side_input.path())?;
     let ignore = |_: Outcome| Ok::<(), SqlError>(());
     let (cpu, wall) = (usage::cpu_seconds(), Instant::now());
     let insert = format!("CREATE TABLE sink WITH ('connector' = 'blackhole') AS {query}");
@@ -79,7 +83,7 @@ fn read(name: &str) -> Result<String, String> {
 }
 
 /// A session with the tables, whose events come from Kafka if the load names a topic.
-pub(super) fn session(load: &Load, settings: &str) -> Result<Session, String> {
+pub(super) fn session(load: &Load, settings: &str, side_input: &Path) -> Result<Session, String> {
     let mut script = settings.to_owned() + &read("tables.sql")?;
     if load.topic.is_some() {
         script += &read("kafka.sql")?;
@@ -87,6 +91,7 @@ pub(super) fn session(load: &Load, settings: &str) -> Result<Session, String> {
     let script = script
         .replace("${EVENTS}", &load.events.to_string())
         .replace("${RATE}", &load.rate.to_string())
+        .replace("${SIDE_INPUT}", &side_input.display().to_string())
         .replace("${TOPIC}", load.topic.as_deref().unwrap_or_default())
         .replace("${KAFKA}", load.kafka.as_deref().unwrap_or_default());
     let mut session = Session::new();

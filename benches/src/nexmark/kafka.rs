@@ -5,6 +5,7 @@ use millstream_sql::session::{Outcome, SqlError};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use std::path::Path;
 
 /// A topic of events; it is deleted in the end.
 pub(super) struct Topic {
@@ -29,7 +30,8 @@ impl Topic {
         }
         let topic = Topic { admin, name };
         // One writer, so that each partition is in order of time.
-        let mut session = engine::session(load, "SET 'parallelism.default' = '1';")?;
+        let mut session =
+            engine::session(load, "SET 'parallelism.default' = '1';", Path::new("not read"))?;
         let insert = format!(
             "CREATE TABLE events WITH ('connector' = 'kafka', 'topic' = '{}',
                  'properties.bootstrap.servers' = '{servers}', 'format' = 'json')

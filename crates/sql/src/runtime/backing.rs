@@ -36,8 +36,6 @@ pub type States = KeyedStates<Bytes>;
 
 /// What a slot takes in memory beside the bytes of its key and its value: places in tables.
 const SLOT_BYTES: usize = 96;
-/// Decoded values take about so many times their bytes.
-const DECODED_FACTOR: usize = 2;
 /// What a row that is added to state takes beside its bytes.
 const ROW_BYTES: usize = 64;
 
@@ -71,9 +69,13 @@ pub(super) struct Backing {
     table: Rc<dyn BytesTable>,
     /// Whether the time of a stored value is over.
     is_expired: Option<IsExpired>,
+    /// See [`SlotState::DECODED_FACTOR`].
+    decoded_factor: usize,
     slots: Vec<Status>,
     /// Of all slots.
     bytes: usize,
+    /// Of those that stayed when some were let go last.
+    kept_bytes: usize,
     /// What may have come to them since they were written last.
     grown_bytes: usize,
     /// Keys to remove from the table.
@@ -89,12 +91,18 @@ impl fmt::Debug for Backing {
 }
 
 impl Backing {
-    fn new(table: Rc<dyn BytesTable>, is_expired: Option<IsExpired>) -> Self {
+    fn new(
+        table: Rc<dyn BytesTable>,
+        is_expired: Option<IsExpired>,
+        decoded_factor: usize,
+    ) -> Self {
         Backing {
             table,
             is_expired,
+            decoded_factor,
             slots: Vec::new(),
             bytes: 0,
+            kept_bytes: 0,
             grown_bytes: 0,
             removed: Vec::new(),
             hand: 0,
@@ -108,18 +116,24 @@ impl Backing {
         self.bytes = self.bytes + status.bytes as usize - self.slots[slot].bytes as usize;
         self.slots[slot] = status;
     }
-    fn size_of(key_bytes: usize, value_bytes: usize) -> u32 {
-        let bytes = SLOT_BYTES + key_bytes + DECODED_FACTOR * value_bytes;
+    fn size_of(&self, key_bytes: usize, value_bytes: usize) -> u32 {
+        let bytes = SLOT_BYTES + key_bytes + self.decoded_factor * value_bytes;
         u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+    /// Whether it takes more than its budget, and enough more than what had to stay: a look at
+    /// every slot must not come with every batch.
+    fn is_over_budget(&self) -> bool {
+        let budget_bytes = self.table.budget_bytes();
+        self.bytes + self.grown_bytes > budget_bytes.max(self.kept_bytes + budget_bytes / 10)
     }
     /// A new key has this slot.
     pub(super) fn add_slot(&mut self, slot: Slot, key_bytes: usize) {
-        let bytes = Self::size_of(key_bytes, 0);
+        let bytes = self.size_of(key_bytes, 0);
         self.set(slot, Status { changed: true, stored: false, used: true, bytes });
     }
     /// The slot is as the backend has it.
     pub(super) fn set_stored(&mut self, slot: Slot, key_bytes: usize, value_bytes: usize) {
-        let bytes = Self::size_of(key_bytes, value_bytes);
+        let bytes = self.size_of(key_bytes, value_bytes);
         self.set(slot, Status { changed: false, stored: true, used: true, bytes });
     }
     #[inline]
@@ -164,6 +178,8 @@ impl Backing {
 /// What an operator keeps in the slots of a [`KeyTable`], as bytes. An operator with several
 /// tables has one of these for each.
 pub trait SlotState {
+    /// What a slot holds takes about so many times its stored bytes.
+    const DECODED_FACTOR: usize = 2;
     /// Whose slots they are.
     fn keys(&mut self) -> &mut KeyTable;
     /// Fills an empty slot with what [`write`](Self::write) stored.
@@ -237,7 +253,8 @@ pub trait SlotState {
             }
             return Ok(());
         };
-        self.keys().home = Home::Backend(Box::new(Backing::new(Rc::clone(&table), is_expired)));
+        let backing = Backing::new(Rc::clone(&table), is_expired, Self::DECODED_FACTOR);
+        self.keys().home = Home::Backend(Box::new(backing));
         if self.pins() {
             table.for_each(&mut |key, value| match self.will_be_pinned(value)? {
                 true => self.read_stored(hash_row(key), key, value),
@@ -279,13 +296,12 @@ pub trait SlotState {
     fn settle(&mut self, rows: usize, bytes: usize) -> Result<()> {
         let Some(backing) = self.keys().backing() else { return Ok(()) };
         backing.grown_bytes += bytes + rows * ROW_BYTES;
-        let budget_bytes = backing.table.budget_bytes();
-        if backing.bytes + backing.grown_bytes <= budget_bytes {
-            return Ok(());
+        if backing.is_over_budget() {
+            let budget_bytes = backing.table.budget_bytes();
+            // Then it is known what each slot takes.
+            self.write_back()?;
+            self.evict(budget_bytes / 10 * 9);
         }
-        // Then it is known what each slot takes.
-        self.write_back()?;
-        self.evict(budget_bytes / 10 * 9);
         Ok(())
     }
     /// Puts everything into a snapshot, or what has changed into the backend, which is stored
@@ -392,6 +408,7 @@ pub trait SlotState {
             }
         }
         if let Some(backing) = self.keys().backing() {
+            backing.kept_bytes = backing.bytes;
             backing.table.tell_bytes(backing.bytes);
         }
     }

@@ -141,6 +141,9 @@ impl Side {
 }
 
 impl SlotState for Side {
+    /// A bag is its stored form.
+    const DECODED_FACTOR: usize = 1;
+
     fn keys(&mut self) -> &mut KeyTable {
         &mut self.keys
     }
