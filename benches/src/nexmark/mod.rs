@@ -10,7 +10,7 @@
 
 mod engine;
 mod flink;
-#[cfg(feature = "kafka")]
+#[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
 mod kafka;
 mod report;
 
@@ -109,22 +109,15 @@ pub(crate) fn run(args: &NexmarkArgs) -> ExitCode {
     };
     let queries = if args.queries.is_empty() { all } else { args.queries.clone() };
     let mut load = args.load.clone();
-    #[cfg(feature = "kafka")]
-    let _topic = match load.kafka.as_deref().map(|servers| kafka::Topic::fill(servers, &load)) {
-        Some(Err(why)) => {
+    let topic = load.kafka.as_deref().map(|servers| kafka::Topic::fill(servers, &load));
+    let topic = match topic.transpose() {
+        Ok(topic) => topic,
+        Err(why) => {
             eprintln!("{why}");
             return ExitCode::FAILURE;
         }
-        Some(Ok(topic)) => {
-            load.topic = Some(topic.name.clone());
-            Some(topic)
-        }
-        None => None,
     };
-    if load.kafka.is_some() && load.topic.is_none() {
-        eprintln!("--kafka: build it with --features kafka");
-        return ExitCode::FAILURE;
-    }
+    load.topic = topic.as_ref().map(|topic| topic.name.clone());
     let flink = match args.engine_only {
         true => None,
         false => match flink::Flink::new(&args.flink_heap, load.topic.is_some()) {
