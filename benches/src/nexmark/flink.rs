@@ -23,19 +23,22 @@ const OPENS: [&str; 9] = [
 /// A Flink that can be run.
 pub(super) struct Flink {
     class_path: String,
+    side_input: PathBuf,
     heap: String,
 }
 
 impl Flink {
     /// Fetches its libraries and compiles the source of events.
-    pub(super) fn new(heap: &str) -> Result<Self, String> {
+    pub(super) fn new(heap: &str, with_kafka: bool) -> Result<Self, String> {
         let java = Command::new("javac").arg("-version").output();
         java.map_err(|e| format!("there is no javac ({e}); install a JDK, 17 or later"))?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/flink-libs");
-        let found = output(Command::new(script))?;
+        let mut script = Command::new(script);
+        script.args(with_kafka.then_some("kafka"));
+        let found = output(script)?;
         let libraries = found.lines().last().unwrap_or_default().to_owned();
         let classes = std::env::temp_dir().join(format!("nexmark-{}", std::process::id()));
-        let sources: Vec<PathBuf> = ["Events", "NexmarkTableFactory", "Run"]
+        let sources: Vec<PathBuf> = ["Events", "NexmarkTableFactory", "Run", "SideInputFactory"]
             .iter()
             .map(|name| folder().join("flink/nexmark").join(format!("{name}.java")))
             .collect();
@@ -44,13 +47,16 @@ impl Flink {
         output(javac)?;
         let off = "rootLogger.level = OFF\n";
         std::fs::write(classes.join("log4j2.properties"), off).map_err(|e| e.to_string())?;
+        let side_input = classes.join("side_input.csv");
+        std::fs::write(&side_input, millstream_nexmark::side_input()).map_err(|e| e.to_string())?;
         let class_path =
             format!("{}:{}:{libraries}/*", classes.display(), folder().join("flink").display());
-        Ok(Flink { class_path, heap: heap.to_owned() })
+        Ok(Flink { class_path, side_input, heap: heap.to_owned() })
     }
 
     fn java(&self) -> Command {
         let mut java = Command::new("java");
+        java.env("SIDE_INPUT", &self.side_input);
         java.arg(format!("-Xmx{}", self.heap));
         java.args(OPENS.map(|p| format!("--add-opens=java.base/java.{p}=ALL-UNNAMED")));
         java.args(["-cp", &self.class_path, "nexmark.Run"]);
@@ -80,6 +86,7 @@ impl Flink {
             .args([query, &load.events.to_string(), &load.rate.to_string()])
             .args([&load.parallelism.to_string(), &load.backend])
             .arg(checkpoints.path())
+            .args(load.topic.iter().chain(&load.kafka))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -8,7 +8,7 @@
 //!                           snapshot is incremental
 //! ```
 //! On the heap backend all keys have slots for ever: `fetch` and `settle` do nothing, and
-//! `store` puts every slot into the snapshot. Stored entries have the same bytes either way, so
+//! `store` puts every slot into the snapshot, or shares it with the thread that writes that. Stored entries have the same bytes either way, so
 //! a savepoint of one backend is restored by the other.
 //!
 //! Operators say what is in a slot ([`SlotState`]); this module says when it is read, written
@@ -24,8 +24,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use millstream_core::{Error, Result};
+use millstream_runtime::snapshot::{BytesEntries, StateDescription, StateKind};
 use millstream_runtime::state::{Bytes, BytesTable, IsExpired, KeyedStates};
-use millstream_runtime::{OperatorContext, OperatorSnapshot};
+use millstream_runtime::{OperatorContext, OperatorSnapshot, SubtaskInfo};
 
 use super::row::{Rows, hash_row};
 use super::state_table::{KeyBytes, KeyTable, Reader, Slot, is_past, restore};
@@ -35,8 +36,6 @@ pub type States = KeyedStates<Bytes>;
 
 /// What a slot takes in memory beside the bytes of its key and its value: places in tables.
 const SLOT_BYTES: usize = 96;
-/// Decoded values take about so many times their bytes.
-const DECODED_FACTOR: usize = 2;
 /// What a row that is added to state takes beside its bytes.
 const ROW_BYTES: usize = 64;
 
@@ -47,7 +46,7 @@ pub(super) enum Home {
     #[default]
     Nowhere,
     /// Nowhere else: a snapshot has all of them.
-    Heap { name: &'static str, max_parallelism: usize },
+    Heap { name: &'static str, subtask: SubtaskInfo },
     /// In a table of the job's backend.
     Backend(Box<Backing>),
 }
@@ -70,9 +69,13 @@ pub(super) struct Backing {
     table: Rc<dyn BytesTable>,
     /// Whether the time of a stored value is over.
     is_expired: Option<IsExpired>,
+    /// See [`SlotState::DECODED_FACTOR`].
+    decoded_factor: usize,
     slots: Vec<Status>,
     /// Of all slots.
     bytes: usize,
+    /// Of those that stayed when some were let go last.
+    kept_bytes: usize,
     /// What may have come to them since they were written last.
     grown_bytes: usize,
     /// Keys to remove from the table.
@@ -88,12 +91,18 @@ impl fmt::Debug for Backing {
 }
 
 impl Backing {
-    fn new(table: Rc<dyn BytesTable>, is_expired: Option<IsExpired>) -> Self {
+    fn new(
+        table: Rc<dyn BytesTable>,
+        is_expired: Option<IsExpired>,
+        decoded_factor: usize,
+    ) -> Self {
         Backing {
             table,
             is_expired,
+            decoded_factor,
             slots: Vec::new(),
             bytes: 0,
+            kept_bytes: 0,
             grown_bytes: 0,
             removed: Vec::new(),
             hand: 0,
@@ -107,18 +116,24 @@ impl Backing {
         self.bytes = self.bytes + status.bytes as usize - self.slots[slot].bytes as usize;
         self.slots[slot] = status;
     }
-    fn size_of(key_bytes: usize, value_bytes: usize) -> u32 {
-        let bytes = SLOT_BYTES + key_bytes + DECODED_FACTOR * value_bytes;
+    fn size_of(&self, key_bytes: usize, value_bytes: usize) -> u32 {
+        let bytes = SLOT_BYTES + key_bytes + self.decoded_factor * value_bytes;
         u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+    /// Whether it takes more than its budget, and enough more than what had to stay: a look at
+    /// every slot must not come with every batch.
+    fn is_over_budget(&self) -> bool {
+        let budget_bytes = self.table.budget_bytes();
+        self.bytes + self.grown_bytes > budget_bytes.max(self.kept_bytes + budget_bytes / 10)
     }
     /// A new key has this slot.
     pub(super) fn add_slot(&mut self, slot: Slot, key_bytes: usize) {
-        let bytes = Self::size_of(key_bytes, 0);
+        let bytes = self.size_of(key_bytes, 0);
         self.set(slot, Status { changed: true, stored: false, used: true, bytes });
     }
     /// The slot is as the backend has it.
     pub(super) fn set_stored(&mut self, slot: Slot, key_bytes: usize, value_bytes: usize) {
-        let bytes = Self::size_of(key_bytes, value_bytes);
+        let bytes = self.size_of(key_bytes, value_bytes);
         self.set(slot, Status { changed: false, stored: true, used: true, bytes });
     }
     #[inline]
@@ -163,6 +178,8 @@ impl Backing {
 /// What an operator keeps in the slots of a [`KeyTable`], as bytes. An operator with several
 /// tables has one of these for each.
 pub trait SlotState {
+    /// What a slot holds takes about so many times its stored bytes.
+    const DECODED_FACTOR: usize = 2;
     /// Whose slots they are.
     fn keys(&mut self) -> &mut KeyTable;
     /// Fills an empty slot with what [`write`](Self::write) stored.
@@ -175,6 +192,11 @@ pub trait SlotState {
     /// # Errors
     /// A user's accumulator does not serialize.
     fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()>;
+    /// What [`write`](Self::write) appends, where a slot is kept in that form: as it is now,
+    /// whatever comes after.
+    fn share(&mut self, _slot: Slot) -> Option<Arc<Vec<u8>>> {
+        None
+    }
     /// Slots are about to be written.
     fn prepare(&mut self) {}
     /// Empties a slot; its key goes by itself.
@@ -224,15 +246,15 @@ pub trait SlotState {
             Arc::new(move |value| is_over(value, ttl_ms, clock.now_ms()))
         });
         let Some(table) = states.bytes_table(name, is_expired.clone())? else {
-            let max_parallelism = context.subtask.max_parallelism;
-            self.keys().home = Home::Heap { name, max_parallelism };
+            self.keys().home = Home::Heap { name, subtask: context.subtask.clone() };
             for (key, value) in restore(context, name)? {
                 let slot = self.keys().find_or_insert(hash_row(&key), &key).0;
                 self.read(slot, &mut Reader(&value))?;
             }
             return Ok(());
         };
-        self.keys().home = Home::Backend(Box::new(Backing::new(Rc::clone(&table), is_expired)));
+        let backing = Backing::new(Rc::clone(&table), is_expired, Self::DECODED_FACTOR);
+        self.keys().home = Home::Backend(Box::new(backing));
         if self.pins() {
             table.for_each(&mut |key, value| match self.will_be_pinned(value)? {
                 true => self.read_stored(hash_row(key), key, value),
@@ -274,13 +296,12 @@ pub trait SlotState {
     fn settle(&mut self, rows: usize, bytes: usize) -> Result<()> {
         let Some(backing) = self.keys().backing() else { return Ok(()) };
         backing.grown_bytes += bytes + rows * ROW_BYTES;
-        let budget_bytes = backing.table.budget_bytes();
-        if backing.bytes + backing.grown_bytes <= budget_bytes {
-            return Ok(());
+        if backing.is_over_budget() {
+            let budget_bytes = backing.table.budget_bytes();
+            // Then it is known what each slot takes.
+            self.write_back()?;
+            self.evict(budget_bytes / 10 * 9);
         }
-        // Then it is known what each slot takes.
-        self.write_back()?;
-        self.evict(budget_bytes / 10 * 9);
         Ok(())
     }
     /// Puts everything into a snapshot, or what has changed into the backend, which is stored
@@ -289,19 +310,40 @@ pub trait SlotState {
     /// # Errors
     /// As [`settle`](Self::settle).
     fn store(&mut self, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let (name, max_parallelism) = match &self.keys().home {
+        let (name, subtask) = match &self.keys().home {
             Home::Backend(_) => return self.write_back(),
-            Home::Heap { name, max_parallelism } => (*name, *max_parallelism),
+            Home::Heap { name, subtask } => (*name, subtask.clone()),
             Home::Nowhere => return Err(Error::bug("state is stored that was never restored")),
         };
         self.prepare();
+        let (mut shared, mut value) = (Vec::new(), Vec::new());
+        let mut entries = BytesEntries::new(name, subtask.max_parallelism);
         for slot in 0..self.keys().capacity() as Slot {
-            if self.keys().is_used(slot) {
-                let mut value = Vec::new();
-                self.write(slot, &mut value)?;
-                let key = Bytes(self.keys().key(slot).to_vec());
-                snapshot.put_keyed(name, max_parallelism, &key, &Bytes(value))?;
+            if !self.keys().is_used(slot) {
+                continue;
             }
+            if let Some(value) = self.share(slot) {
+                shared.extend(self.keys().owned(slot).map(|(hash, key)| (hash, key, value)));
+                continue;
+            }
+            value.clear();
+            self.write(slot, &mut value)?;
+            if let Some(key) = self.keys().hashed(slot) {
+                entries.put(key, &value)?;
+            }
+        }
+        if !entries.is_empty() {
+            snapshot.describe(StateDescription::new(name, StateKind::Value));
+            snapshot.defer(Box::new(entries));
+        }
+        if !shared.is_empty() {
+            let description = StateDescription::new(name, StateKind::Value);
+            snapshot.defer_keyed(description, &subtask, move |entries| {
+                let mut shared = shared.into_iter();
+                shared.try_for_each(|(hash, key, value)| {
+                    entries.put_bytes((hash, key.bytes()), &value)
+                })
+            });
         }
         Ok(())
     }
@@ -366,6 +408,7 @@ pub trait SlotState {
             }
         }
         if let Some(backing) = self.keys().backing() {
+            backing.kept_bytes = backing.bytes;
             backing.table.tell_bytes(backing.bytes);
         }
     }

@@ -217,6 +217,45 @@ fn temporal(event: bool, ttl_ms: Option<i64>) -> join::temporal::TemporalJoin {
     join::temporal::TemporalJoin::new(spec).unwrap()
 }
 
+fn grouped(retracts: bool, ttl_ms: Option<i64>) -> group_aggregate::GroupAggregate {
+    let spec = GroupAggregateSpec {
+        keys: vec![0],
+        calls: calls(),
+        input_retracts: retracts,
+        update_before: true,
+        ttl_ms,
+        output: with_results(&columns()[..1]),
+    };
+    group_aggregate::GroupAggregate::new(spec, &UserFunctions::default()).unwrap()
+}
+
+#[test]
+fn keys_are_in_memory_when_they_are_needed_and_when_there_is_room() {
+    let Some(backend) = rocksdb(false) else { return };
+    let on_disk = |backend: &StateBackendConfig, former| {
+        Harness::on(backend.clone(), grouped(false, None), 0, 1, former)
+    };
+    let mut h = on_disk(&backend, vec![]);
+    let rows: String = (0..500).map(|key| format!("+I {key} v1 0\n")).collect();
+    h.push(&input(), &rows);
+    assert_eq!(h.operator().group_count(), 500);
+    let former = h.snapshot_as(Checkpoint);
+    assert_eq!(h.operator().group_count(), 500, "a checkpoint lets nothing go");
+    let mut h = on_disk(&backend, vec![former.clone()]);
+    assert_eq!(h.operator().group_count(), 0, "a restore reads nothing");
+    h.push(&input(), "+I 7 v2 0\n+I 1000 v1 0");
+    assert_eq!(h.take(), ["-U 7 1 v1 1", "+U 7 2 v2 2", "+I 1000 1 v1 1"]);
+    assert_eq!(h.operator().group_count(), 2);
+    // The same with room for a few keys only.
+    let Some(backend) = rocksdb(true) else { return };
+    let mut h = on_disk(&backend, vec![former]);
+    for key in 0..500 {
+        h.push(&input(), &format!("+I {key} v0 0"));
+        assert!(h.operator().group_count() < 20, "keys are let go");
+    }
+    assert_eq!(h.take().len(), 1000, "each of them was known");
+}
+
 /// Found by the property below: it was let go, because its time was behind the watermark.
 #[test]
 fn a_late_row_of_a_temporal_join_waits_for_the_next_watermark() {
@@ -239,18 +278,7 @@ proptest! {
 
     #[test]
     fn groups(batches in batches(), ttl_ms in ttl(), retracts: bool, is_tiny: bool) {
-        let spec = GroupAggregateSpec {
-            keys: vec![0],
-            calls: calls(),
-            input_retracts: retracts,
-            update_before: true,
-            ttl_ms,
-            output: with_results(&columns()[..1]),
-        };
-        let make = || {
-            group_aggregate::GroupAggregate::new(spec.clone(), &UserFunctions::default()).unwrap()
-        };
-        compare(&make, one, &batches, retracts, is_tiny);
+        compare(&|| grouped(retracts, ttl_ms), one, &batches, retracts, is_tiny);
     }
 
     #[test]
