@@ -5,6 +5,7 @@ use crate::usage;
 use clap::Args;
 use millstream_sql::connectors::nexmark_functions;
 use millstream_sql::session::{Outcome, Session, SqlError};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -28,6 +29,8 @@ pub(super) fn start(query: &str, load: &Load) -> Result<Figures, String> {
         .arg(checkpoints.path())
         .args(["--events", &load.events.to_string(), "--rate", &load.rate.to_string()])
         .args(["--parallelism", &load.parallelism.to_string(), "--backend", &load.backend])
+        .args(load.kafka.iter().flat_map(|servers| ["--kafka", servers]))
+        .args(load.topic.iter().flat_map(|topic| ["--topic", topic]))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -50,31 +53,19 @@ pub(crate) fn run(args: &OneArgs) -> ExitCode {
 }
 
 fn figures(args: &OneArgs) -> Result<Figures, String> {
-    let read = |path: std::path::PathBuf| {
-        std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
-    };
-    let Load { events, rate, parallelism, backend } = &args.load;
+    let query = read(&format!("queries/{}.sql", args.query))?;
     let side_input = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
     std::fs::write(side_input.path(), millstream_nexmark::side_input())
         .map_err(|e| e.to_string())?;
-    let tables = read(folder().join("tables.sql"))?
-        .replace("${EVENTS}", &events.to_string())
-        .replace("${RATE}", &rate.to_string())
-        .replace("${SIDE_INPUT}", &side_input.path().display().to_string());
-    let query = read(folder().join("queries").join(format!("{}.sql", args.query)))?;
     let settings = format!(
-        "SET 'parallelism.default' = '{parallelism}';
-         SET 'state.backend.type' = '{backend}';
+        "SET 'parallelism.default' = '{}';
+         SET 'state.backend.type' = '{}';
          SET 'execution.checkpointing.interval' = '10 s';
          SET 'execution.checkpointing.dir' = '{}';",
-        args.checkpoints
+        args.load.parallelism, args.load.backend, args.checkpoints
     );
-    let mut session = Session::new();
-    for (_, function) in nexmark_functions() {
-        session.create_temporary_system_function("count_char", function);
-    }
+    let mut session = session(&args.load, &settings, side_input.path())?;
     let ignore = |_: Outcome| Ok::<(), SqlError>(());
-    session.run(&(settings + &tables), ignore).map_err(|e| e.to_string())?;
     let (cpu, wall) = (usage::cpu_seconds(), Instant::now());
     let insert = format!("CREATE TABLE sink WITH ('connector' = 'blackhole') AS {query}");
     session.run(&insert, ignore).map_err(|e| e.to_string())?;
@@ -84,4 +75,29 @@ fn figures(args: &OneArgs) -> Result<Figures, String> {
         peak_rss_kb: usage::memory_mib("VmHWM") * 1024,
         checkpoint_bytes: 0,
     })
+}
+
+fn read(name: &str) -> Result<String, String> {
+    let path = folder().join(name);
+    std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+}
+
+/// A session with the tables, whose events come from Kafka if the load names a topic.
+pub(super) fn session(load: &Load, settings: &str, side_input: &Path) -> Result<Session, String> {
+    let mut script = settings.to_owned() + &read("tables.sql")?;
+    if load.topic.is_some() {
+        script += &read("kafka.sql")?;
+    }
+    let script = script
+        .replace("${EVENTS}", &load.events.to_string())
+        .replace("${RATE}", &load.rate.to_string())
+        .replace("${SIDE_INPUT}", &side_input.display().to_string())
+        .replace("${TOPIC}", load.topic.as_deref().unwrap_or_default())
+        .replace("${KAFKA}", load.kafka.as_deref().unwrap_or_default());
+    let mut session = Session::new();
+    for (_, function) in nexmark_functions() {
+        session.create_temporary_system_function("count_char", function);
+    }
+    session.run(&script, |_: Outcome| Ok::<(), SqlError>(())).map_err(|e| e.to_string())?;
+    Ok(session)
 }

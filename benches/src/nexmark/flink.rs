@@ -29,11 +29,13 @@ pub(super) struct Flink {
 
 impl Flink {
     /// Fetches its libraries and compiles the source of events.
-    pub(super) fn new(heap: &str) -> Result<Self, String> {
+    pub(super) fn new(heap: &str, with_kafka: bool) -> Result<Self, String> {
         let java = Command::new("javac").arg("-version").output();
         java.map_err(|e| format!("there is no javac ({e}); install a JDK, 17 or later"))?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/flink-libs");
-        let found = output(Command::new(script))?;
+        let mut script = Command::new(script);
+        script.args(with_kafka.then_some("kafka"));
+        let found = output(script)?;
         let libraries = found.lines().last().unwrap_or_default().to_owned();
         let classes = std::env::temp_dir().join(format!("nexmark-{}", std::process::id()));
         let sources: Vec<PathBuf> = ["Events", "NexmarkTableFactory", "Run", "SideInputFactory"]
@@ -84,6 +86,7 @@ impl Flink {
             .args([query, &load.events.to_string(), &load.rate.to_string()])
             .args([&load.parallelism.to_string(), &load.backend])
             .arg(checkpoints.path())
+            .args(load.topic.iter().chain(&load.kafka))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -10,6 +10,8 @@
 
 mod engine;
 mod flink;
+#[cfg_attr(not(feature = "kafka"), path = "without_kafka.rs")]
+mod kafka;
 mod report;
 
 pub(crate) use engine::{OneArgs, run as run_one};
@@ -36,6 +38,12 @@ pub(crate) struct Load {
     /// State backend: hashmap or rocksdb
     #[arg(long, default_value = "hashmap")]
     backend: String,
+    /// Put the events into a topic of this Kafka first, as JSON, and read them from there
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
+    /// Internal: the topic with the events
+    #[arg(long, hide = true)]
+    topic: Option<String>,
 }
 
 /// The Nexmark queries, side by side with Apache Flink.
@@ -100,9 +108,19 @@ pub(crate) fn run(args: &NexmarkArgs) -> ExitCode {
         }
     };
     let queries = if args.queries.is_empty() { all } else { args.queries.clone() };
+    let mut load = args.load.clone();
+    let topic = load.kafka.as_deref().map(|servers| kafka::Topic::fill(servers, &load));
+    let topic = match topic.transpose() {
+        Ok(topic) => topic,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    load.topic = topic.as_ref().map(|topic| topic.name.clone());
     let flink = match args.engine_only {
         true => None,
-        false => match flink::Flink::new(&args.flink_heap) {
+        false => match flink::Flink::new(&args.flink_heap, load.topic.is_some()) {
             Ok(flink) => Some(flink),
             Err(why) => {
                 eprintln!("without Flink: {why}");
@@ -110,14 +128,15 @@ pub(crate) fn run(args: &NexmarkArgs) -> ExitCode {
             }
         },
     };
-    if let Some(Err(why)) = flink.as_ref().map(|flink| flink.same_events(&args.load)) {
+    if let Some(Err(why)) = flink.as_ref().map(|flink| flink.same_events(&load)) {
         eprintln!("{why}");
         return ExitCode::FAILURE;
     }
     println!("{}", report::HEAD);
     let mut failed = false;
     for query in &queries {
-        let mut cells = Cells::new(query, args.load.events);
+        let from = if load.topic.is_some() { " from Kafka" } else { "" };
+        let mut cells = Cells::new(&format!("{query}{from}"), load.events);
         let mut measure = |side: Side, run: &dyn Fn() -> Result<Figures, String>| {
             let mut runs: Vec<Figures> = vec![];
             for _ in 0..args.runs.max(1) {
@@ -136,10 +155,10 @@ pub(crate) fn run(args: &NexmarkArgs) -> ExitCode {
             }
         };
         if !args.flink_only {
-            measure(Side::Engine, &|| engine::start(query, &args.load));
+            measure(Side::Engine, &|| engine::start(query, &load));
         }
         if let Some(flink) = &flink {
-            measure(Side::Flink, &|| flink.start(query, &args.load));
+            measure(Side::Flink, &|| flink.start(query, &load));
         }
         println!("{}", cells.line());
         if args.save

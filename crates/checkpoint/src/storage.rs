@@ -380,16 +380,20 @@ impl ObjectWriter {
     ///
     /// # Errors
     /// `Retry`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
-        self.buffer.extend_from_slice(bytes);
-        while self.buffer.len() >= PART_BYTES {
-            let rest = self.buffer.split_off(PART_BYTES);
-            let part = std::mem::replace(&mut self.buffer, rest);
+        loop {
+            let (part, rest) = bytes.split_at(bytes.len().min(PART_BYTES - self.buffer.len()));
+            self.buffer.extend_from_slice(part);
+            if self.buffer.len() < PART_BYTES {
+                return Ok(());
+            }
+            let next = Vec::with_capacity(PART_BYTES);
+            let part = std::mem::replace(&mut self.buffer, next);
             self.send(part)?;
+            bytes = rest;
         }
-        Ok(())
     }
 
     fn send(&mut self, bytes: Vec<u8>) -> Result<()> {

@@ -2,6 +2,6 @@
 //! [`millstream_state`], whose names are re-exported here.
 
 pub use millstream_state::{
-    DeferredSnapshot, FormerState, ListMode, NativeState, OperatorSnapshot, Restored, SnapshotKind,
-    SnapshotWriter, StateDescription, StateKind, StoredState, TaskSnapshot,
+    BytesEntries, DeferredSnapshot, FormerState, ListMode, NativeState, OperatorSnapshot, Restored,
+    SnapshotKind, SnapshotWriter, StateDescription, StateKind, StoredState, TaskSnapshot,
 };

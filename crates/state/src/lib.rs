@@ -53,8 +53,8 @@ pub use rocksdb::{
 };
 pub use schema::{Compatibility, Schema, Value, check_compatibility};
 pub use snapshot::{
-    DeferredSnapshot, EntryWriter, ListMode, OperatorSnapshot, SnapshotKind, SnapshotWriter,
-    TaskSnapshot,
+    BytesEntries, DeferredSnapshot, EntryWriter, ListMode, OperatorSnapshot, SnapshotKind,
+    SnapshotWriter, TaskSnapshot,
 };
 pub use stored::StoredState;
 pub use subtask::SubtaskInfo;

@@ -12,9 +12,12 @@
 //! Invariant: the snapshots of all subtasks of an operator, taken together, hold each key
 //! group and each list element exactly once.
 
-use crate::{FormerState, NativeState, StateDescription, StateKind, StoredState, SubtaskInfo};
+use crate::{
+    FormerState, HashedKey, NativeState, StateDescription, StateKind, StoredState, SubtaskInfo,
+};
+use millstream_core::key_group::key_group_of_hash;
 use millstream_core::{Error, Key, KeyGroup, KeyGroupRange, Result, key_group_of};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -206,6 +209,63 @@ impl std::fmt::Debug for OperatorSnapshot {
     }
 }
 
+/// An entry of [`Bytes`](crate::Bytes) as they are stored.
+struct BytesEntry<'e>(&'e [u8]);
+
+impl Serialize for BytesEntry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+fn put_bytes_entry(key: &[u8], value: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
+    Ok(postcard::to_extend(&(BytesEntry(key), BytesEntry(value)), bytes)?)
+}
+
+/// Entries of a keyed state whose keys and values are [`Bytes`](crate::Bytes), encoded at the cut
+/// and [deferred](OperatorSnapshot::defer): they are let go as they are written.
+pub struct BytesEntries {
+    name: String,
+    max_parallelism: usize,
+    /// In pieces, which are not moved to grow for long.
+    groups: BTreeMap<KeyGroup, Vec<Vec<u8>>>,
+}
+
+impl BytesEntries {
+    /// None yet, of the keyed state `name`.
+    pub fn new(name: &str, max_parallelism: usize) -> Self {
+        BytesEntries { name: name.to_owned(), max_parallelism, groups: BTreeMap::new() }
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+    /// Adds one.
+    ///
+    /// # Errors
+    /// None that is known; the form of storage might refuse.
+    pub fn put(&mut self, (hash, key): HashedKey<'_>, value: &[u8]) -> Result<()> {
+        let group = key_group_of_hash(hash, self.max_parallelism);
+        let pieces = self.groups.entry(group).or_default();
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < PIECE_BYTES => {
+                *piece = put_bytes_entry(key, value, std::mem::take(piece))?;
+            }
+            _ => pieces.push(put_bytes_entry(key, value, Vec::new())?),
+        }
+        Ok(())
+    }
+}
+
+impl DeferredSnapshot for BytesEntries {
+    fn write(self: Box<Self>, out: &mut dyn SnapshotWriter) -> Result<()> {
+        for (group, pieces) in self.groups {
+            pieces.into_iter().try_for_each(|piece| out.keyed(&self.name, group, &piece))?;
+        }
+        Ok(())
+    }
+}
+
 /// Encoded entries of one key group are handed to the writer in pieces of about this size.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -235,12 +295,27 @@ impl<'w> EntryWriter<'w> {
     pub fn put<K: Key, V: Serialize + ?Sized>(&mut self, key: &K, value: &V) -> Result<()> {
         self.put_encoded(key, |bytes| Ok(postcard::to_extend(&(key, value), bytes)?))
     }
+    /// Stores one entry whose key and value are [`Bytes`](crate::Bytes).
+    ///
+    /// # Errors
+    /// When storage refuses.
+    pub fn put_bytes(&mut self, (hash, key): HashedKey<'_>, value: &[u8]) -> Result<()> {
+        let group = key_group_of_hash(hash, self.max_parallelism);
+        self.put_in(group, |bytes| put_bytes_entry(key, value, bytes))
+    }
     pub(crate) fn put_encoded<K: Key>(
         &mut self,
         key: &K,
         encode: impl FnOnce(Vec<u8>) -> Result<Vec<u8>>,
     ) -> Result<()> {
-        let (name, group) = (self.name, key_group_of(key, self.max_parallelism));
+        self.put_in(key_group_of(key, self.max_parallelism), encode)
+    }
+    fn put_in(
+        &mut self,
+        group: KeyGroup,
+        encode: impl FnOnce(Vec<u8>) -> Result<Vec<u8>>,
+    ) -> Result<()> {
+        let name = self.name;
         let place = usize::from(group.wrapping_sub(self.groups.start));
         let piece = self.pieces.get_mut(place).ok_or_else(|| {
             Error::bug(format!("state '{name}' holds a key of group {group}, not its own"))

@@ -24,7 +24,7 @@ import org.apache.flink.util.CloseableIterator;
  *
  * <pre>
  *   Run checksum EVENTS RATE
- *   Run query FOLDER QUERY EVENTS RATE PARALLELISM BACKEND CHECKPOINTS
+ *   Run query FOLDER QUERY EVENTS RATE PARALLELISM BACKEND CHECKPOINTS [TOPIC KAFKA]
  *   Run answers FOLDER EVENTS RATE QUERY...
  * </pre>
  *
@@ -65,6 +65,11 @@ public final class Run {
         settings.setString("execution.checkpointing.dir", Path.of(args[7]).toUri().toString());
         settings.setString("execution.checkpointing.incremental", "true");
         StreamTableEnvironment tables = tables(settings, folder, args[3], args[4]);
+        if (args.length > 8) {
+            run(tables, Files.readString(folder.resolve("kafka.sql"))
+                    .replace("${TOPIC}", args[8])
+                    .replace("${KAFKA}", args[9]));
+        }
         String select = select(folder, query);
         OperatingSystemMXBean machine = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
         long cpu = machine.getProcessCpuTime();
@@ -84,7 +89,12 @@ public final class Run {
                 .replace("${EVENTS}", events)
                 .replace("${RATE}", rate)
                 .replace("${SIDE_INPUT}", System.getenv().getOrDefault("SIDE_INPUT", ""));
-        for (String statement : prelude.replaceAll("(?m)^--.*$", "").split(";")) {
+        run(tables, prelude);
+        return tables;
+    }
+
+    private static void run(StreamTableEnvironment tables, String script) {
+        for (String statement : script.replaceAll("(?m)^--.*$", "").split(";")) {
             if (!statement.isBlank()) {
                 // Flink's own files cannot be looked up.
                 tables.executeSql(statement.contains("TABLE side_input")
@@ -92,7 +102,6 @@ public final class Run {
                         : statement);
             }
         }
-        return tables;
     }
 
     private static String select(Path folder, String query) throws Exception {

@@ -8,7 +8,7 @@
 //!                           snapshot is incremental
 //! ```
 //! On the heap backend all keys have slots for ever: `fetch` and `settle` do nothing, and
-//! `store` puts every slot into the snapshot. Stored entries have the same bytes either way, so
+//! `store` puts every slot into the snapshot, or shares it with the thread that writes that. Stored entries have the same bytes either way, so
 //! a savepoint of one backend is restored by the other.
 //!
 //! Operators say what is in a slot ([`SlotState`]); this module says when it is read, written
@@ -24,8 +24,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use millstream_core::{Error, Result};
+use millstream_runtime::snapshot::{BytesEntries, StateDescription, StateKind};
 use millstream_runtime::state::{Bytes, BytesTable, IsExpired, KeyedStates};
-use millstream_runtime::{OperatorContext, OperatorSnapshot};
+use millstream_runtime::{OperatorContext, OperatorSnapshot, SubtaskInfo};
 
 use super::row::{Rows, hash_row};
 use super::state_table::{KeyBytes, KeyTable, Reader, Slot, is_past, restore};
@@ -45,7 +46,7 @@ pub(super) enum Home {
     #[default]
     Nowhere,
     /// Nowhere else: a snapshot has all of them.
-    Heap { name: &'static str, max_parallelism: usize },
+    Heap { name: &'static str, subtask: SubtaskInfo },
     /// In a table of the job's backend.
     Backend(Box<Backing>),
 }
@@ -191,6 +192,11 @@ pub trait SlotState {
     /// # Errors
     /// A user's accumulator does not serialize.
     fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()>;
+    /// What [`write`](Self::write) appends, where a slot is kept in that form: as it is now,
+    /// whatever comes after.
+    fn share(&mut self, _slot: Slot) -> Option<Arc<Vec<u8>>> {
+        None
+    }
     /// Slots are about to be written.
     fn prepare(&mut self) {}
     /// Empties a slot; its key goes by itself.
@@ -240,8 +246,7 @@ pub trait SlotState {
             Arc::new(move |value| is_over(value, ttl_ms, clock.now_ms()))
         });
         let Some(table) = states.bytes_table(name, is_expired.clone())? else {
-            let max_parallelism = context.subtask.max_parallelism;
-            self.keys().home = Home::Heap { name, max_parallelism };
+            self.keys().home = Home::Heap { name, subtask: context.subtask.clone() };
             for (key, value) in restore(context, name)? {
                 let slot = self.keys().find_or_insert(hash_row(&key), &key).0;
                 self.read(slot, &mut Reader(&value))?;
@@ -305,19 +310,40 @@ pub trait SlotState {
     /// # Errors
     /// As [`settle`](Self::settle).
     fn store(&mut self, snapshot: &mut OperatorSnapshot) -> Result<()> {
-        let (name, max_parallelism) = match &self.keys().home {
+        let (name, subtask) = match &self.keys().home {
             Home::Backend(_) => return self.write_back(),
-            Home::Heap { name, max_parallelism } => (*name, *max_parallelism),
+            Home::Heap { name, subtask } => (*name, subtask.clone()),
             Home::Nowhere => return Err(Error::bug("state is stored that was never restored")),
         };
         self.prepare();
+        let (mut shared, mut value) = (Vec::new(), Vec::new());
+        let mut entries = BytesEntries::new(name, subtask.max_parallelism);
         for slot in 0..self.keys().capacity() as Slot {
-            if self.keys().is_used(slot) {
-                let mut value = Vec::new();
-                self.write(slot, &mut value)?;
-                let key = Bytes(self.keys().key(slot).to_vec());
-                snapshot.put_keyed(name, max_parallelism, &key, &Bytes(value))?;
+            if !self.keys().is_used(slot) {
+                continue;
             }
+            if let Some(value) = self.share(slot) {
+                shared.extend(self.keys().owned(slot).map(|(hash, key)| (hash, key, value)));
+                continue;
+            }
+            value.clear();
+            self.write(slot, &mut value)?;
+            if let Some(key) = self.keys().hashed(slot) {
+                entries.put(key, &value)?;
+            }
+        }
+        if !entries.is_empty() {
+            snapshot.describe(StateDescription::new(name, StateKind::Value));
+            snapshot.defer(Box::new(entries));
+        }
+        if !shared.is_empty() {
+            let description = StateDescription::new(name, StateKind::Value);
+            snapshot.defer_keyed(description, &subtask, move |entries| {
+                let mut shared = shared.into_iter();
+                shared.try_for_each(|(hash, key, value)| {
+                    entries.put_bytes((hash, key.bytes()), &value)
+                })
+            });
         }
         Ok(())
     }

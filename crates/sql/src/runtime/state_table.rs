@@ -70,7 +70,7 @@ pub type Slot = u32;
 const INLINE_BYTES: usize = 22;
 
 /// The bytes of a key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum KeyBytes {
     /// Nobody's.
     #[default]
@@ -227,6 +227,10 @@ impl KeyTable {
         if self.unlink(slot).is_some() {
             self.free.push(slot);
         }
+    }
+    /// The hash and the key of a slot, to be kept elsewhere.
+    pub(super) fn owned(&self, slot: Slot) -> Option<(u64, KeyBytes)> {
+        self.keys.get(slot as usize).cloned()
     }
     /// The hash and the key of a slot.
     pub(super) fn hashed(&self, slot: Slot) -> Option<HashedKey<'_>> {

@@ -5,11 +5,14 @@
 //!   entry := u32 length, row | u32 length, id | u32 count | u32 partners | i64 touched_ms
 //! ```
 //! All numbers little-endian. The stored form is the same (state on disk depends on it), so a
-//! snapshot copies bytes. A row that goes leaves a hole (count 0); holes are closed when they
+//! snapshot shares the bytes: it is written elsewhere meanwhile, and a bag that changes before
+//! that is done is copied first. A row that goes leaves a hole (count 0); holes are closed when they
 //! take half of the bag.
 //!
 //! Invariant: the bytes are whole entries; what comes from outside is checked once, by
 //! [`Bag::read`].
+
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use millstream_core::{Error, Result};
@@ -51,10 +54,61 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Bytes that a snapshot may hold, too.
+#[derive(Clone, Debug)]
+enum Memory {
+    Own(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory::Own(Vec::new())
+    }
+}
+
+impl std::ops::Deref for Memory {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Memory::Own(bytes) => bytes,
+            Memory::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Memory {
+    fn share(&mut self) -> Arc<Vec<u8>> {
+        let shared = match std::mem::take(self) {
+            Memory::Own(bytes) => Arc::new(bytes),
+            Memory::Shared(bytes) => bytes,
+        };
+        *self = Memory::Shared(Arc::clone(&shared));
+        shared
+    }
+    /// The bytes to be changed; nobody else has them.
+    #[inline]
+    fn own(&mut self) -> &mut Vec<u8> {
+        if matches!(self, Memory::Shared(_)) {
+            *self = match std::mem::take(self) {
+                Memory::Shared(bytes) => {
+                    Memory::Own(Arc::try_unwrap(bytes).unwrap_or_else(|shared| shared.to_vec()))
+                }
+                own => own,
+            };
+        }
+        match self {
+            Memory::Own(bytes) => bytes,
+            Memory::Shared(bytes) => Arc::make_mut(bytes),
+        }
+    }
+}
+
 /// The rows of one key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bag {
-    bytes: Vec<u8>,
+    bytes: Memory,
     holes: usize,
     live: usize,
     /// Hash of the id and place of each row: made when a row is looked for among many.
@@ -80,12 +134,16 @@ impl Bag {
                 bag.push(row, id, count, partners, touched_ms)?;
             }
         }
-        bag.bytes.shrink_to_fit();
+        bag.bytes.own().shrink_to_fit();
         Ok(bag)
     }
     /// The stored form.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+    /// The stored form as it is now, whatever comes after.
+    pub(super) fn share(&mut self) -> Arc<Vec<u8>> {
+        self.bytes.share()
     }
     pub(super) fn is_empty(&self) -> bool {
         self.live == 0
@@ -178,28 +236,30 @@ impl Bag {
             index.insert_unique(hash, (hash, place), |known| known.0);
         }
         // Most bags stay small: no room for more at first, half as much again later.
-        if self.bytes.capacity() - self.bytes.len() < length {
-            self.bytes.reserve_exact(length.max(self.bytes.len() / 2));
+        let bytes = self.bytes.own();
+        if bytes.capacity() - bytes.len() < length {
+            bytes.reserve_exact(length.max(bytes.len() / 2));
         }
-        put_delimited(&mut self.bytes, row);
-        put_delimited(&mut self.bytes, id);
-        self.bytes.extend_from_slice(&count.to_le_bytes());
-        self.bytes.extend_from_slice(&partners.to_le_bytes());
-        self.bytes.extend_from_slice(&touched_ms.to_le_bytes());
+        put_delimited(bytes, row);
+        put_delimited(bytes, id);
+        bytes.extend_from_slice(&count.to_le_bytes());
+        bytes.extend_from_slice(&partners.to_le_bytes());
+        bytes.extend_from_slice(&touched_ms.to_le_bytes());
         self.live += 1;
         Ok(())
     }
     /// Writes the numbers of an entry.
     pub(super) fn set(&mut self, place: Place, count: u32, partners: u32, touched_ms: i64) {
         let tail = self.entry(place).tail();
-        self.bytes[tail..tail + 4].copy_from_slice(&count.to_le_bytes());
-        self.bytes[tail + 4..tail + 8].copy_from_slice(&partners.to_le_bytes());
-        self.bytes[tail + 8..tail + TAIL].copy_from_slice(&touched_ms.to_le_bytes());
+        let bytes = self.bytes.own();
+        bytes[tail..tail + 4].copy_from_slice(&count.to_le_bytes());
+        bytes[tail + 4..tail + 8].copy_from_slice(&partners.to_le_bytes());
+        bytes[tail + 8..tail + TAIL].copy_from_slice(&touched_ms.to_le_bytes());
     }
     /// Writes how many rows match an entry.
     pub(super) fn set_partners(&mut self, place: Place, partners: u32) {
         let at = self.entry(place).tail() + 4;
-        self.bytes[at..at + 4].copy_from_slice(&partners.to_le_bytes());
+        self.bytes.own()[at..at + 4].copy_from_slice(&partners.to_le_bytes());
     }
     /// Takes an entry out. Places may change.
     pub(super) fn remove(&mut self, place: Place) {
@@ -214,10 +274,10 @@ impl Bag {
         }
         self.live -= 1;
         if place as usize + length == self.bytes.len() {
-            self.bytes.truncate(place as usize);
+            self.bytes.own().truncate(place as usize);
             return;
         }
-        self.bytes[tail..tail + 4].fill(0);
+        self.bytes.own()[tail..tail + 4].fill(0);
         self.holes += length;
         if self.holes * 2 > self.bytes.len() {
             self.retain(|_| true);
@@ -229,16 +289,19 @@ impl Bag {
         while from < self.bytes.len() {
             let entry = self.entry(from as Place);
             let (length, kept) = (entry.length(), entry.count > 0 && keep(&entry));
+            if kept && to < from {
+                self.bytes.own().copy_within(from..from + length, to);
+            }
             if kept {
-                self.bytes.copy_within(from..from + length, to);
                 to += length;
                 live += 1;
             }
             from += length;
         }
         if to < from {
-            self.bytes.truncate(to);
-            self.bytes.shrink_to(to + to / 2);
+            let bytes = self.bytes.own();
+            bytes.truncate(to);
+            bytes.shrink_to(to + to / 2);
             (self.holes, self.live, self.index) = (0, live, None);
         }
     }
@@ -292,6 +355,7 @@ mod tests {
             model.sort();
             prop_assert_eq!(rows(&bag), model.clone());
             let stored = bag.bytes().to_vec();
+            let shared = bag.share();
             prop_assert_eq!(rows(&Bag::read(&stored).unwrap()), model.clone());
             for cut in 1..stored.len().min(8) {
                 prop_assert!(Bag::read(&stored[..stored.len() - cut]).is_err());
@@ -299,6 +363,7 @@ mod tests {
             bag.retain(|entry| entry.count > 1);
             model.retain(|m| m.2 > 1);
             prop_assert_eq!(rows(&bag), model);
+            prop_assert_eq!(&*shared, &stored, "what was shared stays");
         }
     }
 }

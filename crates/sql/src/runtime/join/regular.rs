@@ -13,6 +13,8 @@
 //! match it; rows whose key cannot match are stored only where they come out padded.
 //! Source: Flink's `StreamingJoinOperator`.
 
+use std::sync::Arc;
+
 use millstream_core::{Either, Epoch, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 
@@ -152,6 +154,9 @@ impl SlotState for Side {
     fn write(&self, slot: Slot, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(self.bags[slot as usize].bytes());
         Ok(())
+    }
+    fn share(&mut self, slot: Slot) -> Option<Arc<Vec<u8>>> {
+        Some(self.bags[slot as usize].share())
     }
     fn clear(&mut self, slot: Slot) {
         self.bags[slot as usize] = Bag::default();
