@@ -42,5 +42,12 @@ SELECT bid.auction, bid.bidder, bid.price, bid.channel, bid.url, `dateTime`, bid
 FROM nexmark
 WHERE event_type = 2;
 
+-- For q13: a value for each key, in a file of lines KEY,VALUE.
+CREATE TABLE side_input (key BIGINT, `value` VARCHAR) WITH (
+    'connector' = 'filesystem',
+    'path' = '${SIDE_INPUT}',
+    'format' = 'csv'
+);
+
 -- For q12 and q13: the time of the clock.
 CREATE VIEW bid_proctime AS SELECT *, PROCTIME() AS p_time FROM bid;

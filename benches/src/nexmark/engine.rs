@@ -54,9 +54,13 @@ fn figures(args: &OneArgs) -> Result<Figures, String> {
         std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
     };
     let Load { events, rate, parallelism, backend } = &args.load;
+    let side_input = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+    std::fs::write(side_input.path(), millstream_nexmark::side_input())
+        .map_err(|e| e.to_string())?;
     let tables = read(folder().join("tables.sql"))?
         .replace("${EVENTS}", &events.to_string())
-        .replace("${RATE}", &rate.to_string());
+        .replace("${RATE}", &rate.to_string())
+        .replace("${SIDE_INPUT}", &side_input.path().display().to_string());
     let query = read(folder().join("queries").join(format!("{}.sql", args.query)))?;
     let settings = format!(
         "SET 'parallelism.default' = '{parallelism}';

@@ -23,6 +23,7 @@ const OPENS: [&str; 9] = [
 /// A Flink that can be run.
 pub(super) struct Flink {
     class_path: String,
+    side_input: PathBuf,
     heap: String,
 }
 
@@ -35,7 +36,7 @@ impl Flink {
         let found = output(Command::new(script))?;
         let libraries = found.lines().last().unwrap_or_default().to_owned();
         let classes = std::env::temp_dir().join(format!("nexmark-{}", std::process::id()));
-        let sources: Vec<PathBuf> = ["Events", "NexmarkTableFactory", "Run"]
+        let sources: Vec<PathBuf> = ["Events", "NexmarkTableFactory", "Run", "SideInputFactory"]
             .iter()
             .map(|name| folder().join("flink/nexmark").join(format!("{name}.java")))
             .collect();
@@ -44,13 +45,16 @@ impl Flink {
         output(javac)?;
         let off = "rootLogger.level = OFF\n";
         std::fs::write(classes.join("log4j2.properties"), off).map_err(|e| e.to_string())?;
+        let side_input = classes.join("side_input.csv");
+        std::fs::write(&side_input, millstream_nexmark::side_input()).map_err(|e| e.to_string())?;
         let class_path =
             format!("{}:{}:{libraries}/*", classes.display(), folder().join("flink").display());
-        Ok(Flink { class_path, heap: heap.to_owned() })
+        Ok(Flink { class_path, side_input, heap: heap.to_owned() })
     }
 
     fn java(&self) -> Command {
         let mut java = Command::new("java");
+        java.env("SIDE_INPUT", &self.side_input);
         java.arg(format!("-Xmx{}", self.heap));
         java.args(OPENS.map(|p| format!("--add-opens=java.base/java.{p}=ALL-UNNAMED")));
         java.args(["-cp", &self.class_path, "nexmark.Run"]);

@@ -22,7 +22,7 @@ use millstream_runtime::execution::{
 };
 use millstream_runtime::state::StateBackendConfig;
 use millstream_runtime::watermark::WatermarkStrategy;
-use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeSpec, Source};
+use millstream_runtime::{JobGraph, JobHandle, MetricRegistry, NodeId, NodeSpec, Source};
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -173,6 +173,28 @@ impl StreamExecutionEnvironment {
         let node = graph.job.add_source(spec, Arc::new(source), strategy);
         drop(graph);
         DataStream::of_node(Rc::clone(&self.graph), node)
+    }
+
+    /// Parallelism of operators that do not set their own, as the job stands now.
+    pub fn parallelism(&self) -> usize {
+        let set = self.graph.borrow().job.parallelism;
+        set.unwrap_or_else(|| self.workers() * self.processes())
+    }
+
+    /// The graph of the job, for an API on top of this one that adds operators of its own
+    /// (tables). What it adds is part of the job: its checkpoints, restarts and uids.
+    pub fn with_job_graph<R>(&self, change: impl FnOnce(&mut JobGraph) -> R) -> R {
+        change(&mut self.graph.borrow_mut().job)
+    }
+
+    /// The stream of what `node` emits, which must be `Batch<T>`.
+    pub fn stream_of<T: Data>(&self, node: NodeId) -> DataStream<T> {
+        DataStream::of_node(Rc::clone(&self.graph), node)
+    }
+
+    /// Whether `stream` is one of this environment's.
+    pub fn owns<T>(&self, stream: &DataStream<T>) -> bool {
+        Rc::ptr_eq(&self.graph, &stream.graph)
     }
 
     /// Workers of each process: as told, as the job asks, or one for each core.

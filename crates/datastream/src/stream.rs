@@ -56,8 +56,16 @@ impl<T: Data> DataStream<T> {
     }
 
     pub(crate) fn inputs(&self) -> Vec<Input<Batch<T>>> {
+        self.input_maker()()
+    }
+
+    /// Makes the inputs of an operator that reads this stream, as often as it is asked, on any
+    /// thread: for an API on top of this one
+    /// ([`with_job_graph`](crate::StreamExecutionEnvironment::with_job_graph)).
+    pub fn input_maker(&self) -> impl Fn() -> Vec<Input<Batch<T>>> + Send + Sync + use<T> {
+        let upstreams = self.upstreams.clone();
         let input = |u: Upstream<T>| Input::new(u.node, u.tag, u.partitioner);
-        self.upstreams.iter().cloned().map(input).collect()
+        move || upstreams.iter().cloned().map(input).collect()
     }
 
     /// Adds a one-input operator of your own; `make` is called once for each subtask.

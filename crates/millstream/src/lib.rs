@@ -9,6 +9,7 @@
 //!   kafka        Kafka source and sink
 //!   jdbc         PostgreSQL sink
 //!   formats      lines, JSON, CSV; records that do not parse
+//!   sql          tables and SQL over streams: StreamTableEnvironment
 //!   metrics      the Prometheus endpoint and the progress line
 //!   testkit      harnesses and MiniCluster, for tests of jobs
 //! ```
@@ -20,6 +21,7 @@
 //! | `postgres` | no | [`jdbc`] |
 //! | `rocksdb` | no | the RocksDB state backend; needs a C++ compiler and libclang |
 //! | `metrics` | yes | `--metrics-addr` and the progress line of every job |
+//! | `sql` | no | [`sql`] |
 //! | `testkit` | no | [`testkit`] |
 //!
 //! Invariant: what is public here is public there; nothing exists twice.
@@ -52,6 +54,8 @@ pub use millstream_kafka as kafka;
 #[cfg(feature = "metrics")]
 pub use millstream_metrics as metrics;
 pub use millstream_runtime as runtime;
+#[cfg(feature = "sql")]
+pub use millstream_sql as sql;
 #[cfg(feature = "testkit")]
 pub use millstream_testkit as testkit;
 /// For the types of a job's records: `#[derive(Serialize, Deserialize)]` with
@@ -81,6 +85,10 @@ pub mod prelude {
         TimeWindow, TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowContext,
     };
     pub use millstream_runtime::{OutputTag, WatermarkStrategy};
+    #[cfg(feature = "sql")]
+    pub use millstream_sql::bridge::{
+        ChangelogMode, Row, RowKind, Schema, StreamTableEnvironment, Table,
+    };
     pub use serde::{Deserialize, Serialize};
     pub use std::time::Duration;
 }
@@ -102,4 +110,7 @@ mod documents {
     struct Print;
     #[doc = include_str!("../../../docs/connectors/blackhole.md")]
     struct Blackhole;
+    #[cfg(feature = "sql")]
+    #[doc = include_str!("../../../docs/sql/datastream.md")]
+    struct TablesAndStreams;
 }

@@ -27,7 +27,9 @@ mod config;
 mod draw;
 mod ids;
 mod person;
+mod side_input;
 
 pub use batch::{Column, ColumnMaker, EventKind, batch, event_schema, is_of_kind};
 pub use checksum::Checksum;
 pub use config::NexmarkConfig;
+pub use side_input::side_input;

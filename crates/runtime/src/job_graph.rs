@@ -173,6 +173,13 @@ impl<A: Data, B: Data> Input<Either<Batch<A>, Batch<B>>> {
     }
 }
 
+impl<C> Input<C> {
+    /// The node that it comes from.
+    pub fn node(&self) -> NodeId {
+        NodeId(self.edge.from)
+    }
+}
+
 /// An edge of the graph.
 #[derive(Clone)]
 pub(crate) struct JobEdge {
@@ -331,6 +338,19 @@ impl JobGraph {
         check: impl Fn() -> Result<()> + Send + Sync + 'static,
     ) {
         self.nodes[node.0].validate = Some(Arc::new(check));
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+    /// Takes back what was added last, down to the first `len` nodes.
+    pub fn truncate(&mut self, len: usize) {
+        self.nodes.truncate(len);
     }
 
     /// What the user says of `node`.

@@ -5,6 +5,7 @@
 //!                       catalog ─┘ types, functions       operators' specs    runtime
 //!
 //!  session     statements in, results out; settings
+//!  bridge      tables of a DataStream job, and streams of tables
 //!  dialect     text to syntax             catalog: what has a name
 //!  bind        syntax to meaning          plan: logical, streaming, job graph
 //!  connectors  tables outside             runtime: change batches, operators
@@ -23,6 +24,7 @@
 
 // Modules stand one to a line, so that branches which add one merge.
 mod bind;
+pub mod bridge;
 pub mod calendar;
 pub mod cast;
 pub mod catalog;

@@ -11,10 +11,11 @@
 
 mod ddl;
 mod result;
+mod streams;
 
 use crate::bind::Binder;
 use crate::catalog::{Catalog, TableDef};
-use crate::connectors::{self, ConnectorContext};
+use crate::connectors::{self, ConnectorContext, TableSink};
 use crate::dialect::ast::{CreateTable, Insert, Query, Statement};
 use crate::dialect::{Parsed, Tokens, next_statement};
 use crate::expr::Expr;
@@ -331,12 +332,8 @@ impl Session {
         }
         let planned = on_large_stack(|| -> Result<_> {
             let mut warnings = vec![];
-            let mut nodes = vec![];
-            for (insert, text) in inserts {
-                let node = self.insert_plan(insert, text)?;
-                node.warnings(&mut warnings);
-                nodes.push(node);
-            }
+            let nodes = self.insert_plans(inserts)?;
+            nodes.iter().for_each(|node| node.warnings(&mut warnings));
             let functions = self.registry.user().for_job();
             let mut builder = JobBuilder::new(&self.settings, functions, self.gate.clone())?;
             builder.add_inserts(&nodes)?;
@@ -389,8 +386,37 @@ impl Session {
         Ok(Some(std::iter::once(first).chain(built.fates(&report)).collect()))
     }
 
-    /// The plan of an INSERT.
-    fn insert_plan(&self, insert: &Insert, text: &str) -> Result<Node> {
+    /// The plans of INSERTs that run as one job: what several of them read is read once.
+    fn insert_plans(&self, inserts: &[(&Insert, &str)]) -> Result<Vec<Node>> {
+        let bound = inserts.iter().map(|(insert, text)| self.bound_insert(insert, text));
+        let (targets, rels): (Vec<Target>, Vec<Rel>) =
+            bound.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let nodes = Translator::new(&self.settings)?.translate_all(&rels)?;
+        let planned = inserts.iter().zip(targets).zip(nodes);
+        planned
+            .map(|(((insert, text), target), node)| {
+                if !target.sink.accepts(node.changes) {
+                    let what = refused_updates(&target.path, &node);
+                    return Err(self.binder(text).fail(insert.table.span(), what).advice(
+                        "write to a table that takes changes, or make the query append-only",
+                    ));
+                }
+                let node = enforced(node, &target.schema);
+                let (changes, key) = (node.changes, node.key.clone());
+                Ok(Node {
+                    op: Op::Sink(target.sink, target.path),
+                    inputs: vec![(node, Distribution::Forward)],
+                    schema: target.schema,
+                    changes,
+                    key,
+                    window: None,
+                })
+            })
+            .collect()
+    }
+
+    /// What an INSERT writes to, and what it writes.
+    fn bound_insert(&self, insert: &Insert, text: &str) -> Result<(Target, Rel)> {
         let binder = self.binder(text);
         if insert.overwrite {
             return Err(binder
@@ -422,27 +448,7 @@ impl Session {
         let sink = connectors::sink(&context)?;
         let rel = binder.query(&insert.query)?;
         let rel = self.for_sink(&binder, rel, insert, &table, &schema)?;
-        let node = Translator::new(&self.settings)?.translate(&rel)?;
-        if !sink.accepts(node.changes) {
-            let what = format!(
-                "Table sink '{}' doesn't support consuming update changes which is produced by node {}",
-                table.path,
-                producer(&node)
-            );
-            return Err(binder
-                .fail(insert.table.span(), what)
-                .advice("write to a table that takes changes, or make the query append-only"));
-        }
-        let node = enforced(node, &schema);
-        let (changes, key) = (node.changes, node.key.clone());
-        Ok(Node {
-            op: Op::Sink(sink, table.path.to_string()),
-            inputs: vec![(node, Distribution::Forward)],
-            schema,
-            changes,
-            key,
-            window: None,
-        })
+        Ok((Target { sink, path: table.path.to_string(), schema }, rel))
     }
 
     /// The query's columns in the order and with the types of the sink's.
@@ -544,14 +550,16 @@ impl Session {
                 let node = self.query_plan(&rel)?;
                 plans.push((rel, node));
             }
-            Statement::Insert(insert) => {
-                let rel = self.binder(text).query(&insert.query)?;
-                plans.push((rel, self.insert_plan(insert, text)?));
-            }
-            Statement::StatementSet(inserts) => {
-                for insert in inserts {
-                    let rel = self.binder(text).query(&insert.query)?;
-                    plans.push((rel, self.insert_plan(insert, text)?));
+            Statement::Insert(_) | Statement::StatementSet(_) => {
+                let inserts = match statement {
+                    Statement::StatementSet(inserts) => inserts.iter().collect(),
+                    Statement::Insert(insert) => vec![insert],
+                    _ => vec![],
+                };
+                let all: Vec<(&Insert, &str)> = inserts.iter().map(|i| (*i, text)).collect();
+                let nodes = self.insert_plans(&all)?;
+                for (insert, node) in inserts.into_iter().zip(nodes) {
+                    plans.push((self.binder(text).query(&insert.query)?, node));
                 }
             }
             Statement::CreateTable(create) => {
@@ -568,15 +576,16 @@ impl Session {
         }
         let (mut logical, mut streaming) = (String::new(), String::new());
         let (mut kept, mut warnings, mut json) = (String::new(), vec![], vec![]);
+        let (mut reused, mut reused_ids) = (BTreeMap::new(), BTreeMap::new());
         for (rel, node) in &plans {
             logical += &rel.explain();
-            streaming += &node.explain();
+            streaming += &node.explain(&mut reused);
             node.growing_states(&mut warnings);
-            node.json(&mut json);
+            node.json(&mut json, &mut reused_ids);
         }
         if details.iter().any(|d| d == "STATE") {
             let nodes: Vec<&Node> = plans.iter().map(|(_, node)| node).collect();
-            let all = nodes.iter().zip(identities(&nodes));
+            let all = nodes.iter().zip(identities(&nodes, false));
             all.for_each(|(node, identity)| uids(node, &identity, &mut kept));
         }
         let mut out = format!(
@@ -600,11 +609,22 @@ impl Session {
     }
 }
 
+/// What an INSERT writes to.
+struct Target {
+    sink: Arc<dyn TableSink>,
+    path: String,
+    schema: Schema,
+}
+
 /// A line for each operator that keeps something: its uid, and what it keeps.
 fn uids(node: &Node, identity: &Identity, into: &mut String) {
     let position = node.inputs.is_empty().then_some("positions");
     if let Some(schema) = identity.schema.as_deref().or(position) {
-        *into += &format!("{}: {schema}\n", identity.uid);
+        let line = format!("{}: {schema}\n", identity.uid);
+        // What several INSERTs read is there once.
+        if !into.contains(&line) {
+            *into += &line;
+        }
     }
     for ((input, _), identity) in node.inputs.iter().zip(&identity.inputs) {
         uids(input, identity, into);
@@ -626,6 +646,14 @@ fn enforced(node: Node, schema: &Schema) -> Node {
         key,
         window,
     }
+}
+
+/// Flink's words for changes that a sink does not take.
+fn refused_updates(sink: &str, node: &Node) -> String {
+    format!(
+        "Table sink '{sink}' doesn't support consuming update changes which is produced by node {}",
+        producer(node)
+    )
 }
 
 /// The operator that makes an append-only stream one of changes.

@@ -19,11 +19,12 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, TimeUnit};
 use millstream_core::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::types::{SqlType, TypeKind, element_field, entry_fields, row_fields, time_unit};
 
 /// One SQL value, to be read beside its [`SqlType`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Value {
     /// NULL of any type.
     Null,

@@ -27,6 +27,8 @@ import org.apache.flink.util.CloseableIterator;
  *   Run query FOLDER QUERY EVENTS RATE PARALLELISM BACKEND CHECKPOINTS
  *   Run answers FOLDER EVENTS RATE QUERY...
  * </pre>
+ *
+ * The file of the table side_input is named by the environment variable SIDE_INPUT.
  */
 public final class Run {
     /** The user's own function of q14. */
@@ -80,10 +82,14 @@ public final class Run {
         tables.createTemporarySystemFunction("count_char", CountChar.class);
         String prelude = Files.readString(folder.resolve("tables.sql"))
                 .replace("${EVENTS}", events)
-                .replace("${RATE}", rate);
+                .replace("${RATE}", rate)
+                .replace("${SIDE_INPUT}", System.getenv().getOrDefault("SIDE_INPUT", ""));
         for (String statement : prelude.replaceAll("(?m)^--.*$", "").split(";")) {
             if (!statement.isBlank()) {
-                tables.executeSql(statement);
+                // Flink's own files cannot be looked up.
+                tables.executeSql(statement.contains("TABLE side_input")
+                        ? statement.replace("'filesystem'", "'side-input'")
+                        : statement);
             }
         }
         return tables;

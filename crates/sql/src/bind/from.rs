@@ -173,7 +173,18 @@ impl Binder<'_> {
             let names = table.columns.iter().map(|c| c.name.clone()).collect();
             rel = Rel::project(rel, exprs, names);
         }
-        if let Some(watermark) = &table.watermark {
+        if let Some(watermark) = table.watermark.as_ref().filter(|w| w.is_of_source()) {
+            if table.stream.is_none() {
+                let what = format!(
+                    "table '{}' has SOURCE_WATERMARK(), and its source makes none",
+                    table.path
+                );
+                return Err(Error::config(what).advice(
+                    "write the watermark as an expression, such as ts - INTERVAL '5' SECOND",
+                ));
+            }
+            rel = rel.with_rowtime(watermark.column);
+        } else if let Some(watermark) = &table.watermark {
             let scope = Scope::of_table(&[], rel.schema());
             let mut cx = Cx::plain(&scope, "a watermark");
             let column = watermark.column;

@@ -58,6 +58,7 @@ impl Binder<'_> {
             options: create.options.iter().cloned().collect(),
             comment: create.comment.clone(),
             temporary: create.temporary,
+            stream: None,
         };
         let watermarks = create.watermarks.as_slice();
         if let Some(like) = &create.like {
@@ -389,17 +390,16 @@ impl Binder<'_> {
             return Err(Error::config(what)
                 .advice("a rowtime is TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3"));
         }
-        let all: Vec<Field> = table
-            .columns
-            .iter()
-            .map(|c| Field { name: c.name.clone(), ty: c.ty.clone() })
-            .collect();
-        let scope = Scope::of_table(&[], &all);
-        let mut cx = Cx::plain(&scope, "a watermark");
-        let bound = self.expr(&watermark.expr, &mut cx)?;
-        if !matches!(bound.ty.kind, TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_)) {
-            let what = format!("a watermark must be a timestamp, not {}", bound.ty);
-            return Err(Error::config(what).advice("for example ts - INTERVAL '5' SECOND"));
+        if !watermark.is_of_source() {
+            let field = |c: &Column| Field { name: c.name.clone(), ty: c.ty.clone() };
+            let all: Vec<Field> = table.columns.iter().map(field).collect();
+            let scope = Scope::of_table(&[], &all);
+            let mut cx = Cx::plain(&scope, "a watermark");
+            let bound = self.expr(&watermark.expr, &mut cx)?;
+            if !matches!(bound.ty.kind, TypeKind::Timestamp(_) | TypeKind::TimestampLtz(_)) {
+                let what = format!("a watermark must be a timestamp, not {}", bound.ty);
+                return Err(Error::config(what).advice("for example ts - INTERVAL '5' SECOND"));
+            }
         }
         let at = watermark.column;
         table.columns[at].ty = table.columns[at].ty.clone().with_attribute(TimeAttribute::Rowtime);

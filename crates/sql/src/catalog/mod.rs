@@ -14,7 +14,7 @@ use millstream_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use table::{Column, ColumnKind, PrimaryKey, TableDef, ViewDef, Watermark};
+pub use table::{Column, ColumnKind, PrimaryKey, StreamTable, TableDef, ViewDef, Watermark};
 
 /// Name of the catalog that a session begins with.
 pub const DEFAULT_CATALOG: &str = "default_catalog";

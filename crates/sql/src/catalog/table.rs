@@ -4,9 +4,12 @@
 //! functions and settings may differ then; their types were found when it was made.
 
 use super::Path;
-use crate::dialect::ast::{Expr, Query};
+use crate::connectors::{TableSource, TableSpec};
+use crate::dialect::ast::{Expr, ExprKind, Query};
 use crate::types::SqlType;
+use millstream_core::Result;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A column of a table.
 #[derive(Clone, Debug)]
@@ -53,6 +56,15 @@ pub struct Watermark {
     pub text: String,
 }
 
+impl Watermark {
+    /// Whether it is `SOURCE_WATERMARK()`: the watermarks that come with the rows.
+    pub fn is_of_source(&self) -> bool {
+        let ExprKind::Call(call) = &self.expr.kind else { return false };
+        let [name] = call.name.0.as_slice() else { return false };
+        call.args.is_empty() && name.value.eq_ignore_ascii_case("SOURCE_WATERMARK")
+    }
+}
+
 /// `PRIMARY KEY (...) NOT ENFORCED`.
 #[derive(Clone, Debug)]
 pub struct PrimaryKey {
@@ -81,6 +93,8 @@ pub struct TableDef {
     pub comment: Option<String>,
     /// Whether it was made with `TEMPORARY`.
     pub temporary: bool,
+    /// The stream that it is, in place of a connector.
+    pub stream: Option<StreamTable>,
 }
 
 impl TableDef {
@@ -95,6 +109,30 @@ impl TableDef {
             ColumnKind::Computed { .. } => false,
             ColumnKind::Metadata { is_virtual, .. } => !is_virtual,
         })
+    }
+}
+
+/// A stream of a job that is a table: makes its source for the columns that are read.
+#[derive(Clone)]
+pub struct StreamTable(Arc<MakeStreamSource>);
+
+type MakeStreamSource = dyn Fn(&TableSpec) -> Result<Arc<dyn TableSource>> + Send + Sync;
+
+impl StreamTable {
+    /// From what makes the source.
+    pub fn new(
+        make: impl Fn(&TableSpec) -> Result<Arc<dyn TableSource>> + Send + Sync + 'static,
+    ) -> Self {
+        StreamTable(Arc::new(make))
+    }
+    pub(crate) fn source(&self, table: &TableSpec) -> Result<Arc<dyn TableSource>> {
+        (self.0)(table)
+    }
+}
+
+impl std::fmt::Debug for StreamTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a stream")
     }
 }
 

@@ -121,6 +121,10 @@ pub trait TableSource: Send + Sync {
     fn parallelism_limit(&self) -> Option<usize> {
         None
     }
+    /// Whether it is a stream of the job that reads it.
+    fn is_stream(&self) -> bool {
+        false
+    }
     /// A source of the same table that makes only what is needed, of each column: the rest
     /// may be NULL. `None`: it makes no difference.
     ///
@@ -287,7 +291,11 @@ fn find(table: &TableSpec) -> Result<&'static Connector> {
 /// `Config`: an unknown connector, an unknown, wrong or missing option; or the connector
 /// cannot be read, or not with these columns.
 pub fn source(context: &ConnectorContext<'_>) -> Result<Arc<dyn TableSource>> {
-    source_of(&context.spec()?)
+    let spec = context.spec()?;
+    match &context.table.stream {
+        Some(stream) => stream.source(&spec).map_err(|e| e.at(spec.place())),
+        None => source_of(&spec),
+    }
 }
 
 fn source_of(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
@@ -307,7 +315,13 @@ fn source_of(table: &TableSpec) -> Result<Arc<dyn TableSource>> {
 /// `Config`: an unknown connector, an unknown, wrong or missing option; or the connector
 /// cannot be written, or not with these columns.
 pub fn sink(context: &ConnectorContext<'_>) -> Result<Arc<dyn TableSink>> {
-    sink_of(&context.spec()?)
+    let spec = context.spec()?;
+    if context.table.stream.is_some() {
+        return Err(Error::config("a stream that is a table cannot be written")
+            .advice("write to a table outside, or make the query a stream: to_data_stream")
+            .at(spec.place()));
+    }
+    sink_of(&spec)
 }
 
 fn sink_of(table: &TableSpec) -> Result<Arc<dyn TableSink>> {

@@ -8,6 +8,7 @@ use crate::plan::logical::Schema;
 use crate::runtime::spec;
 use crate::types::TypeKind;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Bytes of a text or collection, for estimates.
@@ -244,26 +245,37 @@ impl Node {
     /// Every state that only grows, for EXPLAIN.
     pub(crate) fn growing_states(&self, into: &mut Vec<String>) {
         for state in self.states().iter().filter(|s| s.is_for_ever()) {
-            into.push(format!(
+            let warning = format!(
                 "{} keeps for ever: {}; it grows with {}; set table.exec.state.ttl",
                 self.name(),
                 state.what,
                 state.grows_with()
-            ));
+            );
+            // What is shared is met again.
+            if !into.contains(&warning) {
+                into.push(warning);
+            }
         }
         self.inputs.iter().for_each(|(n, _)| n.growing_states(into));
     }
 
-    /// The tree: operator, changes, exchange, key, and what it keeps.
-    pub(crate) fn explain(&self) -> String {
+    /// The tree: operator, changes, exchange, key, and what it keeps. `reused` numbers what
+    /// several readers share; its second reader shows the number alone.
+    pub(crate) fn explain<'a>(&'a self, reused: &mut BTreeMap<&'a str, usize>) -> String {
         let mut text = String::new();
         let mut todo = vec![(self, 0usize, None::<String>)];
         while let Some((node, depth, exchange)) = todo.pop() {
-            if let (Op::Shared(_), [(input, _)]) = (&node.op, node.inputs.as_slice()) {
-                todo.push((input, depth, exchange));
-                continue;
+            let (mut node, mut depth, mut reuse) = (node, depth, String::new());
+            let mut is_known = false;
+            if let (Op::Shared(name), [(input, _)]) = (&node.op, node.inputs.as_slice()) {
+                let next = reused.len() + 1;
+                is_known = reused.contains_key(name.as_str());
+                let id = *reused.entry(name).or_insert(next);
+                (node, reuse) = (input, format!("(reuse_id=[{id}])"));
+                if is_known {
+                    reuse = format!("Reused(reference_id=[{id}])");
+                }
             }
-            let mut depth = depth;
             let indent = |d: usize| {
                 if d == 0 { String::new() } else { format!("{}+- ", "   ".repeat(d - 1)) }
             };
@@ -275,6 +287,10 @@ impl Node {
                     writeln!(text, "{}Exchange(distribution=[{exchange}]{changes})", indent(depth));
                 depth += 1;
             }
+            if is_known {
+                let _ = writeln!(text, "{}{reuse}", indent(depth));
+                continue;
+            }
             let name = node.name();
             let name = name.strip_suffix(')').unwrap_or(&name);
             let key = match &node.key {
@@ -284,7 +300,7 @@ impl Node {
                 }
                 _ => String::new(),
             };
-            let _ = writeln!(text, "{}{name}{}{key})", indent(depth), changes(node.changes));
+            let _ = writeln!(text, "{}{name}{}{key}){reuse}", indent(depth), changes(node.changes));
             for state in node.states() {
                 let _ = writeln!(text, "{}   state: {}", "   ".repeat(depth), state.text());
             }
@@ -296,10 +312,22 @@ impl Node {
     }
 
     /// The plan as Flink's JSON: nodes with ids, inputs first.
-    pub(crate) fn json(&self, nodes: &mut Vec<Json>) -> usize {
+    pub(crate) fn json<'a>(
+        &'a self,
+        nodes: &mut Vec<Json>,
+        reused: &mut BTreeMap<&'a str, usize>,
+    ) -> usize {
+        if let (Op::Shared(name), [(input, _)]) = (&self.op, self.inputs.as_slice()) {
+            if let Some(id) = reused.get(name.as_str()) {
+                return *id;
+            }
+            let id = input.json(nodes, reused);
+            reused.insert(name, id);
+            return id;
+        }
         let mut predecessors = vec![];
         for (input, distribution) in &self.inputs {
-            let id = input.json(nodes);
+            let id = input.json(nodes, reused);
             let ship = distribution.text(&input.schema);
             let ship = ship.map_or("FORWARD".into(), |text| text.to_uppercase());
             predecessors.push(json!({"id": id, "ship_strategy": ship, "side": "second"}));

@@ -78,8 +78,10 @@ pub(crate) struct JobBuilder {
     drops_null: bool,
     gate: Option<Arc<SourceGate>>,
     stateful: BTreeSet<String>,
-    /// What is there for [`Op::Shared`], by name, in the plan at hand.
+    /// What is there for [`Op::Shared`], by name.
     shared: BTreeMap<String, (NodeId, usize)>,
+    /// Whether the graph has operators that are not of SQL: streams that are tables.
+    has_streams: bool,
 }
 
 impl JobBuilder {
@@ -97,16 +99,35 @@ impl JobBuilder {
         let mut graph = JobGraph::new();
         graph.parallelism = Some(parallelism);
         graph.max_parallelism = Some(settings.max_parallelism()?);
-        Ok(JobBuilder {
+        let (zone, drops_null) = (settings.zone()?, settings.drops_null());
+        let builder = JobBuilder::onto(graph, parallelism, zone, functions, drops_null);
+        Ok(JobBuilder { gate, has_streams: false, ..builder })
+    }
+
+    /// Adds to a graph that has streams in it.
+    pub(crate) fn onto(
+        graph: JobGraph,
+        parallelism: usize,
+        zone: Zone,
+        functions: UserFunctions,
+        drops_null: bool,
+    ) -> Self {
+        JobBuilder {
             graph,
             parallelism,
-            zone: settings.zone()?,
+            zone,
             functions,
-            drops_null: settings.drops_null(),
-            gate,
+            drops_null,
+            gate: None,
             stateful: BTreeSet::new(),
             shared: BTreeMap::new(),
-        })
+            has_streams: true,
+        }
+    }
+
+    /// The graph with what was added.
+    pub(crate) fn into_graph(self) -> JobGraph {
+        self.graph
     }
 
     /// The job.
@@ -122,7 +143,7 @@ impl JobBuilder {
 
     /// Adds a plan whose rows go to `queue`, in one subtask.
     pub(crate) fn add_query(&mut self, plan: &Node, queue: &Arc<ResultQueue>) -> Result<()> {
-        let identity = identities(&[plan]);
+        let identity = identities(&[plan], self.has_streams);
         let [identity] = identity.as_slice() else { return Err(Error::bug("a lost identity")) };
         let (from, _) = self.node(plan, identity)?;
         let spec = NodeSpec { parallelism: Some(1), ..named("Sink: result") };
@@ -135,13 +156,11 @@ impl JobBuilder {
     /// Adds plans that end in sinks.
     pub(crate) fn add_inserts(&mut self, plans: &[Node]) -> Result<()> {
         let all: Vec<&Node> = plans.iter().collect();
-        let identities = identities(&all);
+        let identities = identities(&all, self.has_streams);
         plans.iter().zip(&identities).try_for_each(|(plan, identity)| self.insert(plan, identity))
     }
 
     fn insert(&mut self, plan: &Node, identity: &Identity) -> Result<()> {
-        // Another sink's plan has operators of its own: uids go by sink.
-        self.shared.clear();
         self.stateful.insert(identity.uid.clone());
         let Op::Sink(sink, _) = &plan.op else { return Err(Error::bug("an insert without sink")) };
         let [(input, distribution)] = plan.inputs.as_slice() else {
@@ -170,12 +189,18 @@ impl JobBuilder {
         source: Arc<dyn TableSource>,
         name: &str,
         identity: &Identity,
-    ) -> (NodeId, usize) {
+    ) -> Result<(NodeId, usize)> {
+        if source.is_stream() && !self.has_streams {
+            return Err(Error::config(format!("{name} reads a stream of another job")).advice(
+                "make the table a stream with to_data_stream, or add the INSERT to a statement \
+                 set: create_statement_set().add_insert_sql(...).attach_as_data_stream()",
+            ));
+        }
         let limit = source.parallelism_limit().unwrap_or(usize::MAX);
         let parallelism = self.parallelism.min(limit).max(1);
         let own = || NodeSpec { parallelism: Some(parallelism), ..known(name, identity) };
         if let Some(node) = source.add_to(&mut self.graph, own()) {
-            return (node, parallelism);
+            return Ok((node, self.graph.parallelism_of(node, parallelism)));
         }
         let strategy = WatermarkStrategy::no_watermarks();
         let gate = self.gate.as_ref().map(|gate| (Arc::clone(gate), gate.expect(parallelism)));
@@ -183,7 +208,7 @@ impl JobBuilder {
         let from = self.graph.add_source(own(), adapter, strategy);
         let unpack = NodeSpec { parallelism: Some(parallelism), ..named("Unpack") };
         let inputs = vec![Input::new(from, None, millstream_runtime::Partitioner::forward())];
-        (self.graph.add_operator(unpack, inputs, |_| Ok(Unpack)), parallelism)
+        Ok((self.graph.add_operator(unpack, inputs, |_| Ok(Unpack)), parallelism))
     }
 
     fn node(&mut self, node: &Node, identity: &Identity) -> Result<(NodeId, usize)> {
@@ -193,7 +218,7 @@ impl JobBuilder {
         }
         match &node.op {
             Op::Source(source, _) => {
-                return Ok(self.source(Arc::clone(source), &name, identity));
+                return self.source(Arc::clone(source), &name, identity);
             }
             Op::Values(rows) => {
                 let source = ValuesSource {
@@ -201,7 +226,7 @@ impl JobBuilder {
                     schema: arrow_schema(&node.schema),
                     zone: self.zone,
                 };
-                return Ok(self.source(Arc::new(source), &name, identity));
+                return self.source(Arc::new(source), &name, identity);
             }
             Op::Shared(known_as) => {
                 if let Some(built) = self.shared.get(known_as) {

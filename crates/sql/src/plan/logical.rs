@@ -9,7 +9,7 @@
 use crate::catalog::TableDef;
 use crate::dialect::ast::SetOp;
 use crate::expr::Expr;
-use crate::types::SqlType;
+use crate::types::{SqlType, TimeAttribute};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -482,6 +482,19 @@ impl Rel {
     /// The input's columns as expressions.
     pub fn columns(&self) -> Vec<Expr> {
         self.schema().iter().enumerate().map(|(i, f)| Expr::column(i, f.ty.clone())).collect()
+    }
+
+    /// The same rows of a table, with a column that is event time: its watermarks come with
+    /// the rows.
+    pub fn with_rowtime(mut self, column: usize) -> Rel {
+        let set = |ty: &mut SqlType| ty.attribute = TimeAttribute::Rowtime;
+        if let Rel::Project { exprs, .. } = &mut self {
+            exprs.iter_mut().skip(column).take(1).for_each(|e| set(&mut e.ty));
+        }
+        if let Rel::Project { schema, .. } | Rel::Scan { schema, .. } = &mut self {
+            schema.iter_mut().skip(column).take(1).for_each(|f| set(&mut f.ty));
+        }
+        self
     }
 
     /// The same with other column names.

@@ -1,7 +1,7 @@
 //! Which state belongs to which operator: uids and state schemas from the plan's structure.
 //!
 //! ```text
-//!   uid = kind + hash(sink, kind, meaning, tables below)
+//!   uid = kind + hash(sink, kind, meaning, tables below); without the sink for a source
 //!   meaning: the spec with every column as what it was computed from
 //!            GROUP BY d, SUM(p)   over   SELECT dept AS d, price * 2 AS p FROM staff
 //!            keys [staff.dept], SUM(staff.price * 2)
@@ -9,6 +9,9 @@
 //! So names, filters, projections and what comes behind an operator may change, and other
 //! queries may come and go beside it: the operator finds its state again. What it keeps is
 //! described by [`Identity::schema`], which a start from other state compares.
+//!
+//! A source belongs to all sinks of its job. An operator that several sinks share is known by
+//! the first of them by name, so the order of a statement set does not matter.
 //!
 //! Operators that would get the same uid are told apart by everything below them and by which
 //! input of which operator they feed; exact copies are numbered.
@@ -45,16 +48,26 @@ impl Identity {
     }
 }
 
-/// The identities of all operators of a job, plan by plan.
-pub(crate) fn identities(plans: &[&Node]) -> Vec<Identity> {
-    let mut drafts: Vec<Draft> = plans.iter().map(|plan| Draft::of(plan, &sink_of(plan))).collect();
-    for draft in &mut drafts {
+/// The identities of all operators of a job, plan by plan. `is_part`: the job has more plans
+/// than these, so that sources are known by their sinks, too.
+pub(crate) fn identities(plans: &[&Node], is_part: bool) -> Vec<Identity> {
+    let draft = |(place, plan): (usize, &&Node)| {
+        let sink = sink_of(plan);
+        let mut draft = Draft::of(plan, &sink, if is_part { &sink } else { "" });
         draft.feed(0);
-    }
+        (sink, place, draft)
+    };
+    let mut drafts: Vec<(String, usize, Draft)> = plans.iter().enumerate().map(draft).collect();
+    drafts.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let (mut bases, mut details) = (BTreeMap::new(), BTreeMap::new());
-    drafts.iter().for_each(|draft| draft.count(&mut bases, &mut BTreeSet::new()));
-    let finish = |draft: Draft| draft.finish(&bases, &mut details, &mut BTreeMap::new());
-    drafts.into_iter().map(finish).collect()
+    let mut seen = BTreeSet::new();
+    drafts.iter().for_each(|(_, _, draft)| draft.count(&mut bases, &mut seen));
+    let mut made = BTreeMap::new();
+    let finish = |(_, place, draft): (String, usize, Draft)| {
+        (place, draft.finish(&bases, &mut details, &mut made))
+    };
+    let identities: BTreeMap<usize, Identity> = drafts.into_iter().map(finish).collect();
+    identities.into_values().collect()
 }
 
 /// The table that a plan writes; a query whose rows are shown has none.
@@ -82,14 +95,16 @@ struct Draft {
 }
 
 impl Draft {
-    fn of(node: &Node, sink: &str) -> Self {
-        let inputs: Vec<Draft> = node.inputs.iter().map(|(n, _)| Draft::of(n, sink)).collect();
+    fn of(node: &Node, sink: &str, of_sources: &str) -> Self {
+        let inputs: Vec<Draft> =
+            node.inputs.iter().map(|(n, _)| Draft::of(n, sink, of_sources)).collect();
         let meaning = Meaning { node, inputs: &inputs };
         let (kind, text) = meaning.text();
         let mut tables: BTreeSet<String> = inputs.iter().flat_map(|d| d.tables.clone()).collect();
         if let Op::Source(_, table) | Op::LookupJoin(_, _, table) = &node.op {
             tables.insert(table.clone());
         }
+        let sink = if matches!(node.op, Op::Source(..)) { of_sources } else { sink };
         let base = stable_hash(&(sink, kind, &text, &tables));
         let below: Vec<u64> = inputs.iter().map(|d| d.detail).collect();
         let shared = match &node.op {

@@ -26,9 +26,12 @@ use arrow_select::filter::{FilterBuilder, filter_record_batch};
 use arrow_select::take::take_record_batch;
 use millstream_core::{Container, Error, Result};
 use millstream_runtime::chain::Counted;
+use serde::{Deserialize, Serialize};
 
 /// What a row does to the table that the stream describes (Flink's `RowKind`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[repr(u8)]
 pub enum ChangeKind {
     /// A new row.

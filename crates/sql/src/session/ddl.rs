@@ -249,7 +249,7 @@ impl Session {
     }
 
     /// A view of the session's home; its text is parsed anew, so that places are its own.
-    fn view(
+    pub(super) fn view(
         &self,
         path: Path,
         query: &Query,

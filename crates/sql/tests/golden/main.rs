@@ -16,6 +16,7 @@ mod lookups;
 mod processing_time;
 mod queries;
 mod restore;
+mod statement_set;
 mod statements;
 mod subqueries;
 

@@ -2,7 +2,8 @@
 //!
 //! `answers.txt` has for each query how many rows are left when all changes are applied, and
 //! the sum of their hashes. It was made by Flink 2.3.0 from the same events:
-//! `nexmark.Run answers benches/nexmark 30000 1000 q0 q1 ..` (benches/nexmark/flink). One
+//! `nexmark.Run answers benches/nexmark 30000 1000 q0 q1 ..` (benches/nexmark/flink), with
+//! SIDE_INPUT naming a file of `millstream_nexmark::side_input`. One
 //! event a millisecond: with ties, the order of arrival would decide.
 
 #![allow(clippy::unwrap_used)]
@@ -35,7 +36,12 @@ fn answer(query: &str) -> String {
     for (_, function) in nexmark_functions() {
         session.create_temporary_system_function("count_char", function);
     }
-    let tables = text("tables.sql").replace("${EVENTS}", "30000").replace("${RATE}", "1000");
+    let side_input = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(side_input.path(), millstream_nexmark::side_input()).unwrap();
+    let tables = text("tables.sql")
+        .replace("${EVENTS}", "30000")
+        .replace("${RATE}", "1000")
+        .replace("${SIDE_INPUT}", side_input.path().to_str().unwrap());
     let script = format!("{tables}\n{}", text(&format!("queries/{query}.sql")));
     let (mut rows, mut sum) = (0i64, 0i64);
     let ran = session.run(&script, |outcome| {

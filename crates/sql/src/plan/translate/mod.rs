@@ -89,12 +89,21 @@ impl<'a> Translator<'a> {
     /// # Errors
     /// `Config`, for what streaming cannot do.
     pub(crate) fn translate(&self, rel: &Rel) -> Result<Node> {
-        let rel = prune(rel.clone());
-        if self.shared.find(&rel) {
+        let mut nodes = self.translate_all(std::slice::from_ref(rel))?;
+        nodes.pop().ok_or_else(|| Error::bug("a query without a plan"))
+    }
+
+    /// The plans of queries of one job; what several of them compute is shared.
+    ///
+    /// # Errors
+    /// As [`translate`](Self::translate).
+    pub(crate) fn translate_all(&self, rels: &[Rel]) -> Result<Vec<Node>> {
+        let rels: Vec<Rel> = rels.iter().map(|rel| prune(rel.clone())).collect();
+        if self.shared.find(&rels) {
             // What all readers of a shared relation need of it.
-            self.all(&rel)?;
+            rels.iter().try_for_each(|rel| self.all(rel).map(|_| ()))?;
         }
-        self.all(&rel)
+        rels.iter().map(|rel| self.all(rel)).collect()
     }
 
     /// How long an operator keeps what it keeps of the rows of `input`.

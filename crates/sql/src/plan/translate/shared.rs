@@ -1,5 +1,6 @@
-//! What a plan computes once for several readers: the same table, the same aggregate or
-//! join. Flink's name for it is sub-plan reuse.
+//! What a job computes once for several readers, in one plan or in several (the INSERTs of a
+//! statement set): the same table, the same aggregate or join. Flink's name for it is sub-plan
+//! reuse.
 //!
 //! A relation is known by its digest: operators and expressions, without column names. The
 //! plan is translated twice when something is shared: first to learn what all readers need
@@ -24,7 +25,7 @@ struct Use {
     needed: Vec<Needed>,
 }
 
-/// The relations of one plan that have several readers.
+/// The relations of one job that have several readers.
 #[derive(Default)]
 pub(super) struct Shared {
     uses: RefCell<BTreeMap<String, Use>>,
@@ -32,10 +33,10 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Looks for what is there more than once; whether something is.
-    pub(super) fn find(&self, rel: &Rel) -> bool {
+    pub(super) fn find(&self, rels: &[Rel]) -> bool {
         let mut uses = BTreeMap::new();
-        if size(rel) <= LARGEST_PLAN {
-            count(rel, &mut uses);
+        if rels.iter().map(size).sum::<usize>() <= LARGEST_PLAN {
+            rels.iter().for_each(|rel| count(rel, &mut uses));
         }
         uses.retain(|_, of: &mut Use| of.readers > 1);
         let found = !uses.is_empty();
