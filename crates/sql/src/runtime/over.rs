@@ -347,6 +347,8 @@ impl Operator for Over {
     ) -> Result<Progress> {
         if self.is_event_time() {
             self.watermark = self.watermark.max(watermark);
+            // Rows that come out must not be held by what was written last.
+            self.waiting_by_slot = HashMap::new();
             self.drain(out)?;
             self.settle(0, 0)?;
         }
@@ -355,6 +357,7 @@ impl Operator for Over {
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         store_watermark(snapshot, self.watermark)?;
         self.store(snapshot)?;
+        self.waiting_by_slot = HashMap::new();
         self.states.iter().try_for_each(|states| states.snapshot(snapshot))
     }
 }
