@@ -8,8 +8,8 @@
 //!
 //! Sets are split one at a time, so that a cache of millions of entries never stops the worker
 //! to grow; and all tables have one size, so that one fits where another one was. When the
-//! budget has no more room, a clock walks over the sets and lets entries go that were not used
-//! since its hand was there: hot keys stay.
+//! budget has no more room, entries of full sets go that were not used since the last ones
+//! went: hot keys stay.
 //!
 //! A cache that began with an empty database and never let an entry go is *complete*: what is
 //! not here is nowhere, and the database need not be asked. Most keys of a young state are new.
@@ -33,8 +33,9 @@ const SLOTS_MIN: usize = 4;
 const DIRECTORY_BITS_MAX: u32 = 24;
 /// The directory uses hash bits from here on; the hash tables of the sets use others.
 const DIRECTORY_SHIFT: u32 = 24;
-/// When the cache is full, a tenth of the entries goes, but not more than these at once.
-const SWEEP_MAX: usize = 1 << 16;
+/// About so many entries go at once when the cache is full, so that they can be written in the
+/// order of their keys.
+const SWEEP_ROWS: usize = 1 << 14;
 
 /// One cached entry; without a value it is known not to exist.
 struct Row<K, N, V> {
@@ -79,6 +80,9 @@ pub(super) struct WriteBack<K, N, V> {
     /// Of all sets' tables.
     table_bytes: usize,
     heap_bytes: usize,
+    /// What a new entry will be counted as until it is written: about the size of those that
+    /// were.
+    encoded_guess: usize,
     /// The set that the clock's hand is at.
     hand: usize,
     is_complete: bool,
@@ -106,6 +110,7 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
             len: 0,
             table_bytes: 0,
             heap_bytes: 0,
+            encoded_guess: size_of::<(K, N, V)>(),
             hand: 0,
             is_complete,
             is_first: is_complete,
@@ -238,7 +243,7 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         value: Option<V>,
         stored: bool,
     ) {
-        let encoded = size_of::<(K, N, V)>();
+        let encoded = self.encoded_guess;
         self.insert(hash, key, namespace, value, encoded, |row| {
             (row.dirty, row.stored) = (true, stored);
         });
@@ -354,26 +359,39 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         self.directory.iter_mut().skip(first).step_by(2 << depth).for_each(|at| *at = new);
         true
     }
-    /// Moves the clock's hand until some of the entries are gone and the rest is within the
-    /// budget, and makes room in the set `at`.
+    /// Moves the clock's hand until some entries are gone, of sets that are almost full, and all
+    /// is within the budget, and makes room in the set `at`.
     fn sweep(&mut self, at: usize, budget_bytes: usize, write: Write<'_, K, N, V>) -> Result<()> {
-        let goal = self.len - self.len.div_ceil(10).min(SWEEP_MAX);
-        let mut steps = 2 * self.sets.len();
-        while (self.len > goal || self.bytes() > budget_bytes) && steps > 0 {
+        if self.sets[at].rows.len() >= self.rows_max {
+            self.evict(at, write)?;
+        }
+        let goal = self.len.saturating_sub(SWEEP_ROWS.min(self.len / 10));
+        // Sets with room are left alone, or the cache would never become full again.
+        let almost_full = self.rows_max / 8 * 7;
+        let mut steps = self.sets.len();
+        while self.len > goal && steps > 0 {
+            steps -= 1;
+            self.hand = (self.hand + 1) % self.sets.len();
+            if self.sets[self.hand].rows.len() >= almost_full {
+                self.evict(self.hand, write)?;
+            }
+        }
+        self.shrink(budget_bytes, write)
+    }
+    /// Lets entries go until all is within the budget.
+    fn shrink(&mut self, budget_bytes: usize, write: Write<'_, K, N, V>) -> Result<()> {
+        let mut steps = 4 * self.sets.len();
+        while self.bytes() > budget_bytes && steps > 0 {
             steps -= 1;
             self.hand = (self.hand + 1) % self.sets.len();
             self.evict(self.hand, write)?;
         }
         // Tables that the budget has no room for any more, or too few rows: when entries have
         // become large, or new states share the budget.
-        let few = self.len < self.sets.len() * self.rows_max / 8;
-        if self.sets.len() > 1 && (few || self.bytes() > budget_bytes) {
+        let has_few = steps < 4 * self.sets.len() && self.len < self.sets.len() * self.rows_max / 8;
+        if self.sets.len() > 1 && (has_few || self.bytes() > budget_bytes) {
             (0..self.sets.len()).try_for_each(|at| self.clear(at, write))?;
             self.begin(budget_bytes);
-            return Ok(());
-        }
-        while self.sets[at].rows.len() >= self.rows_max {
-            self.evict(at, write)?;
         }
         Ok(())
     }
@@ -382,12 +400,12 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         self.sets[at].rows.iter_mut().for_each(|row| row.used = false);
         self.evict(at, write)
     }
-    /// Lets the entries of a set go that were not used since the last time.
+    /// Lets the entries of a set go that were not used since the last time; half of them, when
+    /// all were.
     fn evict(&mut self, at: usize, write: Write<'_, K, N, V>) -> Result<()> {
         let set = &mut self.sets[at];
         if set.rows.iter().all(|row| row.used) {
-            set.rows.iter_mut().for_each(|row| row.used = false);
-            return Ok(());
+            set.rows.iter_mut().step_by(2).for_each(|row| row.used = false);
         }
         // All rows leave, as when a set is split.
         let mut kept = std::mem::take(&mut self.kept);
@@ -400,7 +418,9 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
             if let (true, Some(dirty)) = (row.dirty, &mut self.dirty) {
                 dirty.remove(&row.key, &row.namespace);
             }
-            row.write(write)?;
+            if let Some(encoded) = row.write(write)? {
+                self.encoded_guess = (15 * self.encoded_guess + encoded).div_ceil(16);
+            }
             self.is_first &= !row.stored;
             self.is_complete &= !row.stored;
             self.len -= 1;
@@ -415,11 +435,17 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         self.kept = kept;
         Ok(())
     }
-    /// Writes all that is dirty; it stays in the cache, clean.
-    pub(super) fn write_back(&mut self, write: Write<'_, K, N, V>) -> Result<()> {
+    /// Writes all that is dirty; it stays in the cache, clean, as far as there is room: now the
+    /// sizes are known.
+    pub(super) fn write_back(
+        &mut self,
+        budget_bytes: usize,
+        write: Write<'_, K, N, V>,
+    ) -> Result<()> {
         for set in self.sets.iter_mut().filter(|set| set.dirty) {
             for row in set.rows.iter_mut() {
                 if let Some(encoded) = row.write(write)? {
+                    self.encoded_guess = (15 * self.encoded_guess + encoded).div_ceil(16);
                     self.is_first &= !row.stored;
                     self.heap_bytes -= row.heap_bytes as usize;
                     row.heap_bytes = Self::heap_bytes_of(encoded);
@@ -431,7 +457,7 @@ impl<K: Key, N: Key, V: Data> WriteBack<K, N, V> {
         if let Some(dirty) = &mut self.dirty {
             dirty.clear();
         }
-        Ok(())
+        if self.sets.is_empty() { Ok(()) } else { self.shrink(budget_bytes, write) }
     }
 }
 

@@ -79,7 +79,8 @@ impl<V: Data + PartialEq + std::fmt::Debug> Cached<V> {
     }
     fn write_back(&mut self) {
         let database = &mut self.database;
-        self.cache.write_back(&mut |k, (), v| write(database, k, v)).unwrap();
+        let write = &mut |k: &u16, (): &(), v: Option<&V>| write(database, k, v);
+        self.cache.write_back(self.budget_bytes, write).unwrap();
     }
     fn check(&self) {
         let cache = &self.cache;
@@ -204,6 +205,19 @@ fn a_smaller_budget_is_kept_and_then_used() {
     assert!(cached.database.len() > 19_000);
     count(&mut cached, 0..5_000);
     assert!(cached.cache.bytes() > 10_000, "{}", cached.cache.bytes());
+}
+
+/// Sets become full at different times: one that is must not empty the others.
+#[test]
+fn a_full_cache_stays_full() {
+    let mut cached = Cached::new(100_000, BTreeMap::new());
+    count(&mut cached, 0..10_000);
+    let most = cached.cache.sets.len() * cached.cache.rows_max;
+    for key in 10_000..60_000 {
+        count(&mut cached, key..key + 1);
+        assert!(cached.cache.len > most / 2, "{} of {most}", cached.cache.len);
+    }
+    assert_eq!(cached.cache.sets.len() * cached.cache.rows_max, most);
 }
 
 #[test]

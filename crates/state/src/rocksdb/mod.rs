@@ -28,6 +28,7 @@ mod snapshot;
 mod store;
 mod table;
 mod timers;
+mod trim;
 
 use bytes::RocksBytes;
 pub use options::{RocksDbOptions, TimerService};
@@ -49,6 +50,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use store::Store;
+use trim::Trim;
 
 /// What all databases of a process share: the budget of memory, and the folder.
 #[derive(Clone)]
@@ -64,6 +66,7 @@ struct Shared {
     tables: AtomicUsize,
     /// Bytes of decoded values in all tables, told from time to time.
     decoded: AtomicUsize,
+    trim: Trim,
 }
 
 /// What the state of a process holds in memory now, in bytes.
@@ -101,7 +104,8 @@ impl RocksDbBackend {
             cache.clone(),
         );
         let (tables, decoded) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let shared = Shared { options, cache, write_buffers, tables, decoded };
+        let trim = Trim::new();
+        let shared = Shared { options, cache, write_buffers, tables, decoded, trim };
         RocksDbBackend { shared: Arc::new(shared) }
     }
     /// The options.

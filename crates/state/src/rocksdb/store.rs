@@ -169,6 +169,7 @@ impl Store {
         }
         let mut options = WriteOptions::default();
         options.disable_wal(true);
+        self.backend.shared.trim.moved(batch.size_in_bytes());
         self.db.write_opt(batch, &options).map_err(fault)
     }
     /// Adds entries in the order of their keys as a file, past the memtables: for many at once.

@@ -125,6 +125,7 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
         })?;
         let found = found.map_err(fault)?;
         let encoded = key_bytes + found.as_ref().map_or(0, |value| value.len());
+        self.store.backend.shared.trim.moved(encoded);
         let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
         self.make_room(hash, cache)?;
         cache.insert_stored(hash, key.clone(), namespace.clone(), value, encoded);
@@ -290,13 +291,16 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
         let family = self.store.family(&self.description.name)?;
         let bytes = missing.iter().map(|(bytes, ..)| bytes);
         let found = self.store.db.batched_multi_get_cf(&family, bytes, true);
+        let mut moved = 0;
         for (found, (bytes, hash, key, namespace)) in found.into_iter().zip(missing) {
             let found = found.map_err(fault)?;
             let encoded = bytes.len() + found.as_ref().map_or(0, |value| value.len());
+            moved += encoded;
             let value = found.map(|value| postcard::from_bytes(&value)).transpose()?;
             self.make_room(hash, &mut cache)?;
             cache.insert_stored(hash, key, namespace, value, encoded);
         }
+        self.store.backend.shared.trim.moved(moved);
         Ok(())
     }
     fn for_each(&self, visit: &mut dyn FnMut(&K, &N, &V) -> Result<()>) -> Result<()> {
@@ -319,7 +323,7 @@ impl<K: Key, N: Key, V: Data> Table<K, N, V> for RocksTable<K, N, V> {
 impl<K: Key, N: Key, V: Data> AnyTable for RocksTable<K, N, V> {
     fn flush(&self) -> Result<()> {
         let mut cache = self.borrow()?;
-        self.writing(|write| cache.write_back(write))?;
+        self.writing(|write| cache.write_back(self.share.bytes(), write))?;
         self.tell(&cache);
         Ok(())
     }
