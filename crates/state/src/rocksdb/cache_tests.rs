@@ -215,8 +215,8 @@ fn a_full_cache_stays_full() {
     let most = cached.cache.sets.len() * cached.cache.rows_max;
     for key in 10_000..60_000 {
         count(&mut cached, key..key + 1);
-        // A set that was full has a tenth of its rows fewer, one that was split half of them.
-        assert!(cached.cache.len > most * 2 / 5, "{} of {most}", cached.cache.len);
+        // A set that was split has half of its rows; how many are at a time is chance, about half.
+        assert!(cached.cache.len > most / 4, "{} of {most}", cached.cache.len);
     }
     assert_eq!(cached.cache.sets.len() * cached.cache.rows_max, most);
 }
