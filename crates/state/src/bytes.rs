@@ -48,6 +48,18 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
+/// Appends bytes in the stored form of [`Bytes`]: behind their length, as postcard has them.
+pub(crate) fn append(bytes: &[u8], mut out: Vec<u8>) -> Vec<u8> {
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+    out
+}
+
 /// A key with its [stable hash](millstream_core::key_group::stable_hash).
 pub type HashedKey<'k> = (u64, &'k [u8]);
 

@@ -12,12 +12,13 @@
 //! Invariant: the snapshots of all subtasks of an operator, taken together, hold each key
 //! group and each list element exactly once.
 
+use crate::bytes::append;
 use crate::{
     FormerState, HashedKey, NativeState, StateDescription, StateKind, StoredState, SubtaskInfo,
 };
 use millstream_core::key_group::key_group_of_hash;
 use millstream_core::{Error, Key, KeyGroup, KeyGroupRange, Result, key_group_of};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -209,17 +210,9 @@ impl std::fmt::Debug for OperatorSnapshot {
     }
 }
 
-/// An entry of [`Bytes`](crate::Bytes) as they are stored.
-struct BytesEntry<'e>(&'e [u8]);
-
-impl Serialize for BytesEntry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
-
-fn put_bytes_entry(key: &[u8], value: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
-    Ok(postcard::to_extend(&(BytesEntry(key), BytesEntry(value)), bytes)?)
+/// Appends an entry of [`Bytes`](crate::Bytes).
+fn append_entry(key: &[u8], value: &[u8], bytes: Vec<u8>) -> Vec<u8> {
+    append(value, append(key, bytes))
 }
 
 /// Entries of a keyed state whose keys and values are [`Bytes`](crate::Bytes), encoded at the cut
@@ -241,19 +234,15 @@ impl BytesEntries {
         self.groups.is_empty()
     }
     /// Adds one.
-    ///
-    /// # Errors
-    /// None that is known; the form of storage might refuse.
-    pub fn put(&mut self, (hash, key): HashedKey<'_>, value: &[u8]) -> Result<()> {
+    pub fn put(&mut self, (hash, key): HashedKey<'_>, value: &[u8]) {
         let group = key_group_of_hash(hash, self.max_parallelism);
         let pieces = self.groups.entry(group).or_default();
         match pieces.last_mut() {
             Some(piece) if piece.len() < PIECE_BYTES => {
-                *piece = put_bytes_entry(key, value, std::mem::take(piece))?;
+                *piece = append_entry(key, value, std::mem::take(piece));
             }
-            _ => pieces.push(put_bytes_entry(key, value, Vec::new())?),
+            _ => pieces.push(append_entry(key, value, Vec::new())),
         }
-        Ok(())
     }
 }
 
@@ -301,7 +290,7 @@ impl<'w> EntryWriter<'w> {
     /// When storage refuses.
     pub fn put_bytes(&mut self, (hash, key): HashedKey<'_>, value: &[u8]) -> Result<()> {
         let group = key_group_of_hash(hash, self.max_parallelism);
-        self.put_in(group, |bytes| put_bytes_entry(key, value, bytes))
+        self.put_in(group, |bytes| Ok(append_entry(key, value, bytes)))
     }
     pub(crate) fn put_encoded<K: Key>(
         &mut self,

@@ -157,6 +157,49 @@ macro_rules! only_column {
     )*};
 }
 
+/// What a record and a value do alike: wrappers are looked through, enums with data refused.
+macro_rules! wrappers_and_enums {
+    () => {
+        fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<()> {
+            value.serialize(self)
+        }
+        fn serialize_newtype_struct<T: Serialize + ?Sized>(
+            self,
+            _: &'static str,
+            value: &T,
+        ) -> Result<()> {
+            value.serialize(self)
+        }
+        fn serialize_newtype_variant<T: Serialize + ?Sized>(
+            self,
+            _: &'static str,
+            _: u32,
+            _: &'static str,
+            _: &T,
+        ) -> Result<()> {
+            Err(an_enum())
+        }
+        fn serialize_tuple_variant(
+            self,
+            _: &'static str,
+            _: u32,
+            _: &'static str,
+            _: usize,
+        ) -> Result<Self::SerializeTupleVariant> {
+            Err(an_enum())
+        }
+        fn serialize_struct_variant(
+            self,
+            _: &'static str,
+            _: u32,
+            _: &'static str,
+            _: usize,
+        ) -> Result<Self::SerializeStructVariant> {
+            Err(an_enum())
+        }
+    };
+}
+
 /// A record.
 impl<'a> Serializer for &'a mut Encoder {
     type Ok = ();
@@ -169,6 +212,7 @@ impl<'a> Serializer for &'a mut Encoder {
     type SerializeStruct = Fields<'a>;
     type SerializeStructVariant = Impossible<(), Failure>;
 
+    wrappers_and_enums! {}
     only_column! {
         serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32,
         serialize_i64: i64, serialize_i128: i128, serialize_u8: u8, serialize_u16: u16,
@@ -181,9 +225,6 @@ impl<'a> Serializer for &'a mut Encoder {
     fn serialize_none(self) -> Result<()> {
         self.put_only(&None::<()>)
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<()> {
-        value.serialize(self)
-    }
     fn serialize_unit(self) -> Result<()> {
         Ok(())
     }
@@ -192,22 +233,6 @@ impl<'a> Serializer for &'a mut Encoder {
     }
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
         self.put_only(variant)
-    }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<()> {
-        value.serialize(self)
-    }
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<()> {
-        Err(an_enum())
     }
     fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq> {
         Err(Failure::of_type("a list is no record: make it a struct or a tuple"))
@@ -218,34 +243,47 @@ impl<'a> Serializer for &'a mut Encoder {
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Fields<'a>> {
         Ok(Fields { encoder: self, place: 0, key: None })
     }
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant> {
-        Err(an_enum())
-    }
     fn serialize_map(self, _: Option<usize>) -> Result<Fields<'a>> {
         Ok(Fields { encoder: self, place: 0, key: None })
     }
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a>> {
         Ok(Fields { encoder: self, place: 0, key: None })
     }
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant> {
-        Err(an_enum())
-    }
 }
 
 fn an_enum() -> Failure {
     Failure::of_type("an enum with data has no SQL type: make it a struct with Option fields")
+}
+
+/// The serde traits by which parts come one after the other, or by name: all the same to
+/// `item`, `named` and `close` of the type.
+macro_rules! parts {
+    ($ty:ident: $($list:ident.$element:ident),*) => {
+        $(impl $list for $ty<'_> {
+            type Ok = ();
+            type Error = Failure;
+            fn $element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+                self.item(value)
+            }
+            fn end(self) -> Result<()> {
+                self.close()
+            }
+        })*
+        impl SerializeStruct for $ty<'_> {
+            type Ok = ();
+            type Error = Failure;
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<()> {
+                self.named(name, value)
+            }
+            fn end(self) -> Result<()> {
+                self.close()
+            }
+        }
+    };
 }
 
 /// The fields of a record on their way.
@@ -261,7 +299,7 @@ impl Fields<'_> {
         self.place += 1;
         column.map_or(Ok(()), |column| self.encoder.put(column, value))
     }
-    fn placed<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let column = self.encoder.field_at(self.place);
         self.place += 1;
         match column {
@@ -272,22 +310,13 @@ impl Fields<'_> {
             None => Err(Failure::of_type("the tuple has more fields than the table has columns")),
         }
     }
-}
-
-impl SerializeStruct for Fields<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<()> {
-        self.named(name, value)
-    }
-    fn end(self) -> Result<()> {
+    fn close(self) -> Result<()> {
         Ok(())
     }
 }
+
+parts! { Fields: SerializeTuple.serialize_element, SerializeTupleStruct.serialize_field }
+
 impl SerializeMap for Fields<'_> {
     type Ok = ();
     type Error = Failure;
@@ -298,26 +327,6 @@ impl SerializeMap for Fields<'_> {
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let key = self.key.take().unwrap_or_default();
         self.named(&key, value)
-    }
-    fn end(self) -> Result<()> {
-        Ok(())
-    }
-}
-impl SerializeTuple for Fields<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.placed(value)
-    }
-    fn end(self) -> Result<()> {
-        Ok(())
-    }
-}
-impl SerializeTupleStruct for Fields<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.placed(value)
     }
     fn end(self) -> Result<()> {
         Ok(())
@@ -482,6 +491,7 @@ impl<'a> Serializer for Cell<'a> {
     type SerializeStruct = Parts<'a>;
     type SerializeStructVariant = Impossible<(), Failure>;
 
+    wrappers_and_enums! {}
     fn serialize_bool(self, value: bool) -> Result<()> {
         match self.0.ty().kind {
             TypeKind::Boolean => Ok(self.0.push_bool(value)?),
@@ -518,9 +528,6 @@ impl<'a> Serializer for Cell<'a> {
     fn serialize_none(self) -> Result<()> {
         push_null(self.0)
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<()> {
-        value.serialize(self)
-    }
     fn serialize_unit(self) -> Result<()> {
         push_null(self.0)
     }
@@ -530,22 +537,6 @@ impl<'a> Serializer for Cell<'a> {
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
         push_text(self.0, variant)
     }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<()> {
-        value.serialize(self)
-    }
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<()> {
-        Err(an_enum())
-    }
     fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'a>> {
         Parts::listed(self.0)
     }
@@ -554,15 +545,6 @@ impl<'a> Serializer for Cell<'a> {
     }
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'a>> {
         Parts::listed(self.0)
-    }
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant> {
-        Err(an_enum())
     }
     fn serialize_map(self, _: Option<usize>) -> Result<Parts<'a>> {
         match self.0.ty().kind {
@@ -575,15 +557,6 @@ impl<'a> Serializer for Cell<'a> {
             TypeKind::Row(_) => Ok(Parts::new(self.0)),
             _ => Err(wrong("a struct")),
         }
-    }
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant> {
-        Err(an_enum())
     }
 }
 
@@ -654,35 +627,9 @@ fn one_byte<T: Serialize + ?Sized>(value: &T) -> Result<u8> {
     }
 }
 
-impl SerializeSeq for Parts<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.item(value)
-    }
-    fn end(self) -> Result<()> {
-        self.close()
-    }
-}
-impl SerializeTuple for Parts<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.item(value)
-    }
-    fn end(self) -> Result<()> {
-        self.close()
-    }
-}
-impl SerializeTupleStruct for Parts<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.item(value)
-    }
-    fn end(self) -> Result<()> {
-        self.close()
-    }
+parts! {
+    Parts: SerializeSeq.serialize_element, SerializeTuple.serialize_element,
+    SerializeTupleStruct.serialize_field
 }
 impl SerializeMap for Parts<'_> {
     type Ok = ();
@@ -701,20 +648,6 @@ impl SerializeMap for Parts<'_> {
             Some(key) => self.named(&key, value),
             None => value.serialize(Cell(self.column.entries()?.1)),
         }
-    }
-    fn end(self) -> Result<()> {
-        self.close()
-    }
-}
-impl SerializeStruct for Parts<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<()> {
-        self.named(name, value)
     }
     fn end(self) -> Result<()> {
         self.close()

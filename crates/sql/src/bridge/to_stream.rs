@@ -7,13 +7,13 @@
 //! ```
 //! Invariant: records come in the order of the changes, by the subtasks that made them.
 
-use crate::connectors::{Changes, TableSink, TableWriter};
+use crate::connectors::{Changes, TableSink};
 use crate::runtime::window::milliseconds;
 use crate::runtime::{ChangeBatch, ChangeKind};
 use crate::types::RowField;
 use crate::value::{Value, values_of};
-use millstream_core::{Batch, Data, Error, Result};
-use millstream_runtime::{Input, JobGraph, NodeId, NodeSpec, Operator, OperatorContext, Output};
+use millstream_core::{Batch, Data, Result};
+use millstream_runtime::{Input, JobGraph, NodeId, NodeSpec, Operator, Output};
 use std::sync::{Arc, OnceLock};
 
 /// Makes a record of a row.
@@ -34,9 +34,6 @@ pub(super) struct StreamSink<U> {
 impl<U: Data> TableSink for StreamSink<U> {
     fn accepts(&self, changes: Changes) -> bool {
         self.takes_changes || !changes.retracts()
-    }
-    fn create_writer(&self, _: &OperatorContext) -> Result<Box<dyn TableWriter>> {
-        Err(Error::bug("a stream is written by an operator"))
     }
     fn add_to(
         &self,

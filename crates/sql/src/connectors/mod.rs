@@ -162,11 +162,13 @@ pub trait TableSink: Send + Sync {
     fn is_single(&self) -> bool {
         false
     }
-    /// The writer of one subtask.
+    /// The writer of one subtask, if the sink is made of writers.
     ///
     /// # Errors
     /// When what is outside is not there.
-    fn create_writer(&self, context: &OperatorContext) -> Result<Box<dyn TableWriter>>;
+    fn create_writer(&self, _context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
+        Err(Error::bug("a table that is written by operators of its own was asked for a writer"))
+    }
     /// What makes the output of checkpoints visible, if the sink commits in two phases in this
     /// job: see [`millstream_runtime::sink`].
     ///

@@ -305,15 +305,16 @@ pub trait SlotState {
         Ok(())
     }
     /// Puts everything into a snapshot, or what has changed into the backend, which is stored
-    /// with [`KeyedStates::snapshot`].
+    /// with [`KeyedStates::snapshot`]; nothing, when nobody will store it.
     ///
     /// # Errors
     /// As [`settle`](Self::settle).
     fn store(&mut self, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let (name, subtask) = match &self.keys().home {
+            Home::Nowhere => return Err(Error::bug("state is stored that was never restored")),
+            _ if snapshot.is_dropped() => return Ok(()),
             Home::Backend(_) => return self.write_back(),
             Home::Heap { name, subtask } => (*name, subtask.clone()),
-            Home::Nowhere => return Err(Error::bug("state is stored that was never restored")),
         };
         self.prepare();
         let (mut shared, mut value) = (Vec::new(), Vec::new());
@@ -329,7 +330,7 @@ pub trait SlotState {
             value.clear();
             self.write(slot, &mut value)?;
             if let Some(key) = self.keys().hashed(slot) {
-                entries.put(key, &value)?;
+                entries.put(key, &value);
             }
         }
         if !entries.is_empty() {

@@ -23,7 +23,8 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::{FilterBuilder, filter_record_batch};
-use arrow_select::take::take_record_batch;
+use arrow_select::interleave::interleave;
+use arrow_select::take::{take, take_record_batch};
 use millstream_core::{Container, Error, Result};
 use millstream_runtime::chain::Counted;
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,30 @@ impl Default for ChangeBatch {
 /// An Arrow kernel refused what the plan promised it would take.
 pub(crate) fn arrow_bug(e: ArrowError) -> Error {
     Error::bug(format!("an Arrow kernel refused its input: {e}"))
+}
+
+/// Rows of two tables with the same columns: `places` says which table (0 or 1), and which row.
+///
+/// # Errors
+/// Bug: a place is out of range, or the columns differ.
+pub(crate) fn interleave_tables(
+    tables: [&[ArrayRef]; 2],
+    places: &[(usize, usize)],
+) -> Result<Vec<ArrayRef>> {
+    // Often all are of one table, and many a time all of it.
+    let table = places.first().map_or(0, |(table, _)| *table);
+    if table < tables.len() && places.iter().all(|place| place.0 == table) {
+        let columns = tables[table];
+        let rows = columns.first().map_or(0, |column| column.len());
+        if places.iter().map(|place| place.1).eq(0..rows) {
+            return Ok(columns.to_vec());
+        }
+        let rows = UInt32Array::from_iter_values(places.iter().map(|place| place.1 as u32));
+        return columns.iter().map(|c| take(c, &rows, None).map_err(arrow_bug)).collect();
+    }
+    let pairs = tables[0].iter().zip(tables[1]);
+    let of = |(first, second): (&ArrayRef, &ArrayRef)| interleave(&[first, second], places);
+    pairs.map(|pair| of(pair).map_err(arrow_bug)).collect()
 }
 
 impl ChangeBatch {

@@ -13,12 +13,11 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use arrow_array::{Array, BooleanArray};
-use arrow_select::interleave::interleave;
 use millstream_core::{Epoch, Error, Result, Watermark};
 use millstream_runtime::{Counter, Operator, OperatorContext, OperatorSnapshot, Output, Progress};
 
 use super::backing::{SlotState, States};
-use super::change_batch::arrow_bug;
+use super::change_batch::interleave_tables;
 use super::row::{RowCodec, hash_row};
 use super::spec::{DeduplicateSpec, Keep};
 use super::state_table::{
@@ -157,17 +156,8 @@ impl Deduplicate {
         if places.is_empty() {
             return Ok(());
         }
-        if former.is_empty() {
-            let rows: Vec<u32> = places.iter().map(|(_, row)| *row as u32).collect();
-            let rows = batch.take(&rows)?.rows().clone();
-            out.emit(ChangeBatch::new(rows, kinds)?);
-            return self.settle(batch.len(), bytes);
-        }
         let former = self.row_codec.decode(former.iter().map(|row| Some(&**row)))?;
-        let columns = batch.rows().columns().iter().zip(&former);
-        let columns = columns
-            .map(|(new, old)| interleave(&[new, old], &places).map_err(arrow_bug))
-            .collect::<Result<_>>()?;
+        let columns = interleave_tables([batch.rows().columns(), &former], &places)?;
         let count = kinds.len();
         let schema = self.spec.schema.clone();
         out.emit(ChangeBatch::from_columns(schema, columns, count, Some(kinds))?);

@@ -10,7 +10,6 @@
 //! loses its last row forgets everything, even when new rows of it follow in the same batch.
 
 use arrow_array::{ArrayRef, UInt32Array};
-use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 use millstream_core::{Epoch, Error, Result};
 use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
@@ -18,7 +17,7 @@ use millstream_runtime::{Operator, OperatorContext, OperatorSnapshot, Output};
 use super::agg::Aggregates;
 use super::agg::user::UserFunctions;
 use super::backing::{SlotState, States};
-use super::change_batch::arrow_bug;
+use super::change_batch::{arrow_bug, interleave_tables};
 use super::row::{RowCodec, hash_row};
 use super::spec::{AggFunction, GroupAggregateSpec};
 use super::state_table::{Expiry, KeyTable, Reader, Slot};
@@ -230,15 +229,7 @@ impl GroupAggregate {
         for key in batch.columns(&self.spec.keys)? {
             columns.push(take(&key, &key_rows, None).map_err(arrow_bug)?);
         }
-        let all_new = places.iter().copied().eq((0..new).map(|i| (1, i)));
-        for (index, after) in after.iter().enumerate() {
-            if all_new {
-                columns.push(after.clone());
-                continue;
-            }
-            let before = before.and_then(|before| before.get(index)).unwrap_or(after);
-            columns.push(interleave(&[before, after], &places).map_err(arrow_bug)?);
-        }
+        columns.extend(interleave_tables([before.unwrap_or(after), after], &places)?);
         let rows = kinds.len();
         ChangeBatch::from_columns(self.spec.output.clone(), columns, rows, Some(kinds)).map(Some)
     }

@@ -8,7 +8,7 @@
 use super::run::Run;
 use super::store::Store;
 use super::{AnyTable, Share, fault};
-use crate::bytes::{Bytes, BytesTable, HashedKey, IsExpired, Visit};
+use crate::bytes::{Bytes, BytesTable, HashedKey, IsExpired, Visit, append};
 use crate::schema::check_keys;
 use crate::table::TableSpec;
 use crate::{Restored, StateDescription, StateKind, SubtaskInfo};
@@ -29,18 +29,6 @@ pub(super) struct RocksBytes {
     is_on_disk: Cell<bool>,
     /// Of the budget of decoded values.
     share: Share,
-}
-
-/// Appends bytes behind their length, as postcard has them.
-fn append(bytes: &[u8], mut out: Vec<u8>) -> Vec<u8> {
-    let mut length = bytes.len();
-    while length >= 0x80 {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-    out.extend_from_slice(bytes);
-    out
 }
 
 /// The bytes behind their length.

@@ -4,12 +4,12 @@
 //! more. Without one there are only rows to add. Rows are written in batches, again after a
 //! failure: at least once, and by key as if once.
 
-use super::super::{Changes, Options, TableSink, TableSpec, TableWriter};
+use super::super::{Changes, Options, TableSink, TableSpec};
 use super::config::{check_columns, connection, named};
 use super::values;
 use crate::runtime::{ChangeBatch, ChangeKind};
 use crate::types::SqlType;
-use millstream_core::{Batch, Error, Result};
+use millstream_core::{Batch, Result};
 use millstream_jdbc::{JdbcSink, SqlValue};
 use millstream_runtime::job_graph::{Input, JobGraph, NodeId, NodeSpec};
 use millstream_runtime::{Operator, OperatorContext, Output, Partitioner, Sink};
@@ -67,9 +67,6 @@ impl JdbcTarget {
 impl TableSink for JdbcTarget {
     fn accepts(&self, changes: Changes) -> bool {
         changes == Changes::Append || !self.key.is_empty()
-    }
-    fn create_writer(&self, _context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
-        Err(Error::bug("a table of a database is written by operators of its own"))
     }
     fn add_to(
         &self,

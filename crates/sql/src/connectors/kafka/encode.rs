@@ -1,6 +1,6 @@
 //! Rows to records of Kafka.
 
-use super::super::{Changes, TableSink, TableWriter};
+use super::super::{Changes, TableSink};
 use super::config::{Metadata, Topic};
 use crate::formats::Encoder;
 use crate::runtime::{ChangeBatch, ChangeKind};
@@ -63,9 +63,6 @@ impl TableSink for KafkaTarget {
         self.topic.upsert
             || changes == Changes::Append
             || self.topic.value_format.changes() == Changes::Retract
-    }
-    fn create_writer(&self, _context: &OperatorContext) -> Result<Box<dyn TableWriter>> {
-        Err(Error::bug("a topic is written by operators of its own"))
     }
     fn add_to(
         &self,
