@@ -28,7 +28,7 @@ use super::change_batch::arrow_bug;
 use super::row::{RowCodec, hash_row};
 use super::spec::{Frame, OverSpec, TimeDomain};
 use super::state_table::{
-    Expiry, KeyTable, Reader, Slot, put_delimited, restored_watermark, store_watermark,
+    Expiry, KeyTable, Reader, Slot, is_past, put_delimited, restored_watermark, store_watermark,
 };
 use super::window::milliseconds;
 
@@ -295,8 +295,15 @@ impl Operator for Over {
         let bytes = rows.byte_count();
         let now_ms = self.context.as_ref().map_or(0, |context| context.clock.now_ms());
         for slot in self.expiry.sweep(now_ms) {
-            if self.keys.is_used(slot) && self.waiting_counts[slot as usize] == 0 {
+            if !self.keys.is_used(slot) {
+                continue;
+            }
+            if self.waiting_counts[slot as usize] == 0 {
                 self.forget(slot);
+            } else {
+                // Rows that wait keep their partition for as long again, as in Flink.
+                self.expiry.touch(slot, now_ms);
+                self.keys.changed(slot);
             }
         }
         self.fetch(&keys)?;
@@ -426,13 +433,33 @@ impl SlotState for Over {
         self.pins() && (self.waiting_counts[slot] > 0 || leaves)
     }
     fn will_be_pinned(&self, value: &[u8]) -> Result<bool> {
+        let stored = Stored::of(value)?;
+        Ok(stored.waiting > 0 || self.is_ranged() && stored.history > 0)
+    }
+    /// Rows that wait keep their partition, as the sweep of what is in memory does.
+    fn is_over(value: &[u8], ttl_ms: i64, now_ms: i64) -> bool {
+        Stored::of(value)
+            .is_ok_and(|stored| stored.waiting == 0 && is_past(stored.touched_ms, ttl_ms, now_ms))
+    }
+}
+
+/// What is in front of the aggregates of a stored partition.
+struct Stored {
+    touched_ms: i64,
+    /// Number of rows.
+    history: u32,
+    /// Number of rows.
+    waiting: u32,
+}
+
+impl Stored {
+    fn of(value: &[u8]) -> Result<Self> {
         let mut bytes = Reader(value);
-        let _touched = bytes.i64()?;
-        let history = bytes.u32()?;
+        let (touched_ms, history) = (bytes.i64()?, bytes.u32()?);
         for _ in 0..history {
             let _entry = (bytes.i64()?, bytes.delimited()?);
         }
-        Ok(bytes.u32()? > 0 || self.is_ranged() && history > 0)
+        Ok(Stored { touched_ms, history, waiting: bytes.u32()? })
     }
 }
 
@@ -527,5 +554,17 @@ mod tests {
             "watermark MAX",
         ];
         assert_eq!(h.take(), out);
+    }
+
+    #[test]
+    fn a_stored_partition_is_over_when_its_time_is_and_no_row_waits() {
+        let stored = |waiting: u32| {
+            let mut value = 5i64.to_le_bytes().to_vec();
+            value.extend([0u32.to_le_bytes(), waiting.to_le_bytes()].concat());
+            value
+        };
+        assert!(Over::is_over(&stored(0), 10, 15));
+        assert!(!Over::is_over(&stored(0), 10, 14));
+        assert!(!Over::is_over(&stored(1), 10, 15), "the row would be lost");
     }
 }
