@@ -1,8 +1,8 @@
 //! From syntax to meaning: names resolved, types derived, a logical plan made.
 //!
 //! ```text
-//!   ast::Query ──query.rs──> Rel        from.rs      tables, joins, UNNEST
-//!   ast::Expr  ──expr.rs───> Expr       aggregate.rs over.rs window.rs
+//!   ast::Query ──query.rs──> Rel        select.rs    SELECT; from.rs: tables, joins, UNNEST
+//!   ast::Expr  ──expr.rs───> Expr       group.rs aggregate.rs over.rs window.rs
 //!   CREATE TABLE ─table.rs─> TableDef   subquery.rs  IN, EXISTS, values
 //! ```
 //!
@@ -15,11 +15,13 @@
 pub(crate) mod aggregate;
 pub(crate) mod expr;
 mod from;
+mod group;
 mod hints;
 mod literal;
 mod over;
 mod query;
 mod scope;
+mod select;
 mod subquery;
 pub(crate) mod table;
 mod types;

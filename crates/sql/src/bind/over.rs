@@ -9,7 +9,9 @@ use super::expr::{Cx, OVERS};
 use crate::dialect::Span;
 use crate::dialect::ast::{self, Bound, Call, Frame, WindowRef, WindowSpec};
 use crate::expr::Expr;
-use crate::plan::logical::FrameBound;
+use crate::plan::logical::{
+    AggregateCall, Field, FrameBound, OverFunction, OverGroup, Rel, SortKey,
+};
 use crate::types::SqlType;
 use crate::value::Value;
 use millstream_core::{Error, Result};
@@ -270,4 +272,78 @@ impl Binder<'_> {
             ty,
         })
     }
+}
+
+/// The input with the columns that windows need, then the columns of the functions: which
+/// of those is of which function.
+pub(super) fn over_rel(rel: Rel, overs: Vec<PendingOver>) -> (Rel, Vec<usize>) {
+    let base = rel.schema().len();
+    let mut exprs = rel.columns();
+    let mut names: Vec<String> = rel.schema().iter().map(|f| f.name.clone()).collect();
+    let mut column_of = |e: &Expr| -> usize {
+        if let Some(at) = exprs.iter().position(|x| x == e) {
+            return at;
+        }
+        names.push(format!("$over{}", exprs.len()));
+        exprs.push(e.clone());
+        exprs.len() - 1
+    };
+    let mut groups: Vec<OverGroup> = vec![];
+    let mut places = vec![];
+    for over in &overs {
+        let partition_by: Vec<usize> =
+            over.window.partition_by.iter().map(&mut column_of).collect();
+        let order_by: Vec<SortKey> = over
+            .window
+            .order_by
+            .iter()
+            .map(|k| SortKey {
+                column: column_of(&k.expr),
+                ascending: k.ascending,
+                nulls_first: k.nulls_first,
+            })
+            .collect();
+        let function = match &over.function {
+            PendingFunction::RowNumber => OverFunction::RowNumber,
+            PendingFunction::Rank => OverFunction::Rank,
+            PendingFunction::DenseRank => OverFunction::DenseRank,
+            PendingFunction::Aggregate(a) => OverFunction::Aggregate(AggregateCall {
+                function: a.function.clone(),
+                args: a.args.iter().map(&mut column_of).collect(),
+                distinct: a.distinct,
+                filter: a.filter.as_ref().map(&mut column_of),
+                options: a.options.clone(),
+                ty: a.ty.clone(),
+            }),
+        };
+        let (rows, start) = (over.window.rows, over.window.start);
+        let same = |g: &OverGroup| {
+            g.partition_by == partition_by
+                && g.order_by == order_by
+                && g.rows == rows
+                && g.start == start
+        };
+        let at = match groups.iter().position(same) {
+            Some(at) => at,
+            None => {
+                let calls = vec![];
+                groups.push(OverGroup { partition_by, order_by, rows, start, calls });
+                groups.len() - 1
+            }
+        };
+        groups[at].calls.push((function, over.ty.clone()));
+        places.push((at, groups[at].calls.len() - 1));
+    }
+    let width = exprs.len();
+    let input = if width > base { Rel::project(rel, exprs, names) } else { rel };
+    let mut schema = input.schema().clone();
+    let mut starts = vec![];
+    for group in &groups {
+        starts.push(schema.len());
+        for (_, ty) in &group.calls {
+            schema.push(Field { name: format!("w{}", schema.len()), ty: ty.clone() });
+        }
+    }
+    let columns = places.iter().map(|(g, c)| starts[*g] + c - base).collect();
+    (Rel::Over { input: Box::new(input), groups, schema }, columns)
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   text ──lexer──> tokens ──parser──> Statement (ast)
-//!                              statement.rs  what begins with a verb
+//!                              statement.rs  what begins with a verb; create.rs alter.rs show.rs
 //!                              query.rs      SELECT, FROM, set operations
-//!                              expr.rs       by binding power
+//!                              expr.rs       by binding power; call.rs window.rs
 //!                              types.rs      types
 //! ```
 //!
@@ -14,17 +14,22 @@
 //! [`MAX_DEPTH`], long chains of operators are flat or bounded too, so no statement
 //! overflows the stack.
 
+mod alter;
 pub mod ast;
+mod call;
+mod create;
 mod expr;
 mod lexer;
 mod parser;
 mod query;
 mod reserved;
+mod show;
 mod statement;
 #[cfg(test)]
 mod tests;
 mod types;
 pub mod unparse;
+mod window;
 
 pub use lexer::{MAX_STATEMENT_BYTES, Span, line_and_column, place};
 pub use parser::MAX_DEPTH;
