@@ -35,12 +35,12 @@ fn the_case_of_columns_with_and_without_other_letters_than_ascii() {
         StringArray::from(vec![Some("Ä"), Some("aB"), None, Some(""), Some("Cd"), Some("Éx")]);
     let some =
         |texts: [&str; 2]| [Some(texts[0].into()), None, Some("".into()), Some(texts[1].into())];
-    assert_eq!(run("LOWER", Arc::new(all.slice(1, 4))), some(["ab", "cd"]));
-    assert_eq!(run("UPPER", Arc::new(all.slice(1, 4))), some(["AB", "CD"]));
+    assert_eq!(run("LOWER", std::sync::Arc::new(all.slice(1, 4))), some(["ab", "cd"]));
+    assert_eq!(run("UPPER", std::sync::Arc::new(all.slice(1, 4))), some(["AB", "CD"]));
     let texts = |all: Vec<Option<String>>| all.into_iter().flatten().collect::<Vec<_>>().join(",");
-    assert_eq!(texts(run("LOWER", Arc::new(all.clone()))), "ä,ab,,cd,éx");
-    assert_eq!(texts(run("UPPER", Arc::new(all.slice(4, 2)))), "CD,ÉX");
-    assert!(run("UPPER", Arc::new(all.slice(2, 0))).is_empty());
+    assert_eq!(texts(run("LOWER", std::sync::Arc::new(all.clone()))), "ä,ab,,cd,éx");
+    assert_eq!(texts(run("UPPER", std::sync::Arc::new(all.slice(4, 2)))), "CD,ÉX");
+    assert!(run("UPPER", std::sync::Arc::new(all.slice(2, 0))).is_empty());
 }
 
 #[test]
