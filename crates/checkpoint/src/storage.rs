@@ -177,11 +177,6 @@ impl Storage {
         &self.place
     }
 
-    /// Whether this is a folder of this machine.
-    pub fn is_local(&self) -> bool {
-        self.local.is_some()
-    }
-
     fn path(&self, path: &str) -> ObjectPath {
         let parts = self.root.parts().map(|p| p.as_ref().to_owned());
         parts.chain(path.split('/').filter(|p| !p.is_empty()).map(str::to_owned)).collect()

@@ -26,8 +26,6 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
-/// Where Flink's reporter listens too; on this machine only.
-pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9249";
 /// Connections at a time; more wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 32;
 /// Bytes of a request's line and headers.
@@ -50,7 +48,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// let registry = MetricRegistry::new();
 /// let subtask = OperatorContext::for_tests("counts").subtask;
 /// registry.group(&subtask).counter("numRecordsIn").add(42);
-/// // Port 0: any free port. DEFAULT_ADDRESS is Flink's.
+/// // Port 0: any free port. Flink's reporter listens at 9249.
 /// let server = PrometheusServer::start("127.0.0.1:0", registry).unwrap();
 ///
 /// let mut stream = TcpStream::connect(server.local_address()).unwrap();

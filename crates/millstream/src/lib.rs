@@ -20,6 +20,7 @@
 //! | `kafka-tls`, `kafka-sasl` | no | encrypted connections and SCRAM; Kerberos |
 //! | `postgres` | no | [`jdbc`] |
 //! | `rocksdb` | no | the RocksDB state backend; needs a C++ compiler and libclang |
+//! | `s3`, `gcs`, `azure` | no | checkpoints and savepoints in object stores |
 //! | `metrics` | yes | `--metrics-addr` and the progress line of every job |
 //! | `sql` | no | [`sql`] |
 //! | `testkit` | no | [`testkit`] |
@@ -100,6 +101,18 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../../../docs/connectors/kafka.md")]
     struct Kafka;
+    #[doc = include_str!("../../../docs/checkpoints.md")]
+    struct Checkpoints;
+    #[doc = include_str!("../../../docs/savepoints.md")]
+    struct Savepoints;
+    #[doc = include_str!("../../../docs/guarantees.md")]
+    struct Guarantees;
+    #[cfg(feature = "rocksdb")]
+    #[doc = include_str!("../../../docs/state.md")]
+    struct State;
+    #[cfg(feature = "postgres")]
+    #[doc = include_str!("../../../docs/connectors/jdbc.md")]
+    struct Jdbc;
     #[doc = include_str!("../../../docs/connectors/filesystem.md")]
     struct Filesystem;
     #[doc = include_str!("../../../docs/connectors/datagen.md")]

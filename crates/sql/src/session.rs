@@ -367,7 +367,7 @@ impl Session {
         }
         let planned = on_large_stack(|| -> Result<_> {
             let mut warnings = vec![];
-            let nodes = self.insert_plans(inserts)?;
+            let (_, nodes) = self.insert_plans(inserts)?;
             nodes.iter().for_each(|node| node.warnings(&mut warnings));
             let functions = self.registry.user().for_job();
             let mut builder = self.builder(functions)?;
@@ -433,14 +433,15 @@ impl Session {
         Ok(Some(std::iter::once(first).chain(built.fates(&report)).collect()))
     }
 
-    /// The plans of INSERTs that run as one job: what several of them read is read once.
-    fn insert_plans(&self, inserts: &[(&Insert, &str)]) -> Result<Vec<Node>> {
+    /// The queries of INSERTs that run as one job, and their plans: what several of them read
+    /// is read once.
+    fn insert_plans(&self, inserts: &[(&Insert, &str)]) -> Result<(Vec<Rel>, Vec<Node>)> {
         let bound = inserts.iter().map(|(insert, text)| self.bound_insert(insert, text));
         let (targets, rels): (Vec<Target>, Vec<Rel>) =
             bound.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let nodes = Translator::new(&self.settings)?.translate_all(&rels)?;
         let planned = inserts.iter().zip(targets).zip(nodes);
-        planned
+        let nodes = planned
             .map(|(((insert, text), target), node)| {
                 if !target.sink.accepts(node.changes) {
                     let what = refused_updates(&target.path, &node);
@@ -459,7 +460,8 @@ impl Session {
                     window: None,
                 })
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        Ok((rels, nodes))
     }
 
     /// What an INSERT writes to, and what it writes.
@@ -590,48 +592,33 @@ impl Session {
     }
 
     fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
-        let mut plans: Vec<(Rel, Node)> = vec![];
-        match statement {
-            Statement::Query(query) => {
-                let rel = self.binder(text).query(query)?;
-                let node = self.query_plan(&rel)?;
-                plans.push((rel, node));
+        let refused = || Error::config("EXPLAIN takes a query or an INSERT");
+        let planned = |query: &Query| -> Result<_> {
+            let rel = self.binder(text).query(query)?;
+            let node = self.query_plan(&rel)?;
+            Ok((vec![rel], vec![node]))
+        };
+        let (rels, nodes) = match statement {
+            Statement::Insert(insert) => self.insert_plans(&[(insert, text)])?,
+            Statement::StatementSet(inserts) => {
+                let inserts: Vec<(&Insert, &str)> = inserts.iter().map(|i| (i, text)).collect();
+                self.insert_plans(&inserts)?
             }
-            Statement::Insert(_) | Statement::StatementSet(_) => {
-                let inserts = match statement {
-                    Statement::StatementSet(inserts) => inserts.iter().collect(),
-                    Statement::Insert(insert) => vec![insert],
-                    _ => vec![],
-                };
-                let all: Vec<(&Insert, &str)> = inserts.iter().map(|i| (*i, text)).collect();
-                let nodes = self.insert_plans(&all)?;
-                for (insert, node) in inserts.into_iter().zip(nodes) {
-                    plans.push((self.binder(text).query(&insert.query)?, node));
-                }
-            }
-            Statement::CreateTable(create) => {
-                let Some(query) = &create.query else {
-                    return Err(Error::config("EXPLAIN takes a query or an INSERT"));
-                };
-                let rel = self.binder(text).query(query)?;
-                let node = self.query_plan(&rel)?;
-                plans.push((rel, node));
-            }
-            _ => {
-                return Err(Error::config("EXPLAIN takes a query or an INSERT"));
-            }
-        }
+            Statement::Query(query) => planned(query)?,
+            Statement::CreateTable(create) => planned(create.query.as_ref().ok_or_else(refused)?)?,
+            _ => return Err(refused()),
+        };
         let (mut logical, mut streaming) = (String::new(), String::new());
         let (mut kept, mut warnings, mut json) = (String::new(), vec![], vec![]);
         let (mut reused, mut reused_ids) = (BTreeMap::new(), BTreeMap::new());
-        for (rel, node) in &plans {
-            logical += &rel.explain();
+        logical.extend(rels.iter().map(Rel::explain));
+        for node in &nodes {
             streaming += &node.explain(&mut reused);
             node.growing_states(&mut warnings);
             node.json(&mut json, &mut reused_ids);
         }
         if details.iter().any(|d| d == "STATE") {
-            let nodes: Vec<&Node> = plans.iter().map(|(_, node)| node).collect();
+            let nodes: Vec<&Node> = nodes.iter().collect();
             let all = nodes.iter().zip(identities(&nodes, false));
             all.for_each(|(node, identity)| uids(node, &identity, &mut kept));
         }

@@ -72,22 +72,22 @@ impl<'a> RowDeserializer<'a> {
     fn access(self) -> RowAccess<'a> {
         RowAccess { cells: self.fields.iter().zip(self.values), value: None }
     }
-    /// The only cell of a row that is read as a plain value.
-    fn only(self) -> Result<(&'a RowField, CellDeserializer<'a>)> {
+    /// Reads the only cell of a row that is read as a plain value.
+    fn only<T>(self, read: impl FnOnce(CellDeserializer<'a>) -> Result<T>) -> Result<T> {
         let ([field], 1) = (self.fields, self.values.len()) else {
             let what = format!("a row of {} columns is no plain value", self.fields.len());
             return Err(Failure::of_type(what));
         };
         let value = self.values.into_iter().next().unwrap_or(Value::Null);
-        Ok((field, CellDeserializer { value, ty: &field.ty }))
+        read(CellDeserializer { value, ty: &field.ty })
+            .map_err(|e| e.in_column(&field.name, &field.ty))
     }
 }
 
 macro_rules! of_only_cell {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            let (field, cell) = self.only()?;
-            cell.$method(visitor).map_err(|e| e.in_column(&field.name, &field.ty))
+            self.only(|cell| cell.$method(visitor))
         }
     )*};
 }
@@ -124,10 +124,7 @@ impl<'de> Deserializer<'de> for RowDeserializer<'_> {
     }
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         if self.fields.len() == 1 {
-            let (field, cell) = self.only()?;
-            return cell
-                .deserialize_option(visitor)
-                .map_err(|e| e.in_column(&field.name, &field.ty));
+            return self.only(|cell| cell.deserialize_option(visitor));
         }
         visitor.visit_some(self)
     }
@@ -137,9 +134,7 @@ impl<'de> Deserializer<'de> for RowDeserializer<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        let (field, cell) = self.only()?;
-        cell.deserialize_enum(name, variants, visitor)
-            .map_err(|e| e.in_column(&field.name, &field.ty))
+        self.only(|cell| cell.deserialize_enum(name, variants, visitor))
     }
     of_only_cell! {
         deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64

@@ -189,6 +189,12 @@ pub trait TableSink: Send + Sync {
     }
 }
 
+/// An operator of a connector, beside its source or sink `of`.
+#[cfg(any(feature = "kafka", feature = "jdbc"))]
+fn step(name: &str, of: &NodeSpec) -> NodeSpec {
+    NodeSpec { name: name.into(), parallelism: of.parallelism, ..NodeSpec::default() }
+}
+
 /// What a factory may know.
 pub struct ConnectorContext<'a> {
     /// The table.

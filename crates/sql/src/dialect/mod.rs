@@ -34,7 +34,7 @@ mod window;
 pub use lexer::{MAX_STATEMENT_BYTES, Span, line_and_column, place};
 pub use parser::MAX_DEPTH;
 
-use ast::{Expr, Statement, TypeExpr};
+use ast::Statement;
 use millstream_core::Result;
 use parser::Parser;
 
@@ -71,13 +71,6 @@ impl<'a> Tokens<'a> {
     pub fn of(text: &'a str) -> Result<Self> {
         Ok(Tokens { text, tokens: lexer::tokenize(text)? })
     }
-    /// Index of the token behind the next semicolon at or behind token `from`: where to
-    /// go on after a statement that does not parse.
-    pub fn after_semicolon(&self, from: usize) -> usize {
-        let rest = self.tokens.iter().enumerate().skip(from);
-        let mut semicolons = rest.filter(|(_, t)| t.tok == lexer::Tok::Mark(";"));
-        semicolons.next().map_or(self.tokens.len(), |(i, _)| i + 1)
-    }
 }
 
 /// All statements of a script.
@@ -101,28 +94,4 @@ pub fn parse_script(text: &str) -> Result<Vec<Parsed>> {
         at = next;
     }
     Ok(statements)
-}
-
-/// A type as written in SQL, alone.
-///
-/// # Errors
-/// `Config` with line and column.
-pub fn parse_type(text: &str) -> Result<TypeExpr> {
-    let tokens = Tokens::of(text)?;
-    let mut parser = Parser::new(text, &tokens.tokens, 0);
-    let data_type = parser.data_type()?;
-    parser.expect_end()?;
-    Ok(data_type)
-}
-
-/// An expression alone.
-///
-/// # Errors
-/// `Config` with line and column.
-pub fn parse_expr(text: &str) -> Result<Expr> {
-    let tokens = Tokens::of(text)?;
-    let mut parser = Parser::new(text, &tokens.tokens, 0);
-    let expr = parser.expr()?;
-    parser.expect_end()?;
-    Ok(expr)
 }

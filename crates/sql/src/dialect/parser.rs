@@ -161,9 +161,6 @@ impl<'a> Parser<'a> {
     pub(super) fn need_mark(&mut self, mark: &str) -> Result<()> {
         if self.take_mark(mark) { Ok(()) } else { self.expected(&format!("'{mark}'")) }
     }
-    pub(super) fn expect_end(&mut self) -> Result<()> {
-        if *self.peek() == Tok::End { Ok(()) } else { self.expected("the end") }
-    }
 
     /// One or more of what `parse` takes, with commas in between.
     pub(super) fn comma_list<T>(

@@ -71,31 +71,26 @@ pub(crate) const CANAL: FormatInfo = FormatInfo {
     make: |options| Cdc::make(Dialect::Canal, options),
 };
 
+const OPTIONS: &[OptionSpec] = &[
+    IGNORE_ERRORS,
+    TIMESTAMP_STANDARD,
+    NULL_KEY_MODE,
+    NULL_KEY_LITERAL,
+    PLAIN_DECIMALS,
+    IGNORE_NULLS,
+];
+
 pub(crate) const MAXWELL: FormatInfo = FormatInfo {
     name: "maxwell-json",
     doc: "changes as Maxwell tells them in JSON",
-    options: &[
-        IGNORE_ERRORS,
-        TIMESTAMP_STANDARD,
-        NULL_KEY_MODE,
-        NULL_KEY_LITERAL,
-        PLAIN_DECIMALS,
-        IGNORE_NULLS,
-    ],
+    options: OPTIONS,
     make: |options| Cdc::make(Dialect::Maxwell, options),
 };
 
 pub(crate) const OGG: FormatInfo = FormatInfo {
     name: "ogg-json",
     doc: "changes as Oracle GoldenGate tells them in JSON",
-    options: &[
-        IGNORE_ERRORS,
-        TIMESTAMP_STANDARD,
-        NULL_KEY_MODE,
-        NULL_KEY_LITERAL,
-        PLAIN_DECIMALS,
-        IGNORE_NULLS,
-    ],
+    options: OPTIONS,
     make: |options| Cdc::make(Dialect::Ogg, options),
 };
 

@@ -394,17 +394,27 @@ fn overlay(args: &CallArgs<'_>) -> Result<ArrayRef> {
                 Some(length) => length,
                 None => return Ok(false),
             },
-            None => new.chars().count() as i32,
+            None => new.encode_utf16().count() as i32,
         };
-        let all = text.chars().count() as i32;
-        if start <= 0 || start > all {
+        // Places count UTF-16 units, as in Java; half of a pair is shown as '?'.
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let (Ok(before), Ok(all)) =
+            (usize::try_from(i64::from(start) - 1), i32::try_from(units.len()))
+        else {
+            out.push_str(text);
+            return Ok(true);
+        };
+        if start > all {
             out.push_str(text);
             return Ok(true);
         }
-        out.push_str(&text[..byte_of(text, start - 1)]);
+        let shown = |units: &[u16]| -> String {
+            char::decode_utf16(units.iter().copied()).map(|c| c.unwrap_or('?')).collect()
+        };
+        out.push_str(&shown(&units[..before]));
         out.push_str(new);
         if length > 0 && start.saturating_add(length) <= all {
-            out.push_str(&text[byte_of(text, start - 1 + length)..]);
+            out.push_str(&shown(&units[before + length as usize..]));
         }
         Ok(true)
     })

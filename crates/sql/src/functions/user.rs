@@ -1,7 +1,5 @@
 //! Scalar functions of the user's own, in Rust.
 
-use std::sync::Arc;
-
 use arrow_array::ArrayRef;
 use millstream_core::{Error, Result};
 
@@ -125,6 +123,3 @@ pub(super) fn evaluate(function: &dyn ScalarFunction, args: &CallArgs<'_>) -> Re
     }
     Ok(array)
 }
-
-/// A shared user function, as the catalog keeps it.
-pub type ScalarFunctionRef = Arc<dyn ScalarFunction>;

@@ -217,16 +217,6 @@ impl ChangeBatch {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// The same kinds over other columns of as many rows.
-    ///
-    /// # Errors
-    /// Bug: the number of rows differs.
-    pub fn with_rows(&self, rows: RecordBatch) -> Result<Self> {
-        if rows.num_rows() != self.len() {
-            return Err(Error::bug(format!("{} rows in place of {}", rows.num_rows(), self.len())));
-        }
-        Ok(ChangeBatch { rows, kinds: self.kinds.clone() })
-    }
     /// `length` rows from `offset` on, without a copy of the columns.
     pub fn slice(&self, offset: usize, length: usize) -> Self {
         let offset = offset.min(self.len());

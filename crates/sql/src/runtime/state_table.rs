@@ -271,10 +271,6 @@ impl KeyTable {
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         (0..self.keys.len() as Slot).filter(|slot| self.is_used(*slot))
     }
-    /// The slot of each row's key; new keys get one. `rows` are encoded keys.
-    pub fn find_or_insert_all(&mut self, rows: &Rows) -> Vec<Slot> {
-        rows.iter().map(|key| self.find_or_insert(hash_row(key), key).0).collect()
-    }
 }
 
 /// When the state of slots was changed last, for TTL. Does nothing without a TTL.

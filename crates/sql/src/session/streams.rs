@@ -98,7 +98,7 @@ impl Session {
             };
             inserts.push((insert, text.as_str()));
         }
-        on_large_stack(|| self.insert_plans(&inserts))
+        on_large_stack(|| Ok(self.insert_plans(&inserts)?.1))
     }
 
     /// Adds plans that end in sinks to a job; the graph comes back in any case.

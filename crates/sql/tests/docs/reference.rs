@@ -69,9 +69,11 @@ fn settings_page() -> String {
     let mut page = String::from(
         "# Settings\n\n\
          `SET 'key' = 'value'` for the session, `RESET 'key'` takes it back, `SET` alone lists\n\
-         them. Generated from the code by a test. Other keys of Flink (`table.*`, `execution.*`\n\
-         and the like) are taken with a remark that they have no effect; a key that is neither\n\
-         is refused, with the nearest one that is known.\n\n\
+         them. Generated from the code by a test. What every job takes (checkpoints, restarts,\n\
+         state, what to start from) is set here too: [checkpoints](../checkpoints.md#settings) and\n\
+         [state](../state.md#backends) list it. Other keys of Flink (`table.*`, `execution.*` and\n\
+         the like) are taken with a remark that they have no effect; a key that is neither is\n\
+         refused, with the nearest one that is known.\n\n\
          | key | default | |\n|---|---|---|\n",
     );
     for known in KNOWN {

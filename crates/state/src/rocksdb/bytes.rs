@@ -59,18 +59,12 @@ impl RocksBytes {
             is_on_disk: Cell::new(restored.is_some()),
             share: store.backend.share(),
         };
-        let family = store.family(name)?;
-        let mut run = Run::new(store.backend.shared.options.restore_bytes());
-        spec.restore(restored, subtask, |key: Bytes, (): (), value| {
-            let hashed = (stable_hash(&key), key.0.as_slice());
-            run.add(
-                |bytes| Ok(table.encode_key(hashed, bytes)),
-                Some(|bytes| Ok(append(&value.0, bytes))),
-            )?;
-            if run.is_full() { run.ingest(store, &family) } else { Ok(()) }
+        let key = |key: &Bytes, (): &(), bytes| {
+            Ok(table.encode_key((stable_hash(key), key.0.as_slice()), bytes))
+        };
+        Run::restore(store, &spec, restored, subtask, key, |value, bytes| {
+            Ok(append(&value.0, bytes))
         })?;
-        run.ingest(store, &family)?;
-        drop(family);
         Ok(table)
     }
     fn encode_key(&self, (hash, key): HashedKey<'_>, mut bytes: Vec<u8>) -> Vec<u8> {

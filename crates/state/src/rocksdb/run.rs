@@ -6,7 +6,9 @@
 //! Invariant: a run holds about `bytes_max`, which belongs to the budget of the cache.
 
 use super::store::Store;
-use millstream_core::Result;
+use crate::table::TableSpec;
+use crate::{Restored, SubtaskInfo};
+use millstream_core::{Data, Key, Result};
 use rocksdb::{BoundColumnFamily, WriteBatch};
 use std::ops::Range;
 use std::sync::Arc;
@@ -67,13 +69,28 @@ impl Run {
         let key = |entry: &Entry| &bytes[entry.key.clone()];
         self.entries.sort_unstable_by(|a, b| a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b))));
     }
+    /// Fills the column family of a state with what was stored of it: `key` and `value` append
+    /// the bytes of an entry.
+    pub(super) fn restore<K: Key, N: Key, V: Data>(
+        store: &Store,
+        spec: &TableSpec<V>,
+        restored: &Restored,
+        subtask: &SubtaskInfo,
+        key: impl Fn(&K, &N, Vec<u8>) -> Result<Vec<u8>>,
+        value: impl Fn(&V, Vec<u8>) -> Result<Vec<u8>>,
+    ) -> Result<()> {
+        let family = store.family(&spec.description.name)?;
+        // Caches are empty still, so there is room for large files.
+        let mut run = Run::new(store.backend.shared.options.restore_bytes());
+        spec.restore(restored, subtask, |k: K, namespace: N, v| {
+            run.add(|bytes| key(&k, &namespace, bytes), Some(|bytes| value(&v, bytes)))?;
+            if run.is_full() { run.ingest(store, &family) } else { Ok(()) }
+        })?;
+        run.ingest(store, &family)
+    }
     /// Adds the entries, none of which is deleted, to a column family as a file, and is empty
     /// again.
-    pub(super) fn ingest(
-        &mut self,
-        store: &Store,
-        family: &Arc<BoundColumnFamily<'_>>,
-    ) -> Result<()> {
+    fn ingest(&mut self, store: &Store, family: &Arc<BoundColumnFamily<'_>>) -> Result<()> {
         if self.bytes.len() < BATCH_BYTES {
             return self.write(store, family);
         }

@@ -62,18 +62,10 @@ impl<K: Key, N: Key, V: Data> RocksTable<K, N, V> {
                 table.rewrite(&decoder)?;
             }
         }
-        let family = store.family(&table.description.name)?;
-        // The cache is empty still, so there is room for large files.
-        let mut run = Run::new(store.backend.shared.options.restore_bytes());
-        spec.restore(restored, subtask, |key: K, namespace: N, value| {
-            run.add(
-                |bytes| table.encode_key(&key, &namespace, bytes),
-                Some(|bytes| Ok(postcard::to_extend(&value, bytes)?)),
-            )?;
-            if run.is_full() { run.ingest(store, &family) } else { Ok(()) }
+        let key = |key: &K, namespace: &N, bytes| table.encode_key(key, namespace, bytes);
+        Run::restore(store, &spec, restored, subtask, key, |value, bytes| {
+            Ok(postcard::to_extend(value, bytes)?)
         })?;
-        run.ingest(store, &family)?;
-        drop(family);
         Ok(table)
     }
     /// Rewrites every value of the column family in the present schema.

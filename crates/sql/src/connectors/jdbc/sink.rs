@@ -4,7 +4,7 @@
 //! more. Without one there are only rows to add. Rows are written in batches, again after a
 //! failure: at least once, and by key as if once.
 
-use super::super::{Changes, Options, TableSink, TableSpec};
+use super::super::{Changes, Options, TableSink, TableSpec, step};
 use super::config::{check_columns, connection, named};
 use super::values;
 use crate::runtime::{ChangeBatch, ChangeKind};
@@ -74,11 +74,7 @@ impl TableSink for JdbcTarget {
         spec: NodeSpec,
         inputs: &mut Vec<Input<ChangeBatch>>,
     ) -> Option<NodeId> {
-        let encode = NodeSpec {
-            name: "Encode".into(),
-            parallelism: spec.parallelism,
-            ..NodeSpec::default()
-        };
+        let encode = step("Encode", &spec);
         let (columns, keyed) = (self.columns.clone(), !self.key.is_empty());
         let make = move |_: &OperatorContext| Ok(Encode { columns: columns.clone(), keyed });
         let from = graph.add_operator(encode, std::mem::take(inputs), make);

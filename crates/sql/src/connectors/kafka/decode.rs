@@ -1,6 +1,6 @@
 //! Records of Kafka to rows.
 
-use super::super::{Changes, Needed, TableReader, TableSource};
+use super::super::{Changes, Needed, TableReader, TableSource, step};
 use super::config::{Metadata, Topic};
 use crate::connectors::projection::Projection;
 use crate::formats::Decoder;
@@ -77,11 +77,7 @@ impl TableSource for KafkaTable {
         Err(Error::bug("a topic is read by operators of its own"))
     }
     fn add_to(&self, graph: &mut JobGraph, spec: NodeSpec) -> Option<NodeId> {
-        let decode = NodeSpec {
-            name: "Decode".into(),
-            parallelism: spec.parallelism,
-            ..NodeSpec::default()
-        };
+        let decode = step("Decode", &spec);
         let strategy = WatermarkStrategy::no_watermarks();
         let from = graph.add_source(spec, Arc::clone(&self.source), strategy);
         let inputs = vec![Input::new(from, None, Partitioner::forward())];

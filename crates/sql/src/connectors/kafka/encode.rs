@@ -1,6 +1,6 @@
 //! Rows to records of Kafka.
 
-use super::super::{Changes, TableSink};
+use super::super::{Changes, TableSink, step};
 use super::config::{Metadata, Topic};
 use crate::formats::Encoder;
 use crate::runtime::{ChangeBatch, ChangeKind};
@@ -70,11 +70,7 @@ impl TableSink for KafkaTarget {
         spec: NodeSpec,
         inputs: &mut Vec<Input<ChangeBatch>>,
     ) -> Option<NodeId> {
-        let encode = NodeSpec {
-            name: "Encode".into(),
-            parallelism: spec.parallelism,
-            ..NodeSpec::default()
-        };
+        let encode = step("Encode", &spec);
         let topic = self.topic.clone();
         let make = move |_: &OperatorContext| Encode::new(topic.clone());
         let from = graph.add_operator(encode, std::mem::take(inputs), make);

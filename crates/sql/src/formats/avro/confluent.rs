@@ -14,6 +14,7 @@ use crate::runtime::ChangeKind;
 use arrow_array::ArrayRef;
 use millstream_core::{Error, Result};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 pub(super) const OPTIONS: &[OptionSpec] =
@@ -29,7 +30,7 @@ pub(crate) const INFO: FormatInfo = FormatInfo {
 /// What both formats with a registry know.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) registry: Arc<Registry>,
+    registry: Arc<Registry>,
     subject: Option<String>,
     /// A schema that was given, as text.
     given: Option<String>,
@@ -45,23 +46,72 @@ impl Settings {
             legacy: options.flag(LEGACY.name),
         })
     }
-    /// The schema that is written: the one that was given, or this one.
-    pub(super) fn written(&self, derived: serde_json::Value) -> Result<(String, AvroSchema)> {
-        match &self.given {
-            Some(text) => Ok((text.clone(), AvroSchema::parse(text)?)),
-            None => Ok((derived.to_string(), AvroSchema::of_json(&derived)?)),
-        }
-    }
-    pub(super) fn subject(&self) -> Result<String> {
-        self.subject.clone().ok_or_else(|| {
+    /// The schema that is written (the one that was given, or this one), and its header.
+    pub(super) fn written(&self, derived: serde_json::Value) -> Result<(AvroSchema, Header)> {
+        let (text, schema) = match &self.given {
+            Some(text) => (text.clone(), AvroSchema::parse(text)?),
+            None => (derived.to_string(), AvroSchema::of_json(&derived)?),
+        };
+        let subject = self.subject.clone().ok_or_else(|| {
             Error::config("the option 'subject' is needed to register the schema that is written")
                 .advice("add 'avro-confluent.subject' = '...'")
-        })
+        })?;
+        Ok((schema, Header { registry: Arc::clone(&self.registry), subject, text, id: None }))
+    }
+    /// Plans for the schemas that messages will name.
+    pub(super) fn plans<P>(&self) -> Plans<P> {
+        Plans { registry: Arc::clone(&self.registry), known: HashMap::new() }
+    }
+}
+
+/// How to read the records of each schema that was named so far.
+pub(super) struct Plans<P> {
+    registry: Arc<Registry>,
+    known: HashMap<u32, P>,
+}
+
+impl<P> Plans<P> {
+    /// Reads the record of a message by the plan of its schema, which `plan` makes when the
+    /// schema is new.
+    pub(super) fn read(
+        &mut self,
+        message: &[u8],
+        plan: impl FnOnce(Arc<AvroSchema>) -> Result<P>,
+        read: impl FnOnce(&P, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let (id, record) = split(message)?;
+        let at = |error: Error| error.at(format!("schema {id}"));
+        let plan = match self.known.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(plan(self.registry.schema(id)?).map_err(at)?),
+        };
+        read(plan, record).map_err(at)
+    }
+}
+
+/// What stands in front of each message that is written: the id of the schema, which is
+/// registered with the first one.
+pub(super) struct Header {
+    registry: Arc<Registry>,
+    subject: String,
+    text: String,
+    id: Option<u32>,
+}
+
+impl Header {
+    pub(super) fn put(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let id = match self.id {
+            Some(id) => id,
+            None => *self.id.insert(self.registry.register(&self.subject, &self.text)?),
+        };
+        out.push(0);
+        out.extend_from_slice(&id.to_be_bytes());
+        Ok(())
     }
 }
 
 /// The id in front of a message, and what is behind it.
-pub(super) fn header(message: &[u8]) -> Result<(u32, &[u8])> {
+fn split(message: &[u8]) -> Result<(u32, &[u8])> {
     match message.split_first_chunk::<5>() {
         Some(([0, a, b, c, d], rest)) => Ok((u32::from_be_bytes([*a, *b, *c, *d]), rest)),
         _ => Err(Error::data(format!(
@@ -70,11 +120,6 @@ pub(super) fn header(message: &[u8]) -> Result<(u32, &[u8])> {
         ))
         .advice("check that the topic is written with a schema registry; use 'avro' if not")),
     }
-}
-
-pub(super) fn put_header(out: &mut Vec<u8>, id: u32) {
-    out.push(0);
-    out.extend_from_slice(&id.to_be_bytes());
 }
 
 struct Confluent {
@@ -88,29 +133,20 @@ impl Format for Confluent {
     fn decoder(&self, columns: &[FormatColumn]) -> Result<Box<dyn Decoder>> {
         // Types that Avro has not are refused when the query is planned.
         schema::of_columns(columns, false)?;
-        Ok(Box::new(ConfluentDecoder {
-            registry: Arc::clone(&self.settings.registry),
-            columns: columns.to_vec(),
-            plans: HashMap::new(),
-        }))
+        let plans = self.settings.plans();
+        Ok(Box::new(ConfluentDecoder { columns: columns.to_vec(), plans }))
     }
     fn encoder(&self, columns: &[FormatColumn]) -> Result<Box<dyn Encoder>> {
         let derived = schema::of_columns(columns, self.settings.legacy)?;
-        let (text, schema) = self.settings.written(derived)?;
-        Ok(Box::new(ConfluentEncoder {
-            registry: Arc::clone(&self.settings.registry),
-            subject: self.settings.subject()?,
-            text,
-            writer: RecordWriter::new(&schema, columns)?,
-            id: None,
-        }))
+        let (schema, header) = self.settings.written(derived)?;
+        let writer = RecordWriter::new(&schema, columns)?;
+        Ok(Box::new(ConfluentEncoder { header, writer }))
     }
 }
 
 struct ConfluentDecoder {
-    registry: Arc<Registry>,
     columns: Vec<FormatColumn>,
-    plans: HashMap<u32, RecordPlan>,
+    plans: Plans<RecordPlan>,
 }
 
 impl Decoder for ConfluentDecoder {
@@ -118,23 +154,17 @@ impl Decoder for ConfluentDecoder {
         if message.is_empty() {
             return Ok(());
         }
-        let (id, record) = header(message)?;
-        if !self.plans.contains_key(&id) {
-            let plan = RecordPlan::new(self.registry.schema(id)?, &self.columns);
-            self.plans.insert(id, plan.map_err(|e| e.at(format!("schema {id}")))?);
-        }
-        let Some(plan) = self.plans.get(&id) else { return Err(Error::bug("a plan was lost")) };
-        decode_row(plan, record, rows, ChangeKind::Insert).map_err(|e| e.at(format!("schema {id}")))
+        self.plans.read(
+            message,
+            |schema| RecordPlan::new(schema, &self.columns),
+            |plan, record| decode_row(plan, record, rows, ChangeKind::Insert),
+        )
     }
 }
 
 struct ConfluentEncoder {
-    registry: Arc<Registry>,
-    subject: String,
-    text: String,
+    header: Header,
     writer: RecordWriter,
-    /// Known after the first row.
-    id: Option<u32>,
 }
 
 impl Encoder for ConfluentEncoder {
@@ -145,11 +175,7 @@ impl Encoder for ConfluentEncoder {
         _kind: ChangeKind,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let id = match self.id {
-            Some(id) => id,
-            None => *self.id.insert(self.registry.register(&self.subject, &self.text)?),
-        };
-        put_header(out, id);
+        self.header.put(out)?;
         self.writer.row(columns, row, out)
     }
 }

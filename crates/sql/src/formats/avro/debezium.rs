@@ -5,10 +5,9 @@
 //! ```
 //! The fields may come in any order: first it is found where each one is, then they are read.
 
-use super::confluent::{OPTIONS, Settings, header, put_header};
+use super::confluent::{Header, OPTIONS, Plans, Settings};
 use super::decode::{Input, RecordPlan, skip};
 use super::encode::{RecordWriter, put_bytes, put_long};
-use super::registry::Registry;
 use super::schema::{self, AvroSchema, Schema};
 use crate::connectors::Changes;
 use crate::formats::columns::Rows;
@@ -17,7 +16,6 @@ use crate::runtime::ChangeKind;
 use arrow_array::ArrayRef;
 use millstream_core::{Error, Result};
 use serde_json::json;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) const INFO: FormatInfo = FormatInfo {
@@ -40,11 +38,8 @@ impl Format for Debezium {
     }
     fn decoder(&self, columns: &[FormatColumn]) -> Result<Box<dyn Decoder>> {
         schema::of_columns(columns, false)?;
-        Ok(Box::new(DebeziumDecoder {
-            registry: Arc::clone(&self.settings.registry),
-            columns: columns.to_vec(),
-            plans: HashMap::new(),
-        }))
+        let plans = self.settings.plans();
+        Ok(Box::new(DebeziumDecoder { columns: columns.to_vec(), plans }))
     }
     fn encoder(&self, columns: &[FormatColumn]) -> Result<Box<dyn Encoder>> {
         let fields = || columns.iter().map(|c| (c.name.as_str(), &c.ty));
@@ -58,7 +53,7 @@ impl Format for Debezium {
                 field("op", json!("string")),
             ],
         });
-        let (text, schema) = self.settings.written(derived)?;
+        let (schema, header) = self.settings.written(derived)?;
         let envelope = Envelope::of(&schema)?;
         let writer = |place: &Place| RecordWriter::of(&schema, &place.record, columns);
         if !envelope.fields.iter().all(|(_, part)| part.is_some()) {
@@ -66,13 +61,10 @@ impl Format for Debezium {
                 .advice("leave the option 'schema' out"));
         }
         Ok(Box::new(DebeziumEncoder {
-            registry: Arc::clone(&self.settings.registry),
-            subject: self.settings.subject()?,
-            text,
+            header,
             before: writer(&envelope.before)?,
             after: writer(&envelope.after)?,
             envelope,
-            id: None,
         }))
     }
 }
@@ -147,28 +139,26 @@ impl Envelope {
     }
 }
 
-struct Plans {
+/// How to read the changes of one schema.
+struct ChangePlan {
     schema: Arc<AvroSchema>,
     envelope: Envelope,
     before: RecordPlan,
     after: RecordPlan,
 }
 
-struct DebeziumDecoder {
-    registry: Arc<Registry>,
-    columns: Vec<FormatColumn>,
-    plans: HashMap<u32, Plans>,
+impl ChangePlan {
+    fn new(schema: Arc<AvroSchema>, columns: &[FormatColumn]) -> Result<Self> {
+        let envelope = Envelope::of(&schema)?;
+        let plan = |place: &Place| RecordPlan::of(Arc::clone(&schema), &place.record, columns);
+        let (before, after) = (plan(&envelope.before)?, plan(&envelope.after)?);
+        Ok(ChangePlan { schema, envelope, before, after })
+    }
 }
 
-impl DebeziumDecoder {
-    fn plans(&self, id: u32) -> Result<Plans> {
-        let schema = self.registry.schema(id)?;
-        let envelope = Envelope::of(&schema)?;
-        let plan =
-            |place: &Place| RecordPlan::of(Arc::clone(&schema), &place.record, &self.columns);
-        let (before, after) = (plan(&envelope.before)?, plan(&envelope.after)?);
-        Ok(Plans { schema, envelope, before, after })
-    }
+struct DebeziumDecoder {
+    columns: Vec<FormatColumn>,
+    plans: Plans<ChangePlan>,
 }
 
 /// The bytes of a record that may be null.
@@ -179,43 +169,43 @@ fn present<'a>(place: &Place, bytes: &'a [u8]) -> Result<Option<&'a [u8]>> {
     Ok((branch == record).then_some(input.bytes))
 }
 
-fn change(plans: &Plans, message: &[u8], rows: &mut Rows) -> Result<()> {
+fn change(plan: &ChangePlan, message: &[u8], rows: &mut Rows) -> Result<()> {
     let mut input = Input::new(message);
     let (mut before, mut after, mut op) = (None, None, None);
-    for (field, part) in &plans.envelope.fields {
+    for (field, part) in &plan.envelope.fields {
         let start = input.bytes;
-        skip(&plans.schema, field, &mut input, 0)?;
+        skip(&plan.schema, field, &mut input, 0)?;
         let bytes = &start[..start.len() - input.bytes.len()];
         match part {
-            Some(Part::Before) => before = present(&plans.envelope.before, bytes)?,
-            Some(Part::After) => after = present(&plans.envelope.after, bytes)?,
+            Some(Part::Before) => before = present(&plan.envelope.before, bytes)?,
+            Some(Part::After) => after = present(&plan.envelope.after, bytes)?,
             Some(Part::Op) => op = Some(bytes),
             None => {}
         }
     }
     let mut op = Input::new(op.unwrap_or_default());
-    let is_text = match plans.envelope.op {
+    let is_text = match plan.envelope.op {
         Some(branch) => op.long()? == branch,
         None => true,
     };
     let op = if is_text { op.bytes()? } else { b"" };
-    let mut row = |plan: &RecordPlan, bytes: Option<&[u8]>, name: &str, kind| {
+    let mut row = |record: &RecordPlan, bytes: Option<&[u8]>, name: &str, kind| {
         let bytes = bytes.ok_or_else(|| {
             Error::data(format!("'{name}' of a change is null")).advice(
                 "set REPLICA IDENTITY FULL on tables of PostgreSQL, so that 'before' is there",
             )
         })?;
-        plan.row(&mut Input::new(bytes), &mut rows.columns)?;
+        record.row(&mut Input::new(bytes), &mut rows.columns)?;
         rows.end_row(kind);
         Ok(())
     };
     match op {
-        b"c" | b"r" => row(&plans.after, after, "after", ChangeKind::Insert),
+        b"c" | b"r" => row(&plan.after, after, "after", ChangeKind::Insert),
         b"u" => {
-            row(&plans.before, before, "before", ChangeKind::UpdateBefore)?;
-            row(&plans.after, after, "after", ChangeKind::UpdateAfter)
+            row(&plan.before, before, "before", ChangeKind::UpdateBefore)?;
+            row(&plan.after, after, "after", ChangeKind::UpdateAfter)
         }
-        b"d" => row(&plans.before, before, "before", ChangeKind::Delete),
+        b"d" => row(&plan.before, before, "before", ChangeKind::Delete),
         other => Err(Error::data(format!(
             "the operation '{}' is not known",
             String::from_utf8_lossy(other)
@@ -230,28 +220,20 @@ impl Decoder for DebeziumDecoder {
         if message.is_empty() {
             return Ok(());
         }
-        let (id, record) = header(message)?;
-        if !self.plans.contains_key(&id) {
-            let plans = self.plans(id).map_err(|e| e.at(format!("schema {id}")))?;
-            self.plans.insert(id, plans);
-        }
-        let Some(plans) = self.plans.get(&id) else { return Err(Error::bug("a plan was lost")) };
         let before = rows.len();
-        change(plans, record, rows).map_err(|error| {
-            rows.truncate(before);
-            error.at(format!("schema {id}"))
-        })
+        self.plans.read(
+            message,
+            |schema| ChangePlan::new(schema, &self.columns),
+            |plan, record| change(plan, record, rows).inspect_err(|_| rows.truncate(before)),
+        )
     }
 }
 
 struct DebeziumEncoder {
-    registry: Arc<Registry>,
-    subject: String,
-    text: String,
+    header: Header,
     envelope: Envelope,
     before: RecordWriter,
     after: RecordWriter,
-    id: Option<u32>,
 }
 
 impl Encoder for DebeziumEncoder {
@@ -262,11 +244,7 @@ impl Encoder for DebeziumEncoder {
         kind: ChangeKind,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let id = match self.id {
-            Some(id) => id,
-            None => *self.id.insert(self.registry.register(&self.subject, &self.text)?),
-        };
-        put_header(out, id);
+        self.header.put(out)?;
         let side = if kind.is_add() { Part::After } else { Part::Before };
         for (_, part) in &self.envelope.fields {
             let (place, writer) = match part {
