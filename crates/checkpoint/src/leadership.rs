@@ -110,12 +110,17 @@ impl JobStorage {
     ) -> Result<UploadPlace> {
         let self_contained = kind != SnapshotKind::Checkpoint;
         let folder = folder_of(kind, epoch, term);
+        if !self_contained {
+            return Ok(UploadPlace { parent: self.job.clone(), folder, self_contained });
+        }
+        // A job that was stopped with a savepoint is often started from it at once.
         Ok(match directory {
-            Some(place) if self_contained => {
-                let (parent, folder) = (Storage::open(place)?, format!("{}-{folder}", self.job_id));
-                UploadPlace { parent, folder, self_contained }
-            }
-            _ => UploadPlace { parent: self.job.clone(), folder, self_contained },
+            Some(place) => UploadPlace {
+                parent: Storage::open(place)?.read_soon(),
+                folder: format!("{}-{folder}", self.job_id),
+                self_contained,
+            },
+            None => UploadPlace { parent: self.job.clone().read_soon(), folder, self_contained },
         })
     }
 

@@ -46,6 +46,8 @@ pub struct Storage {
     local: Option<PathBuf>,
     /// For people; without credentials.
     place: String,
+    /// Whether objects are usually read soon after they were written.
+    is_read_soon: bool,
 }
 
 impl std::fmt::Debug for Storage {
@@ -142,6 +144,7 @@ impl Storage {
                 root: ObjectPath::default(),
                 place: folder.display().to_string(),
                 local: Some(folder),
+                is_read_soon: false,
             });
         }
         let url = url::Url::parse(place).map_err(|e| wrong(&e))?;
@@ -151,7 +154,8 @@ impl Storage {
             }
             e => wrong(&e).advice("check the environment, where its settings come from"),
         })?;
-        Ok(Storage { store, root, local: None, place: shown.trim_end_matches('/').to_owned() })
+        let place = shown.trim_end_matches('/').to_owned();
+        Ok(Storage { store, root, local: None, place, is_read_soon: false })
     }
 
     /// In memory; clones share it.
@@ -162,14 +166,19 @@ impl Storage {
     /// Over any store (tests, fault injection).
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
         let (root, place) = (ObjectPath::default(), "memory".to_owned());
-        Storage { store, root, local: None, place }
+        Storage { store, root, local: None, place, is_read_soon: false }
     }
 
     /// The folder `name` in this place.
     pub fn folder(&self, name: &str) -> Self {
         let place = format!("{}/{name}", self.place);
-        let local = self.local.clone();
-        Storage { store: Arc::clone(&self.store), root: self.path(name), local, place }
+        Storage { root: self.path(name), place, ..self.clone() }
+    }
+
+    /// The same place for objects that somebody reads soon: large local files stay in the
+    /// machine's file cache.
+    pub(crate) fn read_soon(self) -> Self {
+        Storage { is_read_soon: true, ..self }
     }
 
     /// For people.

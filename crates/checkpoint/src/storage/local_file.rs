@@ -1,9 +1,9 @@
 //! A large object in a local folder, written past the machine's file cache.
 //!
 //! A checkpoint is written once and, when all goes well, never read: a copy of it in the file
-//! cache costs CPU time, and pushes out what is needed there. So parts go straight from
-//! our memory to the disk (`O_DIRECT`), where the system can do that; elsewhere through the
-//! cache.
+//! cache costs CPU time, and pushes out what is needed there. So its parts go straight from
+//! our memory to the disk (`O_DIRECT`), where the system can do that. Savepoints, which are
+//! read soon, go through the cache.
 //!
 //! Invariants: parts begin at multiples of [`BLOCK`] in the file, those before the last are
 //! multiples long; the file has its name only when all is written, and before that one that
@@ -84,10 +84,10 @@ fn failed(error: io::Error) -> Error {
 }
 
 impl LocalFile {
-    /// A file that will be at `at`.
-    pub(super) fn create(at: PathBuf) -> Result<Arc<Self>> {
+    /// A file that will be at `at`; written past the cache, if that is wanted and can be.
+    pub(super) fn create(at: PathBuf, past_cache: bool) -> Result<Arc<Self>> {
         let (cached, staged) = Self::stage(&at).map_err(failed)?;
-        let direct = open_direct(&staged).ok();
+        let direct = past_cache.then(|| open_direct(&staged).ok()).flatten();
         Ok(Arc::new(LocalFile { direct, cached, staged, at, size: AtomicU64::new(0) }))
     }
     /// A new file beside `at`, by a name that the store takes for an upload.
@@ -162,10 +162,15 @@ mod tests {
 
     #[test]
     fn a_file_has_its_name_when_it_is_whole() {
+        is_whole(true);
+        is_whole(false);
+    }
+
+    fn is_whole(past_cache: bool) {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join("a/b");
-        let file = LocalFile::create(at.clone()).unwrap();
-        let beside = LocalFile::create(at.clone()).unwrap();
+        let file = LocalFile::create(at.clone(), past_cache).unwrap();
+        let beside = LocalFile::create(at.clone(), !past_cache).unwrap();
         let mut expected = Vec::new();
         for (bytes, first) in [(2 * BLOCK, 1), (BLOCK, 2), (BLOCK + 1, 3)] {
             expected.extend_from_slice(part(bytes, first).bytes());

@@ -89,7 +89,10 @@ impl ObjectWriter {
 
     fn begin(&self) -> Result<Parts> {
         if let Some(at) = self.storage.local_file(&self.path) {
-            return LocalFile::create(at).map(Parts::Local).map_err(|e| self.failed(&e));
+            let past_cache = !self.storage.is_read_soon;
+            return LocalFile::create(at, past_cache)
+                .map(Parts::Local)
+                .map_err(|e| self.failed(&e));
         }
         let at = self.storage.path(&self.path);
         let parts = block_on(self.storage.store.put_multipart(&at))?;
