@@ -2,7 +2,8 @@
 //!
 //! Ten million keys with 64 bytes of value are filled in and then changed at random.
 //!
-//! - `large-empty`: the same job without state: what the process takes for itself;
+//! - `large-empty`: the same job without state: what the process takes for itself, with full
+//!   queues, as they are before a slow operator;
 //! - `large-64mb`, `large-256mb`: RocksDB with this budget; how much memory it says that it
 //!   holds, and what the process took;
 //! - `savepoint-*`: stop with a savepoint, and a new start from it, by backend and form.
@@ -173,10 +174,18 @@ fn job(env: &StreamExecutionEnvironment, keys: Keys, with_state: bool, rows: &Ar
             state[0] += 1;
             state[0] ^ key
         }),
-        false => stream.map_with_state(|state: &mut Option<Wide>, (key, _)| {
-            *state = None;
-            key
-        }),
+        false => {
+            // As slow as with state, for a while.
+            let mut seen = 0u32;
+            stream.map_with_state(move |state: &mut Option<Wide>, (key, _)| {
+                seen = seen.saturating_add(1);
+                if seen < 300_000 && seen.is_multiple_of(1_000) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                *state = None;
+                key
+            })
+        }
     };
     let rows = Arc::clone(rows);
     counted.uid("count").sink_to(crate::jobs::sink(&rows)).uid("sink");

@@ -8,22 +8,23 @@
 //! outcome is not known says so ([`Created::Unknown`]).
 
 mod cloud;
+mod local_file;
+mod object_writer;
+
+pub use object_writer::{ObjectWriter, Written};
 
 use futures_util::TryStreamExt;
 use millstream_core::{Error, Result};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::future::Future;
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
-
-/// Bytes of one part of a large object (S3 wants at least 5 MiB).
-const PART_BYTES: usize = 8 << 20;
 
 /// Whether an object was created.
 #[derive(Debug)]
@@ -311,9 +312,7 @@ impl Storage {
 
     /// Begins to write a large object by parts.
     pub fn writer(&self, path: impl Into<String>) -> ObjectWriter {
-        let hash = blake3::Hasher::new();
-        let (storage, path) = (self.clone(), path.into());
-        ObjectWriter { storage, path, buffer: Vec::new(), parts: None, part: None, hash, size: 0 }
+        ObjectWriter::new(self.clone(), path.into())
     }
 
     /// Copies a local file to an object.
@@ -333,115 +332,6 @@ impl Storage {
                 return writer.finish();
             }
             writer.write(&chunk[..read])?;
-        }
-    }
-}
-
-/// What is known of an object that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// Its size.
-    pub size_bytes: u64,
-    /// blake3 of its content.
-    pub checksum: [u8; 32],
-}
-
-type Part = tokio::task::JoinHandle<object_store::Result<()>>;
-
-/// Writes one object, by parts when it is large; at most two parts are in memory.
-pub struct ObjectWriter {
-    storage: Storage,
-    path: String,
-    buffer: Vec<u8>,
-    parts: Option<Box<dyn MultipartUpload>>,
-    /// On its way.
-    part: Option<Part>,
-    hash: blake3::Hasher,
-    size: u64,
-}
-
-impl ObjectWriter {
-    /// Bytes written so far.
-    pub fn size_bytes(&self) -> u64 {
-        self.size
-    }
-
-    /// Everything, when it is still in memory.
-    pub fn in_memory(&self) -> Option<&[u8]> {
-        (self.buffer.len() as u64 == self.size).then_some(&*self.buffer)
-    }
-
-    /// Appends.
-    ///
-    /// # Errors
-    /// `Retry`.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        self.hash.update(bytes);
-        self.size += bytes.len() as u64;
-        loop {
-            let (part, rest) = bytes.split_at(bytes.len().min(PART_BYTES - self.buffer.len()));
-            self.buffer.extend_from_slice(part);
-            if self.buffer.len() < PART_BYTES {
-                return Ok(());
-            }
-            let next = Vec::with_capacity(PART_BYTES);
-            let part = std::mem::replace(&mut self.buffer, next);
-            self.send(part)?;
-            bytes = rest;
-        }
-    }
-
-    fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
-        self.wait()?;
-        let failed = |storage: &Storage, e| storage.failed("write", &self.path, &e);
-        if self.parts.is_none() {
-            let at = self.storage.path(&self.path);
-            let parts = block_on(self.storage.store.put_multipart(&at))?;
-            self.parts = Some(parts.map_err(|e| failed(&self.storage, e))?);
-        }
-        if let Some(parts) = &mut self.parts {
-            self.part = Some(runtime()?.spawn(parts.put_part(PutPayload::from(bytes))));
-        }
-        Ok(())
-    }
-
-    fn wait(&mut self) -> Result<()> {
-        let Some(part) = self.part.take() else { return Ok(()) };
-        match block_on(part)? {
-            Ok(done) => done.map_err(|e| self.storage.failed("write", &self.path, &e)),
-            Err(e) => Err(Error::bug(format!("an upload panicked: {e}"))),
-        }
-    }
-
-    /// Writes the rest; the object is there when this returns.
-    ///
-    /// # Errors
-    /// `Retry`; there is no object then.
-    pub fn finish(mut self) -> Result<Written> {
-        let written = Written { size_bytes: self.size, checksum: *self.hash.finalize().as_bytes() };
-        let rest = std::mem::take(&mut self.buffer);
-        if self.parts.is_none() {
-            self.storage.put(&self.path, rest)?;
-            return Ok(written);
-        }
-        if !rest.is_empty() {
-            self.send(rest)?;
-        }
-        self.wait()?;
-        if let Some(mut parts) = self.parts.take() {
-            let done = block_on(parts.complete())?;
-            done.map_err(|e| self.storage.failed("write", &self.path, &e))?;
-        }
-        self.storage.sync(&self.path)?;
-        Ok(written)
-    }
-}
-
-impl Drop for ObjectWriter {
-    fn drop(&mut self) {
-        if let Some(mut parts) = self.parts.take() {
-            let _ = self.wait();
-            let _ = block_on(parts.abort()); // what is left costs room, nothing else
         }
     }
 }

@@ -94,10 +94,25 @@ pub fn iso_week(days: i64) -> (i32, i64) {
     (year, (thursday - days_of_civil(year, 1, 1)) / 7 + 1)
 }
 
+/// The year that a week belongs to, and its number in it: weeks begin on Sunday, and the one
+/// with January 1 is the first.
+pub fn week_of_year(days: i64) -> (i32, i64) {
+    let saturday = days - weekday(days) + 6;
+    (civil_of_days(saturday).year, (day_of_year(saturday) - 1) / 7 + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn weeks_that_begin_on_sunday() {
+        let week = |y, m, d| week_of_year(days_of_civil(y, m, d));
+        assert_eq!([week(2023, 1, 1), week(2024, 12, 28)], [(2023, 1), (2024, 52)]);
+        assert_eq!([week(2024, 12, 29), week(2021, 1, 2)], [(2025, 1), (2021, 1)]);
+        assert_eq!([week(2022, 5, 31), week(2026, 2, 28)], [(2022, 23), (2026, 9)]);
+    }
 
     proptest! {
         #[test]

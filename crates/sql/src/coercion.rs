@@ -159,6 +159,8 @@ pub fn arithmetic_type(op: Arithmetic, a: &SqlType, b: &SqlType) -> Option<SqlTy
                 let scale = (s + q + 1).max(6);
                 fit(p - s + t + scale, scale)
             }
+            // Of whole numbers it has the type of what it divides by, as above.
+            Arithmetic::Remainder if s == 0 && t == 0 => b.kind.clone(),
             Arithmetic::Remainder => {
                 let scale = s.max(t);
                 fit((p - s).min(q - t) + scale, scale)
@@ -264,6 +266,8 @@ mod tests {
             (Divide, d(12, 3), d(4, 2), "DECIMAL(19, 8)"),
             (Divide, d(12, 3), int(), "DECIMAL(23, 14)"),
             (Remainder, d(12, 3), d(4, 2), "DECIMAL(5, 3)"),
+            (Remainder, d(38, 0), int(), "INT"),
+            (Remainder, int(), d(10, 0), "DECIMAL(10, 0)"),
             (Divide, d(38, 0), int(), "DECIMAL(38, 6)"),
             (Multiply, d(38, 0), d(38, 0), "DECIMAL(38, 0)"),
             (Divide, int(), int(), "INT"),

@@ -136,6 +136,10 @@ fn time_parts(text: &str) -> Option<i32> {
     if hour > 23 || minute > 59 || second > 59 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
+    // Only seconds have a fraction.
+    if clock.len() < text.len() && clock.bytes().filter(|b| *b == b':').count() < 2 {
+        return None;
+    }
     let millis = (nanos(fraction)? / 1_000_000) as i32;
     Some(((hour * 60 + minute) * 60 + second) * 1000 + millis)
 }
@@ -227,7 +231,7 @@ mod tests {
         assert_eq!(timestamp("2023-02-28 0:0:1.5").unwrap(), (late_february + 1, 500_000_000));
         assert_eq!(time("7:8:9").unwrap(), 25_689_000);
         assert_eq!(time("13:14").unwrap(), 47_640_000);
-        for bad in ["", "20240229", "24:00:00", "2024-02-29", "1:2:x"] {
+        for bad in ["", "20240229", "24:00:00", "2024-02-29", "1:2:x", "3.99", "5.", "13:14.5"] {
             assert!(time(bad).is_err(), "{bad:?}");
         }
     }

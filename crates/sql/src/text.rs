@@ -337,11 +337,22 @@ fn write_fraction(out: &mut String, nanos: i64, precision: u8) {
     }
 }
 
-/// Appends `HH:mm:ss` and `precision` digits of the second, for milliseconds of the day.
+/// Appends `HH:mm:ss` and up to `precision` digits of the second, for milliseconds of the day.
+///
+/// Unlike a timestamp's, zeros at the end of the fraction are left out, but for the first digit.
 pub fn write_time(out: &mut String, millis: i32, precision: u8) {
     let millis = i64::from(millis).rem_euclid(DAY_MS);
     write_clock(out, millis / 1000);
-    write_fraction(out, millis % 1000 * 1_000_000, precision);
+    let mut fraction = millis % 1000;
+    for place in 0..precision {
+        if place == 0 {
+            out.push('.');
+        } else if fraction == 0 {
+            break;
+        }
+        out.push(char::from(b'0' + (fraction / 100) as u8));
+        fraction = fraction % 100 * 10;
+    }
 }
 
 /// Units of one second.
@@ -427,6 +438,11 @@ mod tests {
         assert_eq!(ltz.as_deref(), Some("1970-01-01 05:29:59.999"));
         let stamp = text(Value::Timestamp(-1), SqlType::timestamp(3));
         assert_eq!(stamp.as_deref(), Some("1969-12-31 23:59:59.999"));
+        let clock = |millis, precision| {
+            text(Value::Time(millis), SqlType::new(TypeKind::Time(precision))).unwrap()
+        };
+        assert_eq!([clock(1_000, 0), clock(1_000, 3)], ["00:00:01", "00:00:01.0"]);
+        assert_eq!([clock(1_120, 3), clock(1_123, 1)], ["00:00:01.12", "00:00:01.1"]);
         let interval = SqlType::new(TypeKind::IntervalDaySecond);
         let day = text(Value::Interval(-93_600_001), interval);
         assert_eq!(day.as_deref(), Some("-1 02:00:00.001"));

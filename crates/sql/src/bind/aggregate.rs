@@ -161,6 +161,10 @@ impl Binder<'_> {
                 Error::config(format!("{name}(*) does not exist")).advice("only COUNT takes '*'")
             );
         }
+        if matches!(name, "MIN" | "MAX") && args.iter().any(|a| a.ty.kind == TypeKind::Null) {
+            return Err(Error::config(format!("Illegal use of 'NULL' in {name}"))
+                .advice("give it a type: CAST(NULL AS INT)"));
+        }
         let mut options = vec![];
         for clause in &call.clauses {
             match clause {

@@ -15,13 +15,13 @@ use crate::dialect::Span;
 use crate::dialect::ast::{
     self, Behaviour, BinaryOp, Call, CallClause, ExprKind, Ident, Test, UnaryOp, WindowSpec,
 };
-use crate::expr::{Expr, Node};
+use crate::expr::{EvalContext, Expr, Node, fold};
 use crate::functions::json::{
     ExistsOnError, OnNull, OnProblem, Wrapper, json_array, json_exists, json_object, json_query,
     json_query_array, json_value,
 };
 use crate::functions::named::Kind;
-use crate::plan::logical::WindowPart;
+use crate::plan::logical::{Rel, WindowPart};
 use crate::types::{SqlType, TimeAttribute, TypeKind};
 use crate::value::Value;
 use millstream_core::{Error, Result};
@@ -579,18 +579,37 @@ impl Binder<'_> {
             let what = format!("a subquery used as a value has {} columns", rel.schema().len());
             return Err(self.fail(query.span, what).advice("select one column"));
         };
-        let counts = !field.ty.nullable && field.ty.kind == TypeKind::BigInt;
+        let over_nothing = value_over_nothing(&rel);
         let ty = field.ty.clone().null_allowed().computed();
         let scalar = ScalarQuery::of(rel).map_err(|e| self.place(e, query.span))?;
         let correlated = scalar.is_correlated();
         cx.scalars.push(scalar);
         let value = Expr::column(SCALARS + cx.scalars.len() - 1, ty);
         // A count of no rows is 0, but no group comes out for them.
-        match correlated && counts {
-            true => self.call("COALESCE", vec![value, Expr::bigint(0)]),
-            false => Ok(value),
-        }
+        let (true, Some(nothing)) = (correlated, over_nothing) else { return Ok(value) };
+        let mut value = self.call("COALESCE", vec![value, nothing])?;
+        value.ty.nullable = true;
+        Ok(value)
     }
+}
+
+/// What a subquery of one column gives over no rows, when it is an aggregate without GROUP BY
+/// and that is not NULL: COUNT is 0 then.
+fn value_over_nothing(rel: &Rel) -> Option<Expr> {
+    let Rel::Project { input, exprs, .. } = rel else { return None };
+    let Rel::Aggregate { keys, calls, window: None, schema, .. } = &**input else { return None };
+    if !keys.is_empty() {
+        return None;
+    }
+    let value = exprs.first()?.clone().transform(&mut |e| match e.node {
+        Node::Column(i) if i < calls.len() => match calls[i].function.as_str() {
+            "COUNT" => Expr::bigint(0),
+            _ => Expr::null(schema[i].ty.clone()),
+        },
+        _ => e,
+    });
+    let value = fold(value, &EvalContext::utc()).ok()?;
+    value.as_literal().is_some_and(|v| *v != Value::Null).then_some(value)
 }
 
 /// `TUMBLE_START` and its kin: which part of which window.

@@ -436,7 +436,9 @@ impl Binder<'_> {
         }
         let mut cx = Cx::plain(&left_scope, "FOR SYSTEM_TIME AS OF");
         let time = self.expr(as_of, &mut cx)?;
-        let (Node::Column(time_column), TimeAttribute::Rowtime | TimeAttribute::Proctime) =
+        // A rowtime that went through a join of tables still has its watermarks.
+        use TimeAttribute::{Former, Proctime, Rowtime};
+        let (Node::Column(time_column), Rowtime | Proctime | Former) =
             (&time.node, time.ty.attribute)
         else {
             let what = "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left \
@@ -501,7 +503,7 @@ impl Binder<'_> {
     /// With the condition of such a join.
     fn correlation_on(
         &self,
-        rel: Rel,
+        mut rel: Rel,
         scope: Scope,
         condition: &JoinCondition,
         outer: bool,
@@ -510,8 +512,12 @@ impl Binder<'_> {
         let mut cx = Cx::plain(&scope, "ON");
         let all = conjuncts(self.condition(on, &mut cx, "ON")?);
         if outer && !all.is_empty() {
+            if let Rel::Unnest { on: of_elements, .. } = &mut rel {
+                of_elements.extend(all);
+                return Ok((rel, scope));
+            }
             return Err(self
-                .fail(on.span, "a LEFT JOIN with UNNEST or a table function only takes ON TRUE")
+                .fail(on.span, "a LEFT JOIN with a table function only takes ON TRUE")
                 .advice("filter in WHERE, or in a subquery"));
         }
         Ok((rel.filtered(all), scope))
@@ -614,8 +620,14 @@ impl Binder<'_> {
             elements.push(Field { name: "ORDINALITY".into(), ty: SqlType::int().not_null() });
         }
         let (schema, scope) = self.beside(&input, scope, elements, alias, outer)?;
-        let rel =
-            Rel::Unnest { input: Box::new(input), expr: collection, ordinality, outer, schema };
+        let rel = Rel::Unnest {
+            input: Box::new(input),
+            expr: collection,
+            ordinality,
+            outer,
+            on: vec![],
+            schema,
+        };
         Ok((rel, scope))
     }
 }

@@ -13,6 +13,10 @@ pub(super) fn number(text: &str) -> Result<Expr> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if text.contains(['e', 'E']) {
         let value: f64 = text.parse().map_err(|_| bad(text, "a number"))?;
+        if value.is_infinite() {
+            return Err(Error::config(format!("numeric literal '{text}' out of range"))
+                .advice("write a number below 1.8E308"));
+        }
         return Ok(Expr::double(value));
     }
     if let Some((whole, fraction)) = digits.split_once('.') {

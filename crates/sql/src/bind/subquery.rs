@@ -533,7 +533,7 @@ pub(super) fn no_outer(rel: &Rel) -> Result<()> {
         | Rel::Join { condition, .. }
         | Rel::TemporalJoin { condition, .. }
         | Rel::LookupJoin { condition, .. } => vec![condition],
-        Rel::Unnest { expr, .. } => vec![expr],
+        Rel::Unnest { expr, on, .. } => std::iter::once(expr).chain(on).collect(),
         Rel::TableFunction { args, .. } => args.iter().collect(),
         Rel::Expand { projections, .. } => projections.iter().flatten().collect(),
         Rel::Values { rows, .. } => rows.iter().flatten().collect(),

@@ -84,6 +84,16 @@ impl Binder<'_> {
             }
         }
         for key in &create.keys {
+            let of_query = |name: &&Ident| {
+                query.iter().any(|f| f.name == name.value && f.ty.nullable)
+                    && !create.columns.iter().any(|c| c.name.value == name.value)
+            };
+            if let Some(name) = key.columns.iter().find(of_query) {
+                let what = format!("Invalid primary key. Column '{}' is nullable.", name.value);
+                return Err(self.fail(name.span, what).advice(
+                    "define the column NOT NULL in front of AS, or select it with COALESCE",
+                ));
+            }
             self.set_key(&mut table, key)?;
         }
         for column in &create.columns {

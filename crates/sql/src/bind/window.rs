@@ -250,7 +250,10 @@ impl Binder<'_> {
         };
         let (time, intervals) = call.args.split_first().ok_or_else(wrong)?;
         let bound = self.expr(time, &mut cx)?;
-        self.need_time(&bound.ty, time.span)?;
+        // A rowtime that went through a join of tables still has its watermarks.
+        if bound.ty.attribute != TimeAttribute::Former || !matches!(bound.node, Node::Column(_)) {
+            self.need_time(&bound.ty, time.span)?;
+        }
         let sizes = intervals.iter().map(|e| self.positive(e)).collect::<Result<Vec<_>>>()?;
         let kind = match (name.as_str(), sizes.as_slice()) {
             ("TUMBLE", [size_ms]) => WindowKind::Tumble { size_ms: *size_ms, offset_ms: 0 },

@@ -176,6 +176,13 @@ fn numeric(op: Arithmetic, args: Vec<Expr>) -> Result<Expr> {
         _ => true,
     };
     let divides = matches!(op, Arithmetic::Divide | Arithmetic::Remainder);
+    let is_decimal = |e: &Expr| matches!(e.ty.kind, TypeKind::Decimal { .. });
+    if op == Arithmetic::Remainder && ty.is_integer() && (is_decimal(&a) || is_decimal(&b)) {
+        // Computed as decimals; it is smaller than what it divides by, and fits its type.
+        let divisor_type = as_decimal(&b.ty);
+        let divisor = b.cast_unchecked(divisor_type, false);
+        return Ok(numeric(op, vec![a, divisor])?.cast_unchecked(ty, false));
+    }
     if let TypeKind::Decimal { scale, .. } = ty.kind {
         if is_exact(op, &a.ty, &b.ty, &ty) {
             // Both sides get the scale of the sum, so that digits stand under each other.

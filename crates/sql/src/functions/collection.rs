@@ -285,7 +285,8 @@ fn needle_type(function: FunctionRef, args: Vec<Expr>) -> Result<Expr> {
         "ARRAY_CONTAINS" => SqlType::boolean().with_nullable(args[0].ty.nullable),
         "ARRAY_POSITION" => SqlType::int().with_nullable(any_null(&args)),
         "ARRAY_REMOVE" => args[0].ty.clone(),
-        _ => array.clone(),
+        // Flink's type, though a NULL that is added makes no array NULL.
+        _ => array.clone().with_nullable(any_null(&args)),
     };
     // What is returned must have the declared type, so only searches widen the array.
     let array = if function.name() == "ARRAY_REMOVE" { args[0].ty.clone() } else { array };

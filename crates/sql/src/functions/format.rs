@@ -10,7 +10,7 @@ use std::fmt::Write;
 use millstream_core::{Error, Result};
 
 use crate::calendar::{
-    civil_of_days, day_of_year, days_of_civil, days_of_month, iso_week, weekday,
+    civil_of_days, day_of_year, days_of_civil, days_of_month, week_of_year, weekday,
 };
 use crate::text::push_two;
 use crate::zone::{Zone, parse_offset};
@@ -86,7 +86,7 @@ impl Pattern {
                     }
                 },
                 c if c.is_ascii_alphabetic() => {
-                    if !"yuMLdDHhkKmsSnaEeQqGwzZXxOV".contains(c) {
+                    if !"yuYMLdDHhkKmsSnNAaEecQqGwWFzZXxOV".contains(c) {
                         return Err(Error::data(format!(
                             "the pattern '{pattern}' has the letter '{c}', which is no field"
                         ))
@@ -131,12 +131,21 @@ impl Pattern {
                 }
             };
             match letter {
+                // Years of weeks are those of dates but for the days around New Year.
+                'Y' => {
+                    let year = i64::from(week_of_year(days).0);
+                    number(if width == 2 { year.rem_euclid(100) } else { year });
+                }
                 'y' | 'u' if width == 2 => number(i64::from(date.year.rem_euclid(100))),
                 'y' | 'u' => number(date.year.into()),
                 'M' | 'L' if width <= 2 => number(date.month.into()),
                 'M' | 'L' => {
                     let name = MONTHS[(date.month - 1) as usize];
-                    out.push_str(if width == 3 { &name[..3] } else { name });
+                    out.push_str(match width {
+                        3 => &name[..3],
+                        5 => &name[..1],
+                        _ => name,
+                    });
                 }
                 'd' => number(date.day.into()),
                 'D' => number(day_of_year(days)),
@@ -151,15 +160,45 @@ impl Pattern {
                     out.push_str(&digits[..width.min(9)]);
                 }
                 'n' => number(nanos),
+                'N' => number(in_day * 1_000_000_000 + nanos),
+                'A' => number(in_day * 1_000 + nanos / 1_000_000),
                 'a' => out.push_str(if hour < 12 { "AM" } else { "PM" }),
                 'E' => {
                     let name = DAYS[weekday(days) as usize];
-                    out.push_str(if width <= 3 { &name[..3] } else { name });
+                    out.push_str(match width {
+                        ..=3 => &name[..3],
+                        5 => &name[..1],
+                        _ => name,
+                    });
                 }
-                'e' => number(weekday(days) + 1),
-                'Q' | 'q' => number(i64::from((date.month - 1) / 3 + 1)),
-                'w' => number(iso_week(days).1),
-                'G' => out.push_str(if date.year > 0 { "AD" } else { "BC" }),
+                'e' | 'c' => number(weekday(days) + 1),
+                'W' => {
+                    // Weeks begin on Sunday.
+                    let first = weekday(days - i64::from(date.day) + 1);
+                    number((i64::from(date.day) - 1 + first) / 7 + 1);
+                }
+                'F' => number(i64::from((date.day - 1) % 7 + 1)),
+                'Q' | 'q' => {
+                    let quarter = (date.month - 1) / 3 + 1;
+                    match width {
+                        3 => _ = write!(out, "Q{quarter}"),
+                        4 => {
+                            let ordinal = ["1st", "2nd", "3rd", "4th"][quarter as usize - 1];
+                            _ = write!(out, "{ordinal} quarter");
+                        }
+                        5 => _ = write!(out, "{quarter}"),
+                        _ => number(quarter.into()),
+                    }
+                }
+                'w' => number(week_of_year(days).1),
+                'G' => {
+                    let names = match width {
+                        4 => ["Before Christ", "Anno Domini"],
+                        5 => ["B", "A"],
+                        _ => ["BC", "AD"],
+                    };
+                    out.push_str(names[usize::from(date.year > 0)]);
+                }
                 'X' if offset == 0 => out.push('Z'),
                 'X' | 'x' | 'Z' | 'O' => {
                     let sign = if offset < 0 { '-' } else { '+' };

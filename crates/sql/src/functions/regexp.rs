@@ -101,7 +101,8 @@ fn negated(name: &str, args: Vec<crate::expr::Expr>) -> Result<crate::expr::Expr
 // ---- compiled regular expressions -----------------------------------------------------
 
 enum Regex {
-    Plain(regex::Regex),
+    /// With room for the places of its groups.
+    Plain(regex::Regex, RefCell<regex::CaptureLocations>),
     Fancy(Box<fancy_regex::Regex>),
 }
 
@@ -133,7 +134,8 @@ impl Regex {
         let pattern = translate(java);
         let plain = regex::RegexBuilder::new(&pattern).size_limit(MAX_COMPILED_BYTES).build();
         if let Ok(regex) = plain {
-            return Some(Regex::Plain(regex));
+            let places = RefCell::new(regex.capture_locations());
+            return Some(Regex::Plain(regex, places));
         }
         let fancy = fancy_regex::RegexBuilder::new(&pattern)
             .delegate_size_limit(MAX_COMPILED_BYTES)
@@ -143,7 +145,7 @@ impl Regex {
     }
     fn find(&self, text: &str, from: usize) -> Option<(usize, usize)> {
         match self {
-            Regex::Plain(regex) => regex.find_at(text, from).map(|m| (m.start(), m.end())),
+            Regex::Plain(regex, _) => regex.find_at(text, from).map(|m| (m.start(), m.end())),
             Regex::Fancy(regex) => {
                 let found = regex.find_from_pos(text, from).ok().flatten();
                 found.map(|m| (m.start(), m.end()))
@@ -153,7 +155,7 @@ impl Regex {
     /// Number of groups, without the whole match.
     fn groups(&self) -> usize {
         match self {
-            Regex::Plain(regex) => regex.captures_len() - 1,
+            Regex::Plain(regex, _) => regex.captures_len() - 1,
             Regex::Fancy(regex) => regex.captures_len() - 1,
         }
     }
@@ -166,11 +168,10 @@ impl Regex {
         group: usize,
     ) -> Option<((usize, usize), Option<(usize, usize)>)> {
         match self {
-            Regex::Plain(regex) => {
-                let captures = regex.captures_at(text, from)?;
-                let whole = captures.get(0)?;
-                let part = captures.get(group).map(|m| (m.start(), m.end()));
-                Some(((whole.start(), whole.end()), part))
+            Regex::Plain(regex, places) => {
+                let places = &mut *places.borrow_mut();
+                let whole = regex.captures_read_at(places, text, from)?;
+                Some(((whole.start(), whole.end()), places.get(group)))
             }
             Regex::Fancy(regex) => {
                 let captures = regex.captures_from_pos(text, from).ok().flatten()?;

@@ -9,12 +9,13 @@ use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_buffer::OffsetBuffer;
 use millstream_core::{Error, Result};
 
 use super::args::Text;
 use super::{CallArgs, Definition, FunctionRef, Returns, call_expr};
 use crate::coercion::common_type;
-use crate::expr::Expr;
+use crate::expr::{Expr, arrow_bug};
 use crate::types::{Family, MAX_LENGTH, SqlType, TypeKind, element_field};
 use crate::value::Value;
 
@@ -34,16 +35,10 @@ pub(super) const TABLE: &[Definition] = &[
     Definition::new(&["CONCAT_WS"], &["text, text.."], STRING, concat_ws),
     Definition::new(&["CHAR_LENGTH", "CHARACTER_LENGTH"], &["text"], INT, char_length),
     Definition::new(&["UPPER", "UCASE"], &["text"], Returns::Derived(first), |args| {
-        each(args, |s, out| match s.is_ascii() {
-            true => out.extend(s.bytes().map(|b| char::from(b.to_ascii_uppercase()))),
-            false => out.push_str(&s.to_uppercase()),
-        })
+        changed_case(args, <[u8]>::make_ascii_uppercase, str::to_uppercase)
     }),
     Definition::new(&["LOWER", "LCASE"], &["text"], Returns::Derived(first), |args| {
-        each(args, |s, out| match s.is_ascii() {
-            true => out.extend(s.bytes().map(|b| char::from(b.to_ascii_lowercase()))),
-            false => out.push_str(&s.to_lowercase()),
-        })
+        changed_case(args, <[u8]>::make_ascii_lowercase, str::to_lowercase)
     }),
     Definition::new(&["INITCAP"], &["text"], Returns::Derived(first), |args| each(args, initcap)),
     Definition::new(&["REVERSE"], &["text"], STRING_OR_NULL, |args| {
@@ -195,6 +190,29 @@ fn each(args: &CallArgs<'_>, mut make: impl FnMut(&str, &mut String)) -> Result<
             None => false,
         })
     })
+}
+
+/// UPPER or LOWER: all texts at once, where all are ASCII.
+fn changed_case(
+    args: &CallArgs<'_>,
+    ascii: fn(&mut [u8]),
+    any: fn(&str) -> String,
+) -> Result<ArrayRef> {
+    let texts = args.text(0)?.array();
+    let (offsets, values) = (texts.offsets(), texts.value_data());
+    let (start, end) = (offsets[0] as usize, offsets[texts.len()] as usize);
+    if !values[start..end].is_ascii() || texts.len() != args.rows {
+        return each(args, |text, out| out.push_str(&any(text)));
+    }
+    let mut values = values[start..end].to_vec();
+    ascii(&mut values);
+    let offsets = match start {
+        0 => offsets.clone(),
+        _ => OffsetBuffer::from_lengths(offsets.lengths()),
+    };
+    let nulls = texts.nulls().cloned();
+    let array = StringArray::try_new(offsets, values.into(), nulls).map_err(arrow_bug)?;
+    Ok(Arc::new(array))
 }
 
 /// The byte at which the first `chars` characters end.
@@ -376,17 +394,27 @@ fn overlay(args: &CallArgs<'_>) -> Result<ArrayRef> {
                 Some(length) => length,
                 None => return Ok(false),
             },
-            None => new.chars().count() as i32,
+            None => new.encode_utf16().count() as i32,
         };
-        let all = text.chars().count() as i32;
-        if start <= 0 || start > all {
+        // Places count UTF-16 units, as in Java; half of a pair is shown as '?'.
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let (Ok(before), Ok(all)) =
+            (usize::try_from(i64::from(start) - 1), i32::try_from(units.len()))
+        else {
+            out.push_str(text);
+            return Ok(true);
+        };
+        if start > all {
             out.push_str(text);
             return Ok(true);
         }
-        out.push_str(&text[..byte_of(text, start - 1)]);
+        let shown = |units: &[u16]| -> String {
+            char::decode_utf16(units.iter().copied()).map(|c| c.unwrap_or('?')).collect()
+        };
+        out.push_str(&shown(&units[..before]));
         out.push_str(new);
         if length > 0 && start.saturating_add(length) <= all {
-            out.push_str(&text[byte_of(text, start - 1 + length)..]);
+            out.push_str(&shown(&units[before + length as usize..]));
         }
         Ok(true)
     })

@@ -383,6 +383,8 @@ pub enum Rel {
         ordinality: bool,
         /// Whether rows without elements stay.
         outer: bool,
+        /// With `outer`: which elements count, over what comes out.
+        on: Vec<Expr>,
         /// What comes out.
         schema: Schema,
     },
@@ -466,6 +468,28 @@ impl Rel {
             | Rel::TemporalJoin { left, right, .. }
             | Rel::LookupJoin { left, right, .. } => vec![left, right],
             Rel::SetOp { inputs, .. } => inputs.iter().collect(),
+        }
+    }
+
+    /// Direct inputs, to be changed in place.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Rel> {
+        match self {
+            Rel::Scan { .. } | Rel::Values { .. } => vec![],
+            Rel::Project { input, .. }
+            | Rel::Filter { input, .. }
+            | Rel::Watermark { input, .. }
+            | Rel::Aggregate { input, .. }
+            | Rel::Expand { input, .. }
+            | Rel::WindowTable { input, .. }
+            | Rel::Over { input, .. }
+            | Rel::Unnest { input, .. }
+            | Rel::TableFunction { input, .. }
+            | Rel::StateTtl { input, .. }
+            | Rel::Sort { input, .. } => vec![input],
+            Rel::Join { left, right, .. }
+            | Rel::TemporalJoin { left, right, .. }
+            | Rel::LookupJoin { left, right, .. } => vec![left, right],
+            Rel::SetOp { inputs, .. } => inputs.iter_mut().collect(),
         }
     }
 
@@ -596,9 +620,13 @@ impl Rel {
                 condition.display(&names)
             ),
             Rel::StateTtl { ttl_ms, .. } => format!("LogicalHint(STATE_TTL=[{ttl_ms} ms])"),
-            Rel::Unnest { expr, outer, .. } => {
+            Rel::Unnest { expr, outer, on, schema, .. } => {
                 let kind = if *outer { "LEFT" } else { "INNER" };
-                format!("LogicalCorrelate(joinType=[{kind}], unnest=[{}])", expr.display(&names))
+                let all: Vec<&str> = schema.iter().map(|f| f.name.as_str()).collect();
+                let on: String =
+                    on.iter().map(|c| format!(", condition=[{}]", c.display(&all))).collect();
+                let unnest = expr.display(&names);
+                format!("LogicalCorrelate(joinType=[{kind}], unnest=[{unnest}]{on})")
             }
             Rel::TableFunction { function, args, outer, .. } => {
                 let kind = if *outer { "LEFT" } else { "INNER" };

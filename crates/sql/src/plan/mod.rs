@@ -9,6 +9,7 @@
 pub(crate) mod adapters;
 pub(crate) mod calc;
 pub(crate) mod condition;
+pub(crate) mod empty;
 pub(crate) mod explain;
 pub(crate) mod gate;
 pub(crate) mod job;

@@ -233,10 +233,11 @@ fn columns(rel: Rel, needed: &Columns) -> Pruned {
             let place = input.place;
             Pruned { rel: Rel::StateTtl { input: Box::new(input.rel), ttl_ms }, place }
         }
-        Rel::Unnest { input, expr, ordinality, outer, schema } => {
+        Rel::Unnest { input, expr, ordinality, outer, on, schema } => {
             let width = input.schema().len();
             let mut below: Columns = needed.range(..width).copied().collect();
             below.extend(expr.columns());
+            below.extend(on.iter().flat_map(Expr::columns).filter(|i| *i < width));
             let mut stay = below.clone();
             stay.extend(width..schema.len());
             let place = places(schema.len(), &stay);
@@ -244,7 +245,9 @@ fn columns(rel: Rel, needed: &Columns) -> Pruned {
             let input = narrow(*input, &below);
             let expr = input.expr(expr);
             let input = Box::new(input.rel);
-            Pruned { rel: Rel::Unnest { input, expr, ordinality, outer, schema }, place }
+            let at = |i: usize| place[i].unwrap_or(i);
+            let on = on.into_iter().map(|c| c.map_columns(&at)).collect();
+            Pruned { rel: Rel::Unnest { input, expr, ordinality, outer, on, schema }, place }
         }
         Rel::TableFunction { input, function, args, outer, schema } => {
             let width = input.schema().len();

@@ -17,7 +17,7 @@ use super::ChangeBatch;
 use super::agg::native::array_of_integers;
 use super::agg::user::{TableFunction, UserFunctions, values_in_row};
 use super::change_batch::arrow_bug;
-use super::join::pick;
+use super::join::{evaluate, pick};
 use super::spec::{CorrelateSpec, Correlation};
 use crate::value::{Value, array_of};
 
@@ -151,6 +151,16 @@ impl Operator for Correlate {
             let data_type = output.field(output.fields().len() - 1).data_type();
             results.columns.push(array_of_integers(positions, data_type)?);
         }
+        if let Some(condition) = &self.spec.condition {
+            let of: Vec<Option<u32>> = results.rows.iter().map(|row| Some(*row)).collect();
+            let left = pick(batch.rows().columns(), &of)?;
+            let holds = evaluate(condition, output, left, results.columns.clone(), of.len())?;
+            let kept = (0..of.len() as u32).filter(|at| holds[*at as usize]);
+            let kept: Vec<Option<u32>> = kept.map(Some).collect();
+            results.columns = pick(&results.columns, &kept)?;
+            let mut holds = holds.into_iter();
+            results.rows.retain(|_| holds.next() == Some(true));
+        }
         // For each output row: the row of the batch, and the result beside it.
         let (mut rows, mut beside) = (Vec::new(), Vec::new());
         let mut at = 0;
@@ -191,7 +201,7 @@ mod tests {
     fn spec(correlation: Correlation, outer: bool, more: &[(&str, SqlType)]) -> CorrelateSpec {
         let mut columns = vec![("k", SqlType::int()), ("tags", SqlType::array(SqlType::string()))];
         columns.extend(more.iter().cloned());
-        CorrelateSpec { correlation, outer, output: schema(&columns) }
+        CorrelateSpec { correlation, outer, condition: None, output: schema(&columns) }
     }
 
     #[test]

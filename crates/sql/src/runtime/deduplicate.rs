@@ -5,7 +5,7 @@
 //! The last row by rowtime replaces one that is not newer; rows that come out of order are
 //! dropped. Every accepted row comes out, none is skipped within a batch: a temporal join
 //! behind sees each version. The first row by rowtime is known when the watermark has passed
-//! it; it comes out then, once, and rows at or behind the watermark are late.
+//! it; it comes out then, once, and rows behind the watermark are late.
 //!
 //! Invariant: a key has one row, or the mark that its first row has come out.
 
@@ -171,7 +171,7 @@ impl Deduplicate {
         self.fetch(&keys)?;
         let mut late = 0;
         for (row, time) in times.into_iter().enumerate() {
-            if time <= self.watermark.0 {
+            if time < self.watermark.0 {
                 late += 1;
                 continue;
             }
@@ -338,7 +338,8 @@ mod tests {
         let mut h = Harness::new(operator(Keep::First, true, false));
         h.watermark(5).push(&input(), ROWS).push(&input(), "+I a 9 8\n+I b 9 7");
         let mut h = Harness::at(operator(Keep::First, true, false), 0, 1, vec![h.snapshot()]);
-        h.watermark(7).push(&input(), "+I b 8 9").end();
-        assert_eq!(h.take(), ["+I b 9 7", "watermark 7", "+I a 9 8", "watermark MAX"]);
+        h.watermark(7).push(&input(), "+I b 8 9\n+I c 4 7\n+I d 4 6").end();
+        let out = ["+I b 4 5", "watermark 7", "+I c 4 7", "+I a 9 8", "watermark MAX"];
+        assert_eq!(h.take(), out);
     }
 }

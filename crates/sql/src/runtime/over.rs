@@ -8,8 +8,9 @@
 //! Behind an exchange by the partition columns. Steps of different partitions are taken
 //! together: round r is the r-th step of every partition.
 //!
-//! Invariants: rows come out by rowtime, and by arrival within one; a row at or behind the
-//! watermark is late and dropped; `history` holds exactly the rows of a bounded frame.
+//! Invariants: rows come out by rowtime, and by arrival within one; a row is late, and dropped,
+//! at or behind the watermark, or, in a bounded frame, at or behind the last row of its
+//! partition that came out; `history` holds the rows of a bounded frame as of that row.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -237,6 +238,9 @@ impl Over {
     fn is_ranged(&self) -> bool {
         matches!(self.spec.frame, Frame::Range { preceding_ms: Some(_) })
     }
+    fn is_bounded(&self) -> bool {
+        self.is_ranged() || matches!(self.spec.frame, Frame::Rows { preceding: Some(_) })
+    }
     fn by_row(&self) -> bool {
         matches!(self.spec.frame, Frame::Rows { .. })
     }
@@ -260,10 +264,12 @@ impl Over {
                 None => break,
             }
         }
-        // Partitions whose frame has become empty are as good as new.
+        // Partitions whose frame has become empty are as good as new; Flink keeps them for half
+        // the range longer, and drops what comes late for them until then.
         if let Frame::Range { preceding_ms: Some(preceding) } = self.spec.frame {
+            let kept = preceding.saturating_add(preceding / 2);
             while let Some((time, slot)) = self.newest.first().copied() {
-                if time.saturating_add(preceding) >= self.watermark.0 {
+                if time.saturating_add(kept) >= self.watermark.0 {
                     break;
                 }
                 self.newest.pop_first();
@@ -333,12 +339,18 @@ impl Operator for Over {
                 .advice("filter such rows out in front of it"));
         }
         let mut late = 0;
+        let bounded = self.is_bounded();
         for (row, time) in milliseconds(column)?.into_iter().enumerate() {
-            if time <= self.watermark.0 {
+            if !bounded && time <= self.watermark.0 {
                 late += 1;
                 continue;
             }
             let slot = self.slot(keys.row(row));
+            // Flink asks a bounded frame, not the watermark, whether a row comes too late.
+            if self.history[slot as usize].back().is_some_and(|(last, _)| time <= *last) {
+                late += 1;
+                continue;
+            }
             self.expiry.touch(slot, now_ms);
             self.keys.changed(slot);
             self.waiting.entry(time).or_default().push((slot, rows.row(row).into()));
@@ -529,10 +541,25 @@ mod tests {
         h.push(&input(), "+I a 1 0\n+I a 2 10\n+I a 4 10\n+I a 8 11").watermark(11);
         let out = ["+I a 1 0 1", "+I a 2 10 7", "+I a 4 10 7", "+I a 8 11 14", "watermark 11"];
         assert_eq!(h.take(), out);
-        h.watermark(21);
+        h.watermark(26);
         assert_eq!(h.operator().keys.len(), 1);
-        h.watermark(22);
+        h.watermark(27);
         assert!(h.operator().keys.is_empty(), "an empty frame is not kept");
+    }
+
+    #[test]
+    fn a_bounded_frame_takes_what_is_behind_the_watermark_but_not_behind_its_last_row() {
+        for frame in [Frame::Rows { preceding: Some(1) }, Frame::Range { preceding_ms: Some(20) }] {
+            let mut h = Harness::new(operator(frame, &[AggFunction::Sum]));
+            h.push(&input(), "+I a 1 10\n+I b 2 30").watermark(30);
+            assert_eq!(h.take(), ["+I a 1 10 1", "+I b 2 30 2", "watermark 30"]);
+            h.push(&input(), "+I a 4 20\n+I a 8 10\n+I b 1 30\n+I c 5 7").watermark(31);
+            assert_eq!(h.take(), ["+I c 5 7 5", "+I a 4 20 5", "watermark 31"]);
+        }
+        let mut h = Harness::new(operator(Frame::Rows { preceding: None }, &[AggFunction::Sum]));
+        h.push(&input(), "+I a 1 10\n+I b 2 30").watermark(30).take();
+        h.push(&input(), "+I a 4 20").watermark(31);
+        assert_eq!(h.take(), ["watermark 31"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! ORDER BY: by rowtime as the watermark passes, or of all rows at the end of bounded input.
 //!
-//! On one subtask. With a rowtime the input is +I only and rows at or behind the watermark
-//! are late; without, rows may also be taken back before the end.
+//! On one subtask. With a rowtime the input is +I only, and rows at or behind the last one that
+//! came out are late; without, rows may also be taken back before the end.
 //!
 //! Invariant: rows come out by (rowtime, sort columns, arrival).
 
@@ -35,7 +35,8 @@ pub struct Sort {
     late: Counter,
     // Checkpointed.
     rows: BTreeMap<Place, Rc<[u8]>>,
-    watermark: Watermark,
+    /// The time of the last row that came out.
+    last: Watermark,
     // Rebuilt on restore.
     arrivals: u64,
 }
@@ -52,7 +53,7 @@ impl Sort {
             context: None,
             late: Counter::default(),
             rows: BTreeMap::new(),
-            watermark: Watermark::MIN,
+            last: Watermark::MIN,
             arrivals: 0,
             spec,
         })
@@ -68,6 +69,7 @@ impl Sort {
                 && let Some(entry) = self.rows.first_entry()
                 && entry.key().0 <= up_to
             {
+                self.last = Watermark(entry.key().0);
                 rows.push((ChangeKind::Insert, entry.remove()));
             }
             if rows.is_empty() {
@@ -84,7 +86,7 @@ impl Operator for Sort {
 
     fn open(&mut self, context: &OperatorContext) -> Result<()> {
         self.late = context.metrics.counter("numLateRecordsDropped");
-        self.watermark = restored_watermark(context)?;
+        self.last = restored_watermark(context)?;
         self.context = Some(context.clone());
         for (_, value) in restore(context, STATE)? {
             let mut bytes = Reader(&value);
@@ -111,7 +113,7 @@ impl Operator for Sort {
         let mut late = 0;
         for (row, time) in times.into_iter().enumerate() {
             let (key, bytes) = (keys.key(row), rows.row(row));
-            if self.spec.rowtime.is_some() && time <= self.watermark.0 {
+            if self.spec.rowtime.is_some() && time <= self.last.0 {
                 late += 1;
             } else if batch.kind(row).is_add() {
                 self.put(time, key, bytes);
@@ -132,8 +134,7 @@ impl Operator for Sort {
         out: &mut Output<ChangeBatch>,
     ) -> Result<Progress> {
         if self.spec.rowtime.is_some() {
-            self.watermark = self.watermark.max(watermark);
-            self.flush(self.watermark.0, out)?;
+            self.flush(watermark.0, out)?;
         }
         Ok(Progress::Done)
     }
@@ -142,7 +143,7 @@ impl Operator for Sort {
     }
     fn snapshot(&mut self, _: Epoch, snapshot: &mut OperatorSnapshot) -> Result<()> {
         let Some(context) = &self.context else { return Ok(()) };
-        store_watermark(snapshot, self.watermark)?;
+        store_watermark(snapshot, self.last)?;
         for ((time, ..), row) in &self.rows {
             let mut value = time.to_le_bytes().to_vec();
             value.extend_from_slice(row);
@@ -177,6 +178,11 @@ mod tests {
         let mut h = Harness::at(operator(true), 0, 1, vec![h.snapshot()]);
         h.push(&input(), "+I 7 20\n+I 7 21").end();
         assert_eq!(h.take(), ["+I 7 21", "+I 9 30", "watermark MAX"]);
+        let mut h = Harness::new(operator(true));
+        h.push(&input(), "+I 1 10\n+I 9 30").watermark(20).push(&input(), "+I 4 15\n+I 5 10");
+        assert_eq!(h.take(), ["+I 1 10", "watermark 20"]);
+        h.watermark(21);
+        assert_eq!(h.take(), ["+I 4 15", "watermark 21"], "behind the watermark, and not too late");
     }
 
     #[test]

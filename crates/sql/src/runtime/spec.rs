@@ -697,6 +697,8 @@ pub struct CorrelateSpec {
     pub correlation: Correlation,
     /// LEFT: a row without results comes out padded with NULL.
     pub outer: bool,
+    /// Which results count, over the output.
+    pub condition: Option<Predicate>,
     /// Schema of the output.
     pub output: SchemaRef,
 }

@@ -631,9 +631,14 @@ fn options_text(options: &BTreeMap<String, String>) -> String {
 fn view_text(view: &ViewDef) -> String {
     let path = &view.path;
     let name = [&path.catalog, &path.database, &path.object].map(|p| unparse::quoted(p)).join(".");
-    let columns: Vec<String> = view.columns.iter().map(|(n, _)| unparse::quoted(n)).collect();
+    let columns: Vec<String> =
+        view.columns.iter().map(|(n, _)| format!("  {}", unparse::quoted(n))).collect();
     let temporary = if view.temporary { "TEMPORARY " } else { "" };
-    format!("CREATE {temporary}VIEW {name} ({})\nAS {}\n", columns.join(", "), view.text)
+    let mut text = format!("CREATE {temporary}VIEW {name} (\n{}\n)", columns.join(",\n"));
+    if let Some(comment) = &view.comment {
+        text += &format!("\nCOMMENT {}", unparse::literal(comment));
+    }
+    text + &format!("\nAS {}\n", view.text)
 }
 
 const HELP: &str = "\

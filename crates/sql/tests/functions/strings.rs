@@ -23,6 +23,27 @@ fn case_and_padding() {
 }
 
 #[test]
+fn the_case_of_columns_with_and_without_other_letters_than_ascii() {
+    use arrow_array::{ArrayRef, RecordBatch, StringArray, cast::AsArray};
+    let run = |name: &str, column: ArrayRef| {
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let expr = f(name, [Expr::column(0, SqlType::string())]);
+        let out = millstream_sql::expr::evaluate(&expr, &batch, &EvalContext::utc()).unwrap();
+        out.as_string::<i32>().iter().map(|s| s.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let all =
+        StringArray::from(vec![Some("Ä"), Some("aB"), None, Some(""), Some("Cd"), Some("Éx")]);
+    let some =
+        |texts: [&str; 2]| [Some(texts[0].into()), None, Some("".into()), Some(texts[1].into())];
+    assert_eq!(run("LOWER", std::sync::Arc::new(all.slice(1, 4))), some(["ab", "cd"]));
+    assert_eq!(run("UPPER", std::sync::Arc::new(all.slice(1, 4))), some(["AB", "CD"]));
+    let texts = |all: Vec<Option<String>>| all.into_iter().flatten().collect::<Vec<_>>().join(",");
+    assert_eq!(texts(run("LOWER", std::sync::Arc::new(all.clone()))), "ä,ab,,cd,éx");
+    assert_eq!(texts(run("UPPER", std::sync::Arc::new(all.slice(4, 2)))), "CD,ÉX");
+    assert!(run("UPPER", std::sync::Arc::new(all.slice(2, 0))).is_empty());
+}
+
+#[test]
 fn joining() {
     check([
         (f("CONCAT", [t("a"), no_text(), t("b")]), "STRING: NULL"),

@@ -83,7 +83,10 @@ fn create_table_as_takes_definitions_beside_the_query() {
     assert!(typed.contains("eid|BIGINT") && typed.contains("twice|BIGINT"), "{typed}");
     assert!(run("(name)", staff, "SELECT 1").contains("lacks 'eid'"));
     assert!(run("(name, eid, x)", staff, "SELECT 1").contains("no column 'x'"));
-    let keyed = run("(PRIMARY KEY (eid) NOT ENFORCED)", staff, "SHOW CREATE TABLE t");
+    let key = "(PRIMARY KEY (eid) NOT ENFORCED)";
+    assert!(run(key, staff, "SELECT 1").contains("Column 'eid' is nullable"));
+    let staff = "SELECT COALESCE(eid, 0) AS eid, name FROM staff WHERE eid = 1";
+    let keyed = run(key, staff, "SHOW CREATE TABLE t");
     assert!(keyed.contains("PRIMARY KEY (`eid`) NOT ENFORCED"), "{keyed}");
 }
 

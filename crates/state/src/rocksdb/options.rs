@@ -1,11 +1,15 @@
 //! Options of the RocksDB backend, by Flink's names where they mean the same.
 //!
 //! ```text
-//!   fixed-per-tm = B, the budget of all RocksDB state in this process
-//!     ├─ write-back-cache-ratio * B   decoded values of hot keys (Millstream's own), and
-//!     │                               values on their way to the database
-//!     └─ the rest                     block cache, with indexes and filters; memtables are
-//!                                     charged to it, up to write-buffer-ratio of the rest
+//!   fixed-per-tm: what the process grows by for all its RocksDB state
+//!     ├─ an eighth, and 4 MB (at most a sixteenth)   what nobody counts: buffers of flushes and
+//!     │              compactions, open files, free memory that the allocator keeps between
+//!     │              what is in use
+//!     └─ B, the rest
+//!          ├─ write-back-cache-ratio * B   decoded values of hot keys (Millstream's own), and
+//!          │                               values on their way to the database
+//!          └─ the rest                     block cache, with indexes and filters; memtables are
+//!                                          charged to it, up to write-buffer-ratio of the rest
 //! ```
 //!
 //! Sizes of memtables, files and levels follow from the budget unless they are set: with a
@@ -35,11 +39,12 @@ pub struct RocksDbOptions {
     /// `localdir`: where databases live while the job runs; the system's temporary folder
     /// when not set. Put it on a fast local disk.
     pub local_dir: Option<PathBuf>,
-    /// `memory.fixed-per-tm`: the budget in bytes of all databases of this process.
+    /// `memory.fixed-per-tm`: the budget in bytes of all databases of this process. An eighth
+    /// of it, and 4 MB, are for what is not counted.
     pub memory_bytes: usize,
-    /// `memory.write-buffer-ratio`: the part of the budget for memtables.
+    /// `memory.write-buffer-ratio`: the part for memtables of what is not decoded values.
     pub write_buffer_ratio: f64,
-    /// `memory.write-back-cache-ratio`: the part of the budget for decoded values.
+    /// `memory.write-back-cache-ratio`: the part of the rest for decoded values.
     pub write_back_cache_ratio: f64,
     /// `writebuffer.size`: bytes of one memtable; from the budget when not set.
     pub write_buffer_bytes: Option<usize>,
@@ -175,13 +180,17 @@ impl RocksDbOptions {
                 .advice("sizes look like 64mb, ratios like 0.5")
         })
     }
+    /// Bytes of all that is counted.
+    fn counted_bytes(&self) -> usize {
+        self.memory_bytes - self.memory_bytes / 8 - (self.memory_bytes / 16).min(4 << 20)
+    }
     /// Bytes of decoded values in the write-back caches.
     pub(super) fn decoded_bytes(&self) -> usize {
-        (self.memory_bytes as f64 * self.write_back_cache_ratio) as usize
+        (self.counted_bytes() as f64 * self.write_back_cache_ratio) as usize
     }
     /// Bytes of blocks and memtables.
     pub(super) fn block_cache_bytes(&self) -> usize {
-        self.memory_bytes.saturating_sub(self.decoded_bytes())
+        self.counted_bytes().saturating_sub(self.decoded_bytes())
     }
     /// Bytes of memtables, charged to the block cache.
     pub(super) fn memtable_bytes(&self) -> usize {
@@ -268,7 +277,8 @@ mod tests {
     #[test]
     fn the_parts_of_the_budget_add_up() {
         let options = RocksDbOptions::default();
-        assert_eq!(options.decoded_bytes() + options.block_cache_bytes(), options.memory_bytes);
+        let counted = options.decoded_bytes() + options.block_cache_bytes();
+        assert_eq!(counted, options.memory_bytes / 8 * 7 - (4 << 20));
         assert!(options.memtable_bytes() < options.block_cache_bytes());
     }
 }

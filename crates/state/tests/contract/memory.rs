@@ -31,9 +31,10 @@ fn numbers(key: u32, round: u64) -> [u64; 16] {
     std::array::from_fn(|i| mix(u64::from(key) << 8 | i as u64 | round << 40))
 }
 
-/// About 40 MB of numbers and 25 MB of text: four times the budget.
+/// About 40 MB of numbers and 25 MB of text: four times the budget. What is counted leaves
+/// room for what is not.
 #[test]
-fn memory_stays_within_a_tenth_of_its_budget() {
+fn memory_stays_within_its_budget() {
     let options = RocksDbOptions { memory_bytes: BUDGET, ..RocksDbOptions::default() };
     let backend = RocksDbBackend::new(options);
     let config = StateBackendConfig::RocksDb(backend.clone());
@@ -44,7 +45,7 @@ fn memory_stays_within_a_tenth_of_its_budget() {
         let now = backend.memory();
         assert!(now.memtables <= now.block_cache, "{now:?}");
         let bytes = now.decoded + now.block_cache;
-        assert!(bytes <= BUDGET / 10 * 11, "{now:?}");
+        assert!(bytes <= BUDGET, "{now:?}");
         if bytes > most.decoded + most.block_cache {
             most = now;
         }

@@ -83,6 +83,8 @@ impl TableSink for KafkaTarget {
 struct Encode {
     key: Option<Box<dyn Encoder>>,
     value: Box<dyn Encoder>,
+    /// Room for a value: about what the last one took.
+    value_bytes: usize,
     topic: Topic,
 }
 
@@ -92,6 +94,7 @@ impl Encode {
         Ok(Encode {
             key: key.transpose()?,
             value: topic.value_format.encoder(&topic.value_columns())?,
+            value_bytes: 0,
             topic,
         })
     }
@@ -118,8 +121,9 @@ impl Encode {
         let value = if self.topic.upsert && kind == ChangeKind::Delete {
             None
         } else {
-            let mut value = vec![];
+            let mut value = Vec::with_capacity(self.value_bytes);
             self.value.encode(values, row, kind, &mut value)?;
+            self.value_bytes = value.len() + value.len() / 8;
             Some(value)
         };
         let at = self.topic.metadata.iter().position(|m| *m == Some(Metadata::Timestamp));

@@ -148,6 +148,10 @@ impl Translator<'_> {
         equal: &mut Vec<(Expr, Expr, bool)>,
     ) -> Option<(usize, usize, WindowColumns)> {
         let (l, r) = (left.window.as_ref()?, right.window.as_ref()?);
+        // Windows of two kinds or sizes are but columns: their ends do not close together.
+        if l.kind != r.kind || l.ltz != r.ltz || l.by_clock != r.by_clock {
+            return None;
+        }
         let find = |a: Option<usize>, b: Option<usize>, equal: &[(Expr, Expr, bool)]| {
             let (a, b) = (a?, b?);
             equal.iter().position(|(x, y, _)| {
@@ -208,9 +212,14 @@ impl Translator<'_> {
                 return Err(Error::config(what).advice("add it to ON"));
             }
         }
-        if left_node.changes.retracts() {
-            return Err(Error::config("a temporal join does not take changes on its left side")
-                .advice("join before the aggregation"));
+        // Changes of the left side are joined as what they are: a row that is taken back has the
+        // time, and so the version, that it had when it came.
+        let changes = left_node.changes;
+        if changes == Changes::Upsert {
+            return Err(Error::config(
+                "a temporal join does not take changes by key without the former rows on its left side",
+            )
+            .advice("join before the aggregation"));
         }
         let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) =
             parts.equal.iter().map(|(l, r, _)| (l.clone(), r.clone())).unzip();
@@ -245,7 +254,7 @@ impl Translator<'_> {
             op: Op::TemporalJoin(spec),
             inputs,
             schema: output,
-            changes: Changes::Append,
+            changes,
             key: None,
             window: None,
         };
@@ -263,6 +272,7 @@ impl Translator<'_> {
         expr: &Expr,
         with_ordinality: bool,
         outer: bool,
+        on: &[Expr],
         schema: &Schema,
     ) -> Result<Node> {
         let node = self.all(input)?;
@@ -283,9 +293,12 @@ impl Translator<'_> {
         let node = calc(node, None, exprs, with.clone());
         let mut output = with;
         output.extend(schema[width..].iter().cloned());
+        let at = |i: usize| if i < width { i } else { wide + i - width };
+        let on = on.iter().map(|c| c.clone().map_columns(&at)).collect();
         let spec = spec::CorrelateSpec {
             correlation: spec::Correlation::Unnest { column, multiset, with_ordinality },
             outer,
+            condition: self.predicate(on),
             output: arrow_schema(&output),
         };
         let window = node.window.clone();
@@ -316,6 +329,7 @@ impl Translator<'_> {
         let spec = spec::CorrelateSpec {
             correlation: spec::Correlation::Function { name: function.to_owned(), args },
             outer,
+            condition: None,
             output: arrow_schema(&output),
         };
         let (changes, window) = (node.changes, node.window.clone());

@@ -25,6 +25,7 @@ use rank::sort_columns;
 use shared::{Shared, shared};
 
 use super::condition::{self, conjuncts};
+use super::empty::without_empty;
 use super::logical::{
     AggregateCall, Field, FrameBound, JoinKind, OverFunction, OverGroup, Rel, Schema, SortKey,
     Window, WindowKind, WindowPart,
@@ -98,7 +99,9 @@ impl<'a> Translator<'a> {
     /// # Errors
     /// As [`translate`](Self::translate).
     pub(crate) fn translate_all(&self, rels: &[Rel]) -> Result<Vec<Node>> {
-        let rels: Vec<Rel> = rels.iter().map(|rel| prune(rel.clone())).collect();
+        let context = EvalContext::new(self.zone, 0, 0);
+        let pruned = |rel: &Rel| prune(without_empty(rel.clone(), &context));
+        let rels: Vec<Rel> = rels.iter().map(pruned).collect();
         if self.shared.find(&rels) {
             // What all readers of a shared relation need of it.
             rels.iter().try_for_each(|rel| self.all(rel).map(|_| ()))?;
@@ -200,7 +203,7 @@ impl<'a> Translator<'a> {
                     ExprNode::Column(i) => Some(i),
                     _ => None,
                 };
-                let mut sets = vec![];
+                let mut sets: Vec<Vec<Option<usize>>> = vec![];
                 let mut ids = vec![];
                 for row in projections {
                     let (id, columns) = row.split_last().ok_or_else(|| Error::bug("no set id"))?;
@@ -211,7 +214,11 @@ impl<'a> Translator<'a> {
                     sets.push(columns.iter().map(column).collect());
                 }
                 let output = arrow_schema(schema);
-                let (changes, window) = (node.changes, node.window.clone());
+                // A window column that a set leaves out is NULL there, and no window any more.
+                let everywhere =
+                    |i: usize| sets.iter().all(|set| set.get(i) == Some(&Some(i))).then_some(i);
+                let window = node.window.as_ref().and_then(|w| w.mapped(everywhere));
+                let changes = node.changes;
                 let spec = spec::ExpandSpec { projections: sets, ids, output };
                 Ok(one(
                     Op::Expand(spec),
@@ -237,8 +244,8 @@ impl<'a> Translator<'a> {
                 self.lookup_join(left, right, *kind, condition, lookup, needed, schema)
             }
             Rel::StateTtl { input, .. } => self.rel(input, needed),
-            Rel::Unnest { input, expr, ordinality, outer, schema } => {
-                self.unnest(input, expr, *ordinality, *outer, schema)
+            Rel::Unnest { input, expr, ordinality, outer, on, schema } => {
+                self.unnest(input, expr, *ordinality, *outer, on, schema)
             }
             Rel::TableFunction { input, function, args, outer, schema } => {
                 self.table_function(input, function, args, *outer, schema)

@@ -323,6 +323,8 @@ impl Collecting {
                             None => entries.push((key, value)),
                         }
                     }
+                    // Flink writes an object with its keys in order.
+                    entries.sort_by_key(|(key, _)| *key);
                     line.push('{');
                     for (i, (key, value)) in entries.iter().enumerate() {
                         line.push_str(if i == 0 { "" } else { "," });

@@ -76,6 +76,12 @@ impl Side {
         let Some((columns, codec)) = &self.id else { return Ok(None) };
         codec.encode(&batch.columns(columns)?, batch.len()).map(Some)
     }
+    /// Brings the bags of these keys near, all at once: rows will be put into them.
+    fn approach(&self, hashes: &[u64], keys: &Rows) {
+        let find = |(key, hash): (&[u8], &u64)| self.keys.find(*hash, key);
+        let known = keys.iter().zip(hashes).filter_map(find);
+        std::hint::black_box(known.map(|slot| self.bags[slot as usize].len()).sum::<usize>());
+    }
     /// The rows of a key, to be changed.
     fn bag(&mut self, hash: u64, key: &[u8]) -> &mut Bag {
         let (slot, _) = self.keys.find_or_insert(hash, key);
@@ -234,6 +240,7 @@ impl Join {
         let find = |row: usize| other.find(hashes[row], keys.row(row));
         let partners: Vec<Option<Slot>> =
             (0..batch.len()).map(|row| can_match[row].then(|| find(row)).flatten()).collect();
+        self.sides[side].approach(&hashes, &keys);
         let mut start = 0;
         while start < batch.len() {
             let mut candidates: Vec<Candidate> = Vec::new();
