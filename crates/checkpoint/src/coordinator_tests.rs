@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! The coordinator in text: events in, effects out.
+
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 

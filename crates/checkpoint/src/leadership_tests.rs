@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! Publications and deletions on real (in-memory and local) storage.
+
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::coordinator::SubtaskId;

@@ -3,7 +3,7 @@
 //! Used by the function registry and by the planner (CASE, UNION, VALUES, comparison,
 //! INSERT). The functions are pure and speak of types only; casts are inserted by callers.
 //!
-//! Source: Flink's behaviour in shared/conformance and "Data Types" in its documentation.
+//! Source: Flink's behaviour in tests/conformance and "Data Types" in its documentation.
 //! Decimal results follow SQL Server's rules with 38 digits, as Hive and Spark do.
 
 use crate::types::{Family, MAX_DECIMAL_PRECISION, RowField, SqlType, TimeAttribute, TypeKind};

@@ -10,25 +10,25 @@
 //! large stack, so that no statement that the parser takes overflows it.
 
 mod ddl;
+mod explain;
+mod insert;
 mod result;
 mod streams;
 
 use crate::bind::Binder;
-use crate::catalog::{Catalog, TableDef};
-use crate::connectors::{self, ConnectorContext, TableSink};
+use crate::catalog::Catalog;
 use crate::dialect::ast::{CreateTable, Insert, Query, Statement};
 use crate::dialect::{Parsed, Tokens, next_statement};
-use crate::expr::Expr;
 use crate::functions::{Registry, UserFunction};
 use crate::plan::adapters::ResultQueue;
 pub use crate::plan::gate::SourceGate;
 use crate::plan::job::{BuiltJob, JobBuilder};
-use crate::plan::logical::{Field, Rel, Schema};
-use crate::plan::stream::{Changes, Distribution, Node, Op};
+use crate::plan::logical::Rel;
+use crate::plan::stream::Node;
 use crate::plan::translate::Translator;
-use crate::plan::uid::{Identity, identities};
 use crate::runtime::agg::user::UserFunctions;
 use crate::settings::Settings;
+use insert::enforced;
 use millstream_core::{Error, ErrorKind, Result};
 use millstream_datastream::{Deployment, JobClient};
 use millstream_runtime::checkpoint::{RestartStrategy, RestoreSettings};
@@ -431,273 +431,6 @@ impl Session {
         let report = check_savepoint(&built.graph, config, &settings)?;
         let first = format!("{}: the job can start from it", report.place);
         Ok(Some(std::iter::once(first).chain(built.fates(&report)).collect()))
-    }
-
-    /// The queries of INSERTs that run as one job, and their plans: what several of them read
-    /// is read once.
-    fn insert_plans(&self, inserts: &[(&Insert, &str)]) -> Result<(Vec<Rel>, Vec<Node>)> {
-        let bound = inserts.iter().map(|(insert, text)| self.bound_insert(insert, text));
-        let (targets, rels): (Vec<Target>, Vec<Rel>) =
-            bound.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-        let nodes = Translator::new(&self.settings)?.translate_all(&rels)?;
-        let planned = inserts.iter().zip(targets).zip(nodes);
-        let nodes = planned
-            .map(|(((insert, text), target), node)| {
-                if !target.sink.accepts(node.changes) {
-                    let what = refused_updates(&target.path, &node);
-                    return Err(self.binder(text).fail(insert.table.span(), what).advice(
-                        "write to a table that takes changes, or make the query append-only",
-                    ));
-                }
-                let node = enforced(node, &target.schema);
-                let (changes, key) = (node.changes, node.key.clone());
-                Ok(Node {
-                    op: Op::Sink(target.sink, target.path),
-                    inputs: vec![(node, Distribution::Forward)],
-                    schema: target.schema,
-                    changes,
-                    key,
-                    window: None,
-                })
-            })
-            .collect::<Result<_>>()?;
-        Ok((rels, nodes))
-    }
-
-    /// What an INSERT writes to, and what it writes.
-    fn bound_insert(&self, insert: &Insert, text: &str) -> Result<(Target, Rel)> {
-        let binder = self.binder(text);
-        if insert.overwrite {
-            return Err(binder
-                .fail(insert.span, "INSERT OVERWRITE needs batch mode")
-                .advice("use INSERT INTO"));
-        }
-        let path = binder.path(&insert.table);
-        let table = self.catalog.table(&path).map_err(|e| binder.place(e, insert.table.span()))?;
-        let mut options = table.options.clone();
-        for hint in insert.hints.iter().filter(|h| h.name == "OPTIONS") {
-            let pairs = hint.args.iter().filter_map(|(k, v)| Some((k.clone(), v.clone()?)));
-            options.extend(pairs);
-        }
-        let columns: Vec<usize> = table.sink_columns().map(|(i, _)| i).collect();
-        let schema: Schema = columns
-            .iter()
-            .map(|i| Field {
-                name: table.columns[*i].name.clone(),
-                ty: table.columns[*i].ty.clone().without_attribute(),
-            })
-            .collect();
-        let context = ConnectorContext {
-            table: &table,
-            options: &options,
-            columns: &columns,
-            schema: &schema,
-            settings: &self.settings,
-        };
-        let sink = connectors::sink(&context)?;
-        let rel = binder.query(&insert.query)?;
-        let rel = self.for_sink(&binder, rel, insert, &table, &schema)?;
-        Ok((Target { sink, path: table.path.to_string(), schema }, rel))
-    }
-
-    /// The query's columns in the order and with the types of the sink's.
-    fn for_sink(
-        &self,
-        binder: &Binder<'_>,
-        rel: Rel,
-        insert: &Insert,
-        table: &TableDef,
-        schema: &Schema,
-    ) -> Result<Rel> {
-        let at = |name: &crate::dialect::ast::Ident| {
-            schema.iter().position(|f| f.name == name.value).ok_or_else(|| {
-                let what = format!("column '{}' of the sink does not exist", name.value);
-                let error = binder.fail(name.span, what);
-                match millstream_core::nearest::hint(
-                    &name.value,
-                    schema.iter().map(|f| f.name.as_str()),
-                ) {
-                    Some(hint) => error.advice(hint),
-                    None => error.advice("name columns of the table"),
-                }
-            })
-        };
-        let mut constants: Vec<Option<Expr>> = vec![None; schema.len()];
-        for (name, value) in &insert.partition {
-            if !table.partition_keys.contains(&name.value) {
-                return Err(
-                    binder.fail(name.span, format!("'{}' is no partition column", name.value))
-                );
-            }
-            if let Some(value) = value {
-                let scope = crate::bind::Scope::default();
-                let mut cx = crate::bind::Cx::plain(&scope, "PARTITION");
-                constants[at(name)?] = Some(binder.expr(value, &mut cx)?);
-            }
-        }
-        let targets: Vec<usize> = if insert.columns.is_empty() {
-            (0..schema.len()).filter(|i| constants[*i].is_none()).collect()
-        } else {
-            insert.columns.iter().map(at).collect::<Result<_>>()?
-        };
-        let types = |fields: &[&Field]| {
-            let one = |f: &&Field| format!("{}: {}", f.name, f.ty);
-            format!("[{}]", fields.iter().map(one).collect::<Vec<_>>().join(", "))
-        };
-        let mismatch = |cause: &str| {
-            let query: Vec<&Field> = rel.schema().iter().collect();
-            let sink: Vec<&Field> = targets.iter().map(|t| &schema[*t]).collect();
-            let what = format!(
-                "column types of query result and sink for '{}' do not match. Cause: {cause}. \
-                 Query schema: {}. Sink schema: {}",
-                table.path,
-                types(&query),
-                types(&sink)
-            );
-            binder.fail(insert.query.span, what).advice("select as the sink has it, with CAST")
-        };
-        if rel.schema().len() != targets.len() {
-            return Err(mismatch("different number of columns"));
-        }
-        let mut exprs: Vec<Expr> = vec![];
-        let columns = rel.columns();
-        for (i, field) in schema.iter().enumerate() {
-            let source = match (&constants[i], targets.iter().position(|t| *t == i)) {
-                (Some(constant), _) => constant.clone(),
-                (None, Some(from)) => columns[from].clone(),
-                (None, None) if !field.ty.nullable => {
-                    let what = format!(
-                        "Column '{}' has no default value and does not allow NULLs",
-                        field.name
-                    );
-                    return Err(binder.fail(insert.query.span, what).advice("give it a value"));
-                }
-                (None, None) => Expr::null(field.ty.clone()),
-            };
-            if !crate::coercion::implicitly_casts(&source.ty, &field.ty) {
-                return Err(mismatch(&format!(
-                    "incompatible types for sink column '{}'",
-                    field.name
-                )));
-            }
-            let expr = if source.ty.kind == field.ty.kind {
-                Expr { ty: source.ty.without_attribute(), node: source.node }
-            } else {
-                source.cast(field.ty.clone(), false)?
-            };
-            exprs.push(expr);
-        }
-        let names = schema.iter().map(|f| f.name.clone()).collect();
-        Ok(Rel::project(rel, exprs, names))
-    }
-
-    fn explain(&self, details: &[String], statement: &Statement, text: &str) -> Result<String> {
-        let refused = || Error::config("EXPLAIN takes a query or an INSERT");
-        let planned = |query: &Query| -> Result<_> {
-            let rel = self.binder(text).query(query)?;
-            let node = self.query_plan(&rel)?;
-            Ok((vec![rel], vec![node]))
-        };
-        let (rels, nodes) = match statement {
-            Statement::Insert(insert) => self.insert_plans(&[(insert, text)])?,
-            Statement::StatementSet(inserts) => {
-                let inserts: Vec<(&Insert, &str)> = inserts.iter().map(|i| (i, text)).collect();
-                self.insert_plans(&inserts)?
-            }
-            Statement::Query(query) => planned(query)?,
-            Statement::CreateTable(create) => planned(create.query.as_ref().ok_or_else(refused)?)?,
-            _ => return Err(refused()),
-        };
-        let (mut logical, mut streaming) = (String::new(), String::new());
-        let (mut kept, mut warnings, mut json) = (String::new(), vec![], vec![]);
-        let (mut reused, mut reused_ids) = (BTreeMap::new(), BTreeMap::new());
-        logical.extend(rels.iter().map(Rel::explain));
-        for node in &nodes {
-            streaming += &node.explain(&mut reused);
-            node.growing_states(&mut warnings);
-            node.json(&mut json, &mut reused_ids);
-        }
-        if details.iter().any(|d| d == "STATE") {
-            let nodes: Vec<&Node> = nodes.iter().collect();
-            let all = nodes.iter().zip(identities(&nodes, false));
-            all.for_each(|(node, identity)| uids(node, &identity, &mut kept));
-        }
-        let mut out = format!(
-            "== Abstract Syntax Tree ==\n{logical}\n== Optimized Physical Plan ==\n{streaming}"
-        );
-        if !kept.is_empty() {
-            out += &format!("\n== State ==\n{kept}");
-        }
-        if details.iter().any(|d| d == "ESTIMATED_COST") {
-            out += "\nThere is no cost model: the plan follows from the query and its settings. \
-                    What grows is the state.\n";
-        }
-        if details.iter().any(|d| d == "JSON_EXECUTION_PLAN") {
-            let plan = serde_json::json!({ "nodes": json });
-            out += &format!("\n== Physical Execution Plan ==\n{plan:#}\n");
-        }
-        for warning in warnings {
-            out += &format!("\nwarning: {warning}");
-        }
-        Ok(out)
-    }
-}
-
-/// What an INSERT writes to.
-struct Target {
-    sink: Arc<dyn TableSink>,
-    path: String,
-    schema: Schema,
-}
-
-/// A line for each operator that keeps something: its uid, and what it keeps.
-fn uids(node: &Node, identity: &Identity, into: &mut String) {
-    let position = node.inputs.is_empty().then_some("positions");
-    if let Some(schema) = identity.schema.as_deref().or(position) {
-        let line = format!("{}: {schema}\n", identity.uid);
-        // What several INSERTs read is there once.
-        if !into.contains(&line) {
-            *into += &line;
-        }
-    }
-    for ((input, _), identity) in node.inputs.iter().zip(&identity.inputs) {
-        uids(input, identity, into);
-    }
-}
-
-/// With a check in front of the sink for columns that may not be NULL.
-fn enforced(node: Node, schema: &Schema) -> Node {
-    let not_null: Vec<usize> = (0..schema.len()).filter(|i| !schema[*i].ty.nullable).collect();
-    if not_null.is_empty() {
-        return node;
-    }
-    let (changes, key, window) = (node.changes, node.key.clone(), node.window.clone());
-    Node {
-        schema: node.schema.clone(),
-        op: Op::NotNull(not_null),
-        inputs: vec![(node, Distribution::Forward)],
-        changes,
-        key,
-        window,
-    }
-}
-
-/// Flink's words for changes that a sink does not take.
-fn refused_updates(sink: &str, node: &Node) -> String {
-    format!(
-        "Table sink '{sink}' doesn't support consuming update changes which is produced by node {}",
-        producer(node)
-    )
-}
-
-/// The operator that makes an append-only stream one of changes.
-fn producer(node: &Node) -> String {
-    let mut node = node;
-    loop {
-        match node.inputs.iter().find(|(n, _)| n.changes != Changes::Append) {
-            Some((input, _)) => node = input,
-            None => return node.name(),
-        }
     }
 }
 

@@ -1,8 +1,9 @@
-#![allow(clippy::unwrap_used)]
 //! Thousands of seeds without a violation; and each planted bug is found.
 //!
 //! A failing seed is played again with
 //! `cargo run -p millstream-sim --bin simulate -- --from SEED --seeds 1`.
+
+#![allow(clippy::unwrap_used)]
 
 use millstream_sim::{MISTAKES, run};
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Between the parser and the plan. Source of the rules: Flink's planner as seen from
-//! outside (shared/conformance); the code is our own.
+//! outside (tests/conformance); the code is our own.
 //!
 //! Invariant: an error names the place in the text that was bound; a text of its own (a
 //! view's, a computed column's) is named before the place.

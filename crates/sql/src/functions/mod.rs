@@ -13,7 +13,7 @@
 //! when the call is made.
 //!
 //! Source of names and meaning: "System (Built-in) Functions" in Flink's documentation;
-//! of edges: shared/conformance.
+//! of edges: tests/conformance.
 
 pub mod args;
 pub mod conditional;

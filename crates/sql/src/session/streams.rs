@@ -1,13 +1,14 @@
 //! Tables that are streams of a job, and plans that become part of one: what
 //! [`crate::bridge`] needs of a session.
 
-use super::{Outcome, Session, SqlError, on_large_stack, plan_error, refused_updates};
+use super::insert::{into_sink, refused_updates};
+use super::{Outcome, Session, SqlError, on_large_stack, plan_error};
 use crate::catalog::{Object, Path, StreamTable, ViewDef};
 use crate::connectors::TableSink;
 use crate::dialect::ast::Statement;
 use crate::dialect::{Parsed, parse_script};
 use crate::plan::job::JobBuilder;
-use crate::plan::stream::{Distribution, Node, Op};
+use crate::plan::stream::Node;
 use millstream_core::{Error, Result};
 use millstream_runtime::JobGraph;
 use std::sync::Arc;
@@ -83,9 +84,8 @@ impl Session {
             return Err(Error::config(refused_updates(name, &node))
                 .advice("use to_changelog_stream, or make the query append-only"));
         }
-        let (changes, key, schema) = (node.changes, node.key.clone(), node.schema.clone());
-        let inputs = vec![(node, Distribution::Forward)];
-        Ok(Node { op: Op::Sink(sink, name.to_owned()), inputs, schema, changes, key, window: None })
+        let schema = node.schema.clone();
+        Ok(into_sink(node, sink, name.to_owned(), schema))
     }
 
     /// The plans of INSERTs of one job.
