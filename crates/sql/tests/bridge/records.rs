@@ -116,7 +116,7 @@ fn values_mean_what_they_say() {
     let table = tables.sql_query(query).unwrap();
     let rows = collect(&env, &tables.to_data_stream(&table).unwrap()).unwrap();
     let want = "[2, 25.00, 2024-02-29, 2024-02-29 23:59:59.123, 2023-11-14 22:13:20.123000, 1, 1, \
-                23:59:59.500]";
+                23:59:59.5]";
     assert_eq!(rows.iter().map(Row::to_string).collect::<Vec<_>>(), [want]);
     assert_eq!(rows[0].get::<f64>("b").unwrap(), 25.0);
 }
