@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   fixed-per-tm: what the process grows by for all its RocksDB state
-//!     ├─ an eighth, and 4 MB (at most a sixteenth)   what nobody counts: buffers of flushes and
-//!     │              compactions, open files, free memory that the allocator keeps between
-//!     │              what is in use
+//!     ├─ an eighth, and 8 MB (at most another eighth)   what nobody counts: buffers of flushes
+//!     │              and compactions, open files, free memory that the allocator keeps
+//!     │              between what is in use
 //!     └─ B, the rest
 //!          ├─ write-back-cache-ratio * B   decoded values of hot keys (Millstream's own), and
 //!          │                               values on their way to the database
@@ -40,7 +40,7 @@ pub struct RocksDbOptions {
     /// when not set. Put it on a fast local disk.
     pub local_dir: Option<PathBuf>,
     /// `memory.fixed-per-tm`: the budget in bytes of all databases of this process. An eighth
-    /// of it, and 4 MB, are for what is not counted.
+    /// of it, and 8 MB, are for what is not counted.
     pub memory_bytes: usize,
     /// `memory.write-buffer-ratio`: the part for memtables of what is not decoded values.
     pub write_buffer_ratio: f64,
@@ -182,7 +182,8 @@ impl RocksDbOptions {
     }
     /// Bytes of all that is counted.
     fn counted_bytes(&self) -> usize {
-        self.memory_bytes - self.memory_bytes / 8 - (self.memory_bytes / 16).min(4 << 20)
+        let eighth = self.memory_bytes / 8;
+        self.memory_bytes - eighth - eighth.min(8 << 20)
     }
     /// Bytes of decoded values in the write-back caches.
     pub(super) fn decoded_bytes(&self) -> usize {
@@ -278,7 +279,7 @@ mod tests {
     fn the_parts_of_the_budget_add_up() {
         let options = RocksDbOptions::default();
         let counted = options.decoded_bytes() + options.block_cache_bytes();
-        assert_eq!(counted, options.memory_bytes / 8 * 7 - (4 << 20));
+        assert_eq!(counted, options.memory_bytes / 8 * 7 - (8 << 20));
         assert!(options.memtable_bytes() < options.block_cache_bytes());
     }
 }
